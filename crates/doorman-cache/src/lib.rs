@@ -1,0 +1,3 @@
+//! What a shared cache may store and serve (RFC 9111). Its directives come with a later issue; none is in the configuration's table yet.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! What changes a plan: the watch over files; certificates, discovery and probes come with later issues.

@@ -1,0 +1,1 @@
+//! Sockets, TLS, wires and pools, behind one seam.

@@ -1,0 +1,1 @@
+//! The corridor: the life of a request.

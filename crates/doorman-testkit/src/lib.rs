@@ -1,0 +1,1 @@
+//! Scripted origins, raw clients and an in-memory wire for tests.

@@ -1,0 +1,3 @@
+//! Edits of heads, targets, redirects and cookies.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! SecLang parsed, compiled and run over a transaction. Its directives come with a later issue; none is in the configuration's table yet.
+
+#![forbid(unsafe_code)]

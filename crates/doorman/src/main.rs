@@ -1,0 +1,3 @@
+//! The door: command line, run, reload, admin API, logs.
+
+fn main() {}
