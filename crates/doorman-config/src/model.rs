@@ -1,0 +1,55 @@
+//! What was written, typed. A [`Config`] is plain data: no file is open, no regex compiled, no name resolved by DNS.
+//!
+//! It is ready for use, though: policies and site options are already merged into each route (policy, then site, then
+//! route; a later single value overrides, lists append), defaults are filled in, names of upstreams are indices, and
+//! the sockets to bind are worked out from the addresses of the sites and the `listen` lines.
+
+mod global;
+mod listen;
+mod options;
+mod route;
+mod site;
+mod upstream;
+
+pub use global::{
+    AccessFormat, AccessLog, Admin, ErrorLog, Global, Limits, LogLevel, LogTarget, Timeouts,
+    Workers,
+};
+pub use listen::{Listener, Protocol, SocketAddress, Transport};
+pub use options::{
+    Buffering, CookiePart, CookieRewrite, ErrorAction, ErrorPage, Forwarded, HeaderEdit,
+    LocationRewrite, LocationRule, Rewrite, RewritePart, RouteOptions, RouteTimeouts, StatusRange,
+    UpstreamHost,
+};
+pub use route::{
+    Condition, Ending, PathPattern, Redirect, Respond, Route, Segment, Target, ValueMatch,
+};
+pub use site::{
+    CertificateFiles, HostPattern, Scheme, Site, SiteAddress, SiteTls, TlsOptions, TlsSource,
+    TlsVersion,
+};
+pub use upstream::{
+    Balance, Pool, Server, ServerAddress, ServerHost, Upstream, UpstreamId, UpstreamOrigin,
+    UpstreamProtocol, UpstreamTls, Verify,
+};
+
+/// A whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Settings of the process.
+    pub global: Global,
+    /// Every socket to bind, each once; worked out from `site`, `listen`, `bind` and the default ports.
+    pub listeners: Vec<Listener>,
+    /// Upstreams: the named ones in file order, then one for each distinct bare target of a `proxy` line.
+    pub upstreams: Vec<Upstream>,
+    /// Sites in file order. No two claim the same scheme, host and port.
+    pub sites: Vec<Site>,
+}
+
+impl Config {
+    /// The upstream that a target names. Ids are made by the loader of this very `Config`.
+    #[must_use]
+    pub fn upstream(&self, id: UpstreamId) -> Option<&Upstream> {
+        self.upstreams.get(id.0 as usize)
+    }
+}
