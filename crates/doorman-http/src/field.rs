@@ -1,0 +1,506 @@
+//! Header and trailer fields as a compact ordered table over one buffer.
+//!
+//! A field is two ranges and a small id; names that the proxy itself cares about get their id
+//! once, when the field is read, so that no later step compares names. Edits append to the buffer;
+//! nothing is moved. The buffer and the table are reused from message to message.
+
+/// Fields a message may hold at the most, whatever a configuration says: bounds the table.
+pub const FIELDS_MAX: usize = 10_000;
+
+macro_rules! field_ids {
+    ($($(#[$doc:meta])* $id:ident = $name:literal,)*) => {
+        /// A field name that the proxy knows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum FieldId {
+            /// Any other name.
+            Other,
+            $($(#[$doc])* #[doc = $name] $id,)*
+        }
+
+        impl FieldId {
+            /// The name in lower case; empty for [`FieldId::Other`].
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    Self::Other => "",
+                    $(Self::$id => $name,)*
+                }
+            }
+
+            const ALL: &'static [Self] = &[$(Self::$id,)*];
+        }
+    };
+}
+
+field_ids! {
+    Accept = "accept",
+    AcceptEncoding = "accept-encoding",
+    Age = "age",
+    AltSvc = "alt-svc",
+    Authorization = "authorization",
+    CacheControl = "cache-control",
+    Connection = "connection",
+    ContentEncoding = "content-encoding",
+    ContentLength = "content-length",
+    ContentLocation = "content-location",
+    ContentRange = "content-range",
+    ContentType = "content-type",
+    Cookie = "cookie",
+    Date = "date",
+    Etag = "etag",
+    Expect = "expect",
+    Expires = "expires",
+    Forwarded = "forwarded",
+    Host = "host",
+    Http2Settings = "http2-settings",
+    IfMatch = "if-match",
+    IfModifiedSince = "if-modified-since",
+    IfNoneMatch = "if-none-match",
+    IfRange = "if-range",
+    IfUnmodifiedSince = "if-unmodified-since",
+    KeepAlive = "keep-alive",
+    LastModified = "last-modified",
+    Link = "link",
+    Location = "location",
+    MaxForwards = "max-forwards",
+    Origin = "origin",
+    ProxyAuthenticate = "proxy-authenticate",
+    ProxyAuthorization = "proxy-authorization",
+    ProxyConnection = "proxy-connection",
+    Range = "range",
+    Referer = "referer",
+    Refresh = "refresh",
+    RetryAfter = "retry-after",
+    SecWebSocketAccept = "sec-websocket-accept",
+    SecWebSocketKey = "sec-websocket-key",
+    SecWebSocketVersion = "sec-websocket-version",
+    Server = "server",
+    SetCookie = "set-cookie",
+    StrictTransportSecurity = "strict-transport-security",
+    Te = "te",
+    Trailer = "trailer",
+    TransferEncoding = "transfer-encoding",
+    Upgrade = "upgrade",
+    UserAgent = "user-agent",
+    Vary = "vary",
+    Via = "via",
+    WwwAuthenticate = "www-authenticate",
+    XAccelBuffering = "x-accel-buffering",
+    XForwardedFor = "x-forwarded-for",
+    XForwardedHost = "x-forwarded-host",
+    XForwardedPort = "x-forwarded-port",
+    XForwardedProto = "x-forwarded-proto",
+    XRealIp = "x-real-ip",
+    XRequestId = "x-request-id",
+}
+
+/// Slots of the name table, a power of two. No two known names share one: a collision fails the
+/// build, and then another odd multiplier is chosen.
+const SLOTS: usize = 256;
+const MULTIPLIER: u32 = 0x9549_D8D9;
+
+const fn hash(name: &[u8]) -> usize {
+    let n = name.len();
+    if n == 0 {
+        return 0;
+    }
+    // Four bytes and the length tell all known names apart; case is folded away.
+    let (a, b) = ((name[0] | 0x20) as u32, (name[n - 1] | 0x20) as u32);
+    let (c, d) = ((name[n / 2] | 0x20) as u32, (name[n * 7 / 8] | 0x20) as u32);
+    let length = ((n & 0xFFFF) as u32).wrapping_mul(0x9E37_79B1);
+    let mix = (a | b << 8 | c << 16 | d << 24) ^ length;
+    (mix.wrapping_mul(MULTIPLIER) >> 24) as usize & (SLOTS - 1)
+}
+
+const TABLE: [FieldId; SLOTS] = {
+    let mut table = [FieldId::Other; SLOTS];
+    let mut i = 0;
+    while i < FieldId::ALL.len() {
+        let id = FieldId::ALL[i];
+        let slot = hash(id.name().as_bytes());
+        assert!(matches!(table[slot], FieldId::Other), "two known field names share a slot");
+        table[slot] = id;
+        i += 1;
+    }
+    table
+};
+
+impl FieldId {
+    /// The id of `name`, whatever its case.
+    #[must_use]
+    #[inline]
+    pub fn of(name: &[u8]) -> Self {
+        let id = TABLE[hash(name)];
+        if id.name().as_bytes().eq_ignore_ascii_case(name) { id } else { Self::Other }
+    }
+
+    /// Fields that belong to one connection and never cross the proxy (RFC 9110 section 7.6.1),
+    /// and framing, which codecs turn into values and make anew (invariant 4).
+    #[must_use]
+    pub const fn is_hop_by_hop(self) -> bool {
+        matches!(
+            self,
+            Self::Connection
+                | Self::ContentLength
+                | Self::Http2Settings
+                | Self::KeepAlive
+                | Self::ProxyAuthenticate
+                | Self::ProxyAuthorization
+                | Self::ProxyConnection
+                | Self::Te
+                | Self::Trailer
+                | Self::TransferEncoding
+                | Self::Upgrade
+        )
+    }
+}
+
+/// A range of the buffer. 32 bits, so that no length is ever cut to fit its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// One field: where its name and value lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    id: FieldId,
+    kept: bool,
+    name: Span,
+    value: Span,
+}
+
+impl Field {
+    /// The id of the name.
+    #[must_use]
+    pub const fn id(&self) -> FieldId {
+        self.id
+    }
+}
+
+/// An ordered list of fields over one buffer.
+///
+/// Fields that were received but must not be forwarded (framing, hop-by-hop) stay visible through
+/// [`Fields::received`]; everything else sees only the kept ones.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    bytes: Vec<u8>,
+    table: Vec<Field>,
+}
+
+impl Fields {
+    /// An empty list.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bytes: Vec::new(), table: Vec::new() }
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.table.clear();
+    }
+
+    /// Makes `head` the buffer, copied in one piece; fields are then named by their place in it
+    /// with [`Fields::place`].
+    pub fn load(&mut self, head: &[u8]) {
+        self.clear();
+        self.bytes.extend_from_slice(head);
+    }
+
+    /// Adds the field whose name and value lie at these byte ranges of the loaded head. Ranges
+    /// outside of it are taken as empty.
+    pub fn place(
+        &mut self,
+        name: std::ops::Range<usize>,
+        value: std::ops::Range<usize>,
+    ) -> FieldId {
+        let id = FieldId::of(self.bytes.get(name.clone()).unwrap_or_default());
+        self.table.push(Field {
+            id,
+            kept: !id.is_hop_by_hop(),
+            name: span(name),
+            value: span(value),
+        });
+        id
+    }
+
+    /// Appends a field. The caller vouches for both being valid: use [`Fields::append`] for
+    /// anything that is not a constant or read by a codec.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> FieldId {
+        let id = FieldId::of(name);
+        let name = self.store(name);
+        let value = self.store(value);
+        self.table.push(Field { id, kept: !id.is_hop_by_hop(), name, value });
+        id
+    }
+
+    /// Appends a field by its id.
+    pub fn push_id(&mut self, id: FieldId, value: &[u8]) {
+        let name = self.store(id.name().as_bytes());
+        let value = self.store(value);
+        self.table.push(Field { id, kept: !id.is_hop_by_hop(), name, value });
+    }
+
+    /// Appends a field if its name is a token and its value has no byte that could end a line
+    /// (RFC 9110 sections 5.1 and 5.5), and says whether it did: the one gate for text that comes
+    /// from templates and edits.
+    #[must_use]
+    pub fn append(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let valid = is_token(name) && is_field_value(value);
+        if valid {
+            self.push(name, value);
+        }
+        valid
+    }
+
+    /// Replaces all fields of that name by one. Says whether name and value were valid; if not,
+    /// nothing changes.
+    #[must_use]
+    pub fn set(&mut self, name: &[u8], value: &[u8]) -> bool {
+        if !is_token(name) || !is_field_value(value) {
+            return false;
+        }
+        self.remove(name);
+        self.push(name, value);
+        true
+    }
+
+    /// Removes every field of that name; says how many there were.
+    pub fn remove(&mut self, name: &[u8]) -> usize {
+        let id = FieldId::of(name);
+        if id != FieldId::Other {
+            return self.remove_id(id);
+        }
+        let before = self.table.len();
+        let bytes = &self.bytes;
+        self.table
+            .retain(|f| f.id != FieldId::Other || !f.name.of(bytes).eq_ignore_ascii_case(name));
+        before - self.table.len()
+    }
+
+    /// Removes every field with that id; says how many there were.
+    pub fn remove_id(&mut self, id: FieldId) -> usize {
+        if !self.table.iter().any(|f| f.id == id) {
+            return 0;
+        }
+        let before = self.table.len();
+        self.table.retain(|f| f.id != id);
+        before - self.table.len()
+    }
+
+    /// Hides every field that `connection` names as an option: they belong to the connection
+    /// (RFC 9110 section 7.6.1). The codec has refused options that name framing before.
+    pub fn drop_nominated(&mut self, option: &[u8]) {
+        let bytes = &self.bytes;
+        for field in &mut self.table {
+            if field.name.of(bytes).eq_ignore_ascii_case(option) {
+                field.kept = false;
+            }
+        }
+    }
+
+    /// Rewrites the values of the fields with that id: `edit` gets each and returns the new
+    /// value, or `None` to leave it. A new value that is not valid drops the field.
+    pub fn rewrite(&mut self, id: FieldId, mut edit: impl FnMut(&[u8]) -> Option<Vec<u8>>) {
+        for i in 0..self.table.len() {
+            if self.table[i].id != id {
+                continue;
+            }
+            let Some(value) = edit(self.table[i].value.of(&self.bytes)) else { continue };
+            self.table[i].kept &= is_field_value(&value);
+            self.table[i].value = self.store(&value);
+        }
+    }
+
+    /// The first value of a known name, received or kept.
+    #[must_use]
+    pub fn first(&self, id: FieldId) -> Option<&[u8]> {
+        self.table.iter().find(|f| f.id == id).map(|f| f.value.of(&self.bytes))
+    }
+
+    /// The first value of `name`.
+    #[must_use]
+    pub fn first_named(&self, name: &[u8]) -> Option<&[u8]> {
+        match FieldId::of(name) {
+            FieldId::Other => self
+                .table
+                .iter()
+                .find(|f| {
+                    f.id == FieldId::Other && f.name.of(&self.bytes).eq_ignore_ascii_case(name)
+                })
+                .map(|f| f.value.of(&self.bytes)),
+            id => self.first(id),
+        }
+    }
+
+    /// All values of a known name, in order.
+    pub fn all(&self, id: FieldId) -> impl Iterator<Item = &[u8]> {
+        self.table.iter().filter(move |f| f.id == id).map(|f| f.value.of(&self.bytes))
+    }
+
+    /// All values of `name`, in order.
+    pub fn all_named<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.table
+            .iter()
+            .filter(move |f| f.name.of(&self.bytes).eq_ignore_ascii_case(name))
+            .map(|f| f.value.of(&self.bytes))
+    }
+
+    /// Whether a field of that id is there.
+    #[must_use]
+    pub fn has(&self, id: FieldId) -> bool {
+        self.table.iter().any(|f| f.id == id)
+    }
+
+    /// The fields to forward, in order: id, name, value.
+    pub fn iter(&self) -> impl Iterator<Item = (FieldId, &[u8], &[u8])> {
+        self.table
+            .iter()
+            .filter(|f| f.kept)
+            .map(|f| (f.id, f.name.of(&self.bytes), f.value.of(&self.bytes)))
+    }
+
+    /// Every field as received, framing and hop-by-hop included.
+    pub fn received(&self) -> impl Iterator<Item = (FieldId, &[u8], &[u8])> {
+        self.table.iter().map(|f| (f.id, f.name.of(&self.bytes), f.value.of(&self.bytes)))
+    }
+
+    /// How many fields there are, hidden ones included.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is no field.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The bytes that the buffer holds: what this list costs in memory, bytes.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.bytes.len() + self.table.len() * size_of::<Field>()
+    }
+
+    pub(crate) fn store(&mut self, bytes: &[u8]) -> Span {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        span(start..self.bytes.len())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A buffer never comes near 4 GiB: heads are bounded to some KiB. Past it a range is empty.
+pub(crate) fn span(range: std::ops::Range<usize>) -> Span {
+    match (u32::try_from(range.start), u32::try_from(range.end)) {
+        (Ok(start), Ok(end)) => Span { start, end },
+        _ => Span::default(),
+    }
+}
+
+/// RFC 9110 section 5.6.2: `tchar`.
+const TCHAR: [bool; 256] = {
+    let mut table = [false; 256];
+    let marks = b"!#$%&'*+-.^_`|~";
+    let mut i = 0;
+    while i < marks.len() {
+        table[marks[i] as usize] = true;
+        i += 1;
+    }
+    let mut b = 0;
+    while b < 128 {
+        if (b as u8).is_ascii_alphanumeric() {
+            table[b] = true;
+        }
+        b += 1;
+    }
+    table
+};
+
+/// Whether `bytes` is a token (RFC 9110 section 5.6.2).
+#[must_use]
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&b| TCHAR[b as usize])
+}
+
+/// Whether `bytes` may be a field's value: no control byte but HTAB (RFC 9110 section 5.5).
+/// Bytes above 0x7F are opaque and pass.
+#[must_use]
+pub fn is_field_value(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&b| b == b'\t' || (b >= 0x20 && b != 0x7F))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_finds_its_id_in_any_case() {
+        for id in FieldId::ALL {
+            assert_eq!(FieldId::of(id.name().as_bytes()), *id);
+            assert_eq!(FieldId::of(id.name().to_ascii_uppercase().as_bytes()), *id);
+        }
+        for other in ["", "x", "hosts", "hos", "content-lengthx", "transfer_encoding"] {
+            assert_eq!(FieldId::of(other.as_bytes()), FieldId::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn framing_is_seen_but_not_forwarded() {
+        let mut fields = Fields::new();
+        fields.push(b"Content-Length", b"5");
+        fields.push(b"X-A", b"1");
+        assert_eq!(fields.iter().count(), 1);
+        assert_eq!(fields.received().count(), 2);
+        assert_eq!(fields.first(FieldId::ContentLength), Some(&b"5"[..]));
+    }
+
+    #[test]
+    fn nominated_fields_are_hidden() {
+        let mut fields = Fields::new();
+        fields.push(b"X-Hop", b"1");
+        fields.push(b"X-End", b"2");
+        fields.drop_nominated(b"x-hop");
+        let left: Vec<_> = fields.iter().map(|(_, n, _)| n.to_vec()).collect();
+        assert_eq!(left, [b"X-End".to_vec()]);
+    }
+
+    #[test]
+    fn no_value_with_a_line_end_gets_in() {
+        let mut fields = Fields::new();
+        for bad in [&b"a\r\nx: y"[..], b"a\n", b"\0", b"\x7f", b"\x1b[0m"] {
+            assert!(!fields.append(b"x-a", bad));
+            assert!(!fields.set(b"x-a", bad));
+        }
+        assert!(!fields.append(b"x a", b"v"));
+        assert!(!fields.append(b"", b"v"));
+        assert!(fields.is_empty());
+        assert!(fields.append(b"x-a", b"caf\xe9\tok"));
+    }
+
+    #[test]
+    fn set_replaces_all_and_rewrite_edits_each() {
+        let mut fields = Fields::new();
+        fields.push(b"Set-Cookie", b"a=1");
+        fields.push(b"set-cookie", b"b=2");
+        fields.rewrite(FieldId::SetCookie, |v| Some([v, b"; Secure"].concat()));
+        let all: Vec<_> = fields.all(FieldId::SetCookie).map(<[u8]>::to_vec).collect();
+        assert_eq!(all, [b"a=1; Secure".to_vec(), b"b=2; Secure".to_vec()]);
+        assert!(fields.set(b"SET-COOKIE", b"c=3"));
+        assert_eq!(fields.len(), 1);
+        assert_eq!(fields.remove(b"set-cookie"), 1);
+    }
+}

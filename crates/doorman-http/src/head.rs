@@ -1,0 +1,398 @@
+//! Request and response heads: the values every room decides by.
+
+use crate::field::{Span, span};
+use crate::target::{self, Authority, Connect, Form, Scheme, TargetError};
+use crate::{FieldId, Fields, Method, Version, path};
+
+/// What a client asks to switch to (RFC 9110 section 7.8). The h2c token never gets this far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upgrade {
+    /// `websocket` (RFC 6455).
+    WebSocket,
+    /// Any other protocol; its name is in the received `Upgrade` field.
+    Other,
+}
+
+/// Why a head that was read well is refused all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadError {
+    /// The request target or the authority is not valid.
+    Target(TargetError),
+    /// HTTP/1.1 without `Host`, or more than one (RFC 9112 section 3.2).
+    Host,
+}
+
+/// A request's method, target and fields, whatever wire it came by.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    /// The method.
+    pub method: Method,
+    /// Protocol version, as a label.
+    pub version: Version,
+    /// `https` if the client's own connection was secure.
+    pub scheme: Scheme,
+    /// Header fields. `Host` is among them as received; [`RequestHead::authority`] wins over it.
+    pub fields: Fields,
+    /// A protocol the client asks to switch to.
+    pub upgrade: Option<Upgrade>,
+    /// Whether the client waits for `100 Continue`.
+    pub expects_continue: bool,
+    /// Whether the client takes trailers (`TE: trailers`).
+    pub takes_trailers: bool,
+    authority: Span,
+    host: Span,
+    port: Option<u16>,
+    path: Span,
+    query: Option<Span>,
+    received_path: Span,
+    received_query: Option<Span>,
+    asterisk: bool,
+}
+
+impl Default for RequestHead {
+    fn default() -> Self {
+        Self {
+            method: Method::Get,
+            version: Version::Http11,
+            scheme: Scheme::Http,
+            fields: Fields::new(),
+            upgrade: None,
+            expects_continue: false,
+            takes_trailers: false,
+            authority: Span::default(),
+            host: Span::default(),
+            port: None,
+            path: Span::default(),
+            query: None,
+            received_path: Span::default(),
+            received_query: None,
+            asterisk: false,
+        }
+    }
+}
+
+impl RequestHead {
+    /// Makes the head ready to be filled again; keeps its memory.
+    pub fn clear(&mut self) {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        *self = Self { fields, ..Self::default() };
+    }
+
+    /// Takes the request target in. `bytes` is the target as received (RFC 9112 section 3.2);
+    /// an absolute form's authority wins over `Host` (section 3.2.2).
+    ///
+    /// # Errors
+    /// What is wrong with the target, or with the `Host` field that it is read together with.
+    pub fn set_target(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        let connect = if self.method == Method::Connect { Connect::Yes } else { Connect::No };
+        match target::form(bytes, connect).map_err(HeadError::Target)? {
+            Form::Origin => {
+                self.authority_from_host()?;
+                self.set_path_and_query(bytes)
+            }
+            Form::Absolute { scheme, authority, path } => {
+                // The connection decides how the request came, not what the client writes; https
+                // on a plain port would make rules believe in a security that is not there.
+                if scheme != self.scheme {
+                    return Err(HeadError::Target(TargetError::Scheme));
+                }
+                self.authority_from_host()?;
+                self.set_authority(&bytes[authority]).map_err(HeadError::Target)?;
+                if bytes[path..].starts_with(b"/") {
+                    return self.set_path_and_query(&bytes[path..]);
+                }
+                let mut rooted = b"/".to_vec();
+                rooted.extend_from_slice(&bytes[path..]);
+                self.set_path_and_query(&rooted)
+            }
+            Form::Authority => self.set_authority(bytes).map_err(HeadError::Target),
+            Form::Asterisk => {
+                if self.method != Method::Options {
+                    return Err(HeadError::Target(TargetError::Form));
+                }
+                self.authority_from_host()?;
+                self.asterisk = true;
+                let star = self.fields.store(b"*");
+                (self.path, self.received_path) = (star, star);
+                Ok(())
+            }
+        }
+    }
+
+    fn authority_from_host(&mut self) -> Result<(), HeadError> {
+        let mut hosts = self.fields.all(FieldId::Host);
+        let first = hosts.next().map(<[u8]>::to_vec);
+        let several = hosts.next().is_some();
+        drop(hosts);
+        match first {
+            _ if several => Err(HeadError::Host),
+            Some(host) => self.set_authority(&host).map_err(HeadError::Target),
+            None if self.version == Version::Http11 => Err(HeadError::Host),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets the authority: from `Host`, `:authority` or an absolute target.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn set_authority(&mut self, bytes: &[u8]) -> Result<(), TargetError> {
+        let Authority { host_len, port } = target::authority(bytes)?;
+        self.authority = self.fields.store(bytes);
+        let mut host = bytes[..host_len].to_vec();
+        host.make_ascii_lowercase();
+        self.host = self.fields.store(&host);
+        self.port = port;
+        Ok(())
+    }
+
+    /// Sets path and query as received; the path gets its normal form.
+    ///
+    /// # Errors
+    /// What is wrong with the path.
+    pub fn set_path_and_query(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        let mark = bytes.iter().position(|&b| b == b'?');
+        let (path, query) = mark.map_or((bytes, None), |i| (&bytes[..i], Some(&bytes[i + 1..])));
+        let mut normal = Vec::with_capacity(path.len());
+        path::normalise(path, &mut normal).map_err(HeadError::Target)?;
+        self.received_path = self.fields.store(path);
+        self.path = if normal == path { self.received_path } else { self.fields.store(&normal) };
+        self.query = query.map(|q| self.fields.store(q));
+        self.received_query = self.query;
+        Ok(())
+    }
+
+    /// Replaces the path that the origin is asked for; `path` is normalised again, so an edit
+    /// cannot leave the normal form.
+    ///
+    /// # Errors
+    /// What is wrong with the new path.
+    pub fn rewrite_path(&mut self, new: &[u8]) -> Result<(), TargetError> {
+        if new.first() != Some(&b'/')
+            || new.iter().any(|&b| b <= 0x20 || b >= 0x7F || b == b'#' || b == b'?')
+        {
+            return Err(TargetError::Byte);
+        }
+        let mut normal = Vec::with_capacity(new.len());
+        path::normalise(new, &mut normal)?;
+        self.path = self.fields.store(&normal);
+        Ok(())
+    }
+
+    /// Replaces the query; `None` removes it with its question mark.
+    ///
+    /// # Errors
+    /// [`TargetError::Byte`] for bytes that cannot stand in a request line.
+    pub fn rewrite_query(&mut self, new: Option<&[u8]>) -> Result<(), TargetError> {
+        if new.is_some_and(|q| q.iter().any(|&b| b <= 0x20 || b >= 0x7F || b == b'#')) {
+            return Err(TargetError::Byte);
+        }
+        self.query = new.map(|q| self.fields.store(q));
+        Ok(())
+    }
+
+    /// Host and port as the client wrote them; empty when it named none (HTTP/1.0).
+    #[must_use]
+    pub fn authority(&self) -> &[u8] {
+        self.authority.of(self.fields.bytes())
+    }
+
+    /// The host, lower case, without port and final dot; empty when the client named none.
+    #[must_use]
+    pub fn host(&self) -> &[u8] {
+        self.host.of(self.fields.bytes())
+    }
+
+    /// The port that the client wrote.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The path in its normal form, edits included; `*` for `OPTIONS *`.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        self.path.of(self.fields.bytes())
+    }
+
+    /// The query without its question mark, edits included.
+    #[must_use]
+    pub fn query(&self) -> Option<&[u8]> {
+        self.query.map(|q| q.of(self.fields.bytes()))
+    }
+
+    /// The path as the client sent it, for logs.
+    #[must_use]
+    pub fn received_path(&self) -> &[u8] {
+        self.received_path.of(self.fields.bytes())
+    }
+
+    /// The query as the client sent it, for logs.
+    #[must_use]
+    pub fn received_query(&self) -> Option<&[u8]> {
+        self.received_query.map(|q| q.of(self.fields.bytes()))
+    }
+
+    /// Whether the target is `*`: the request asks about the server as a whole.
+    #[must_use]
+    pub const fn is_asterisk(&self) -> bool {
+        self.asterisk
+    }
+
+    /// The first cookie of that name (RFC 6265 section 4.2), without quotes taken off.
+    #[must_use]
+    pub fn cookie(&self, name: &[u8]) -> Option<&[u8]> {
+        self.fields.all(FieldId::Cookie).find_map(|line| {
+            line.split(|&b| b == b';').find_map(|pair| {
+                let pair = pair.trim_ascii();
+                let equals = pair.iter().position(|&b| b == b'=')?;
+                (pair[..equals].trim_ascii() == name).then(|| pair[equals + 1..].trim_ascii())
+            })
+        })
+    }
+
+    /// The first query parameter of that name, undecoded; empty for a name without `=`.
+    #[must_use]
+    pub fn query_parameter(&self, name: &[u8]) -> Option<&[u8]> {
+        self.query()?.split(|&b| b == b'&').find_map(|pair| {
+            let equals = pair.iter().position(|&b| b == b'=');
+            let (key, value) = equals.map_or((pair, &b""[..]), |i| (&pair[..i], &pair[i + 1..]));
+            (key == name).then_some(value)
+        })
+    }
+}
+
+/// A response's status and fields.
+#[derive(Clone, Debug)]
+pub struct ResponseHead {
+    /// Status code, 100 to 599.
+    pub status: u16,
+    /// Protocol version of the origin, as a label; ours for answers of the house.
+    pub version: Version,
+    /// Header fields.
+    pub fields: Fields,
+    /// The length that the head declares of a body that is not sent: the answer to HEAD, and 304
+    /// (RFC 9110 section 8.6). A body that is sent carries its own length.
+    pub declared_length: Option<u64>,
+    /// For 101: the protocol that the origin switched to.
+    pub upgrade: Option<Upgrade>,
+    reason: Span,
+}
+
+impl ResponseHead {
+    /// A head without fields.
+    #[must_use]
+    pub const fn new(status: u16) -> Self {
+        Self {
+            status,
+            version: Version::Http11,
+            fields: Fields::new(),
+            declared_length: None,
+            upgrade: None,
+            reason: Span { start: 0, end: 0 },
+        }
+    }
+
+    /// Makes the head ready to be filled again; keeps its memory.
+    pub fn clear(&mut self) {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        *self = Self { fields, ..Self::new(200) };
+    }
+
+    /// Says where in the loaded fields' buffer the origin's reason phrase lies.
+    pub fn set_reason(&mut self, range: std::ops::Range<usize>) {
+        self.reason = span(range);
+    }
+
+    /// The origin's reason phrase; empty if it gave none.
+    #[must_use]
+    pub fn reason(&self) -> &[u8] {
+        self.reason.of(self.fields.bytes())
+    }
+
+    /// Whether a response with this status never has a body (RFC 9110 section 6.4.1).
+    #[must_use]
+    pub const fn is_bodiless(&self) -> bool {
+        matches!(self.status, 100..=199 | 204 | 304)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(
+        method: Method,
+        version: Version,
+        host: &[&str],
+        target: &str,
+    ) -> Result<RequestHead, HeadError> {
+        let mut head = RequestHead { method, version, ..RequestHead::default() };
+        for host in host {
+            head.fields.push(b"Host", host.as_bytes());
+        }
+        head.set_target(target.as_bytes()).map(|()| head)
+    }
+
+    #[test]
+    fn absolute_form_wins_over_host() {
+        let head =
+            head(Method::Get, Version::Http11, &["b.example"], "http://A.example:81?x=1").unwrap();
+        assert_eq!(head.host(), b"a.example");
+        assert_eq!(head.authority(), b"A.example:81");
+        assert_eq!(head.port(), Some(81));
+        assert_eq!(head.path(), b"/");
+        assert_eq!(head.query(), Some(&b"x=1"[..]));
+    }
+
+    #[test]
+    fn host_rules() {
+        let host = Err(HeadError::Host);
+        let get = |version, hosts: &[&str]| head(Method::Get, version, hosts, "/").map(|_| ());
+        assert_eq!(get(Version::Http11, &[]), host);
+        assert_eq!(get(Version::Http11, &["a", "a"]), host);
+        assert_eq!(get(Version::Http10, &[]), Ok(()));
+        assert_eq!(get(Version::Http11, &[""]), Err(HeadError::Target(TargetError::Host)));
+        assert_eq!(get(Version::Http11, &["a,b"]), Err(HeadError::Target(TargetError::Host)));
+    }
+
+    #[test]
+    fn forms_belong_to_methods() {
+        let check = |method, target| head(method, Version::Http11, &["a"], target).map(|_| ());
+        assert_eq!(check(Method::Options, "*"), Ok(()));
+        assert_eq!(check(Method::Get, "*"), Err(HeadError::Target(TargetError::Form)));
+        assert_eq!(check(Method::Get, "a:80"), Err(HeadError::Target(TargetError::Form)));
+        assert_eq!(check(Method::Connect, "a:80"), Ok(()));
+        assert_eq!(check(Method::Get, "https://a/"), Err(HeadError::Target(TargetError::Scheme)));
+    }
+
+    #[test]
+    fn what_was_received_stays_while_edits_change_the_rest() {
+        let mut head = head(Method::Get, Version::Http11, &["a"], "/a/../b?q=1").unwrap();
+        assert_eq!(head.path(), b"/b");
+        head.rewrite_path(b"/c/./d").unwrap();
+        head.rewrite_query(None).unwrap();
+        assert_eq!((head.path(), head.query()), (&b"/c/d"[..], None));
+        assert_eq!(head.received_path(), b"/a/../b");
+        assert_eq!(head.received_query(), Some(&b"q=1"[..]));
+        assert_eq!(head.rewrite_path(b"/a\r\nx"), Err(TargetError::Byte));
+        assert_eq!(head.rewrite_path(b"a"), Err(TargetError::Byte));
+        assert_eq!(head.rewrite_query(Some(b"a b")), Err(TargetError::Byte));
+    }
+
+    #[test]
+    fn cookies_and_parameters() {
+        let mut head = head(Method::Get, Version::Http11, &["a"], "/?a=1&b&a=2").unwrap();
+        head.fields.push(b"Cookie", b"x=1; y = 2;z");
+        head.fields.push(b"Cookie", b"w=\"4\"");
+        assert_eq!(head.cookie(b"x"), Some(&b"1"[..]));
+        assert_eq!(head.cookie(b"y"), Some(&b"2"[..]));
+        assert_eq!(head.cookie(b"w"), Some(&b"\"4\""[..]));
+        assert_eq!(head.cookie(b"z"), None);
+        assert_eq!(head.query_parameter(b"a"), Some(&b"1"[..]));
+        assert_eq!(head.query_parameter(b"b"), Some(&b""[..]));
+        assert_eq!(head.query_parameter(b"c"), None);
+    }
+}

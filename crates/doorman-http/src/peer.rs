@@ -1,0 +1,105 @@
+//! Who is on the other side of a client connection, and what is known of it.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Protocol version of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+    /// HTTP/2
+    Http2,
+    /// HTTP/3
+    Http3,
+}
+
+impl Version {
+    /// The name that logs and `{protocol}` show.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+            Self::Http3 => "HTTP/3",
+        }
+    }
+}
+
+/// Which wire a connection came by: a label, for logs and metrics only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wire {
+    /// HTTP/1 over plain TCP or a Unix socket.
+    H1,
+    /// HTTP/1 over TLS.
+    H1Tls,
+    /// HTTP/2 over TLS.
+    H2,
+    /// HTTP/2 without TLS.
+    H2c,
+    /// HTTP/3.
+    H3,
+}
+
+impl Wire {
+    /// The label in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::H1 => "h1",
+            Self::H1Tls => "h1+tls",
+            Self::H2 => "h2",
+            Self::H2c => "h2c",
+            Self::H3 => "h3",
+        }
+    }
+}
+
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// An internet address.
+    Inet(SocketAddr),
+    /// A Unix socket, whose clients have no address.
+    Unix,
+}
+
+impl Peer {
+    /// The address without its port; `None` on a Unix socket. An IPv4 address that came mapped
+    /// into IPv6 is given as IPv4, so that one range in a configuration matches both.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Inet(address) => Some(address.ip().to_canonical()),
+            Self::Unix => None,
+        }
+    }
+}
+
+/// What a finished TLS handshake settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The server name the client asked for, lower case.
+    pub server_name: Option<Box<str>>,
+    /// Whether the session was resumed from a ticket.
+    pub resumed: bool,
+}
+
+/// What is known of a client connection; every request on it shares this value.
+#[derive(Clone, Debug)]
+pub struct Conn {
+    /// The other side.
+    pub peer: Peer,
+    /// Our side.
+    pub local: Peer,
+    /// The wire, as a label.
+    pub wire: Wire,
+    /// Facts of the handshake, if there was one.
+    pub tls: Option<TlsFacts>,
+    /// Index of the listener in the plan that accepted the connection.
+    pub listener: usize,
+}
