@@ -1,1 +1,3 @@
 //! Sockets, TLS, wires and pools, behind one seam.
+
+pub mod tls;
