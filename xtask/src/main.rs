@@ -1,3 +1,84 @@
-//! Chores of the repository.
+//! Chores of the repository: the benchmark against other proxies, and the profile of one load. The parts
+//! of the benchmark that must run as processes of their own (origin, relay, generators, guard) are
+//! subcommands of this same program, so that one build holds everything that a measurement needs.
 
-fn main() {}
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a measuring tool reads the clock, waits and opens sockets itself; the seam is what it measures"
+)]
+
+use std::process::ExitCode;
+
+use crate::failure::Failure;
+
+mod bench;
+mod failure;
+mod guard;
+mod handshakes;
+mod idle;
+mod listen;
+mod origin;
+mod process;
+mod profile;
+mod relay;
+mod wire;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  bench [OPTIONS]           measure doorman against nginx, HAProxy and a byte relay; `bench --help` lists the options
+  profile SCENARIO [PROXY]  system calls per request and hottest symbols of a proxy (doorman) under one load
+
+Parts of the benchmark, started by it:
+  origin PORT               HTTP/1.1 origin on 127.0.0.1: GET /b/N answers N bytes (port 0: any, printed)
+  relay PORT TARGET-PORT    byte relay that parses nothing
+  handshakes PORT SECONDS CONNECTIONS    a new TLS 1.3 connection for each request
+  idle PORT CONNECTIONS plain|tls        one request on each connection, then hold them until stdin ends
+  guard DIRECTORY           ends processes and removes files when the benchmark is gone
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<ExitCode, Failure> {
+    match words {
+        ["bench", options @ ..] => bench::run(options),
+        ["profile", scenario] => profile::run(scenario, "doorman"),
+        ["profile", scenario, proxy] => profile::run(scenario, proxy),
+        ["origin", port] => match origin::serve(number(port)?)? {},
+        ["relay", port, target] => match relay::serve(number(port)?, number(target)?)? {},
+        ["handshakes", port, seconds, connections] => {
+            handshakes::run(number(port)?, number(seconds)?, number(connections)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["idle", port, connections, wire @ ("plain" | "tls")] => {
+            idle::run(number(port)?, number(connections)?, wire::Wire::from_word(wire))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["guard", directory] => {
+            guard::watch(directory.as_ref());
+            Ok(ExitCode::SUCCESS)
+        }
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            eprint!("{USAGE}");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(word: &str) -> Result<T, Failure> {
+    word.parse().map_err(|_| Failure::new(format!("{word:?} is not a number in range")))
+}

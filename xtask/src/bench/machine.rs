@@ -1,0 +1,60 @@
+//! Where and with what a measurement was made: figures without these lines mean nothing.
+
+use std::{fs, process::Command};
+
+use crate::{
+    bench::{contender::program, root},
+    failure::Failure,
+};
+
+/// One line for each fact; `words` are the options of this run.
+pub(crate) fn facts(words: &[&str]) -> Result<Vec<String>, Failure> {
+    let memory = field("/proc/meminfo", "MemTotal:").unwrap_or_default();
+    let gib = memory.trim_end_matches(" kB").parse::<u64>().unwrap_or_default() / (1024 * 1024);
+    let model = field("/proc/cpuinfo", "model name").unwrap_or_default();
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    // This process is pinned already, so what it may use is not what there is.
+    let cores = fs::read_to_string("/proc/cpuinfo")?
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    let command = ["cargo xtask bench"].iter().chain(words).copied().collect::<Vec<_>>().join(" ");
+    let changed = !said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
+    Ok(vec![
+        format!("command: {command}"),
+        format!("date: {}", said("date", &["--utc", "+%Y-%m-%d %H:%M UTC"])),
+        format!(
+            "commit: {}{}",
+            said("git", &["rev-parse", "--short=12", "HEAD"]),
+            if changed { ", with uncommitted changes" } else { "" }
+        ),
+        format!("machine: {model}, {cores} cores, {gib} GiB, Linux {}", kernel.trim()),
+        format!(
+            "peers: {}, {}, {}",
+            said("nginx", &["-v"]).trim_start_matches("nginx version: "),
+            said("haproxy", &["-v"]).split(" - ").next().unwrap_or_default(),
+            said("openssl", &["version"]).split(" (").next().unwrap_or_default(),
+        ),
+        format!("generators: {}, {}", short(&said("wrk", &["-v"])), said("h2load", &["--version"])),
+    ])
+}
+
+/// "wrk 4.1.0 [epoll] Copyright ..." without its second half.
+fn short(version: &str) -> &str {
+    version.split(" [").next().unwrap_or(version)
+}
+
+fn field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim_start_matches([' ', '\t', ':']).trim_end().into())
+}
+
+/// The first line that a program prints, to either stream; empty if there is no such program.
+fn said(name: &str, words: &[&str]) -> String {
+    let Ok(output) = Command::new(program(name)).args(words).current_dir(root()).output() else {
+        return String::new();
+    };
+    let text = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&text).lines().next().unwrap_or_default().into()
+}

@@ -1,0 +1,206 @@
+//! `cargo xtask bench`: what a request costs doorman, beside what it costs its peers, on the same machine
+//! in the same run. The figure that counts is CPU time per request, because the load generator saturates
+//! before a good proxy does; requests per second only show who starved whom.
+
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::{
+    bench::{
+        contender::{Choice, Contender, Ground, Ports},
+        measure::Reading,
+        options::{After, Options},
+        report::{Outcome, Row, Table},
+        scenario::{Load, Scenario},
+    },
+    failure::{During, Failure},
+    guard::Guard,
+    process::{Core, Running, own_part},
+};
+
+pub(crate) mod contender;
+mod load;
+mod machine;
+mod measure;
+mod options;
+mod page;
+mod report;
+pub(crate) mod scenario;
+
+/// Descriptors for 10,000 clients and as many upstream connections, and HAProxy's wish for two each.
+const OPEN_FILES_WANTED: u64 = 65_536;
+/// Rounds of the idle scenarios: memory varies less than time, and opening takes long.
+const IDLE_ROUNDS_MAX: usize = 3;
+
+pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
+    let Some(options) = options::read(words)? else {
+        print!("{}", options::HELP);
+        return Ok(ExitCode::SUCCESS);
+    };
+    let stage = Stage::set(&options.choices, &options.scenarios, options.doorman.clone())?;
+    let facts = machine::facts(words)?;
+    println!("{}", facts.join("\n"));
+    let mut outcomes = Vec::new();
+    for scenario in &options.scenarios {
+        println!("\n{} - {}", scenario.name, scenario.title);
+        let outcome = stage.play(scenario, &options);
+        print!("{}", outcome.table().aligned());
+        for line in outcome.remarks() {
+            println!("{line}");
+        }
+        outcomes.push(outcome);
+    }
+    let verdicts: Vec<_> = outcomes.iter().flat_map(Outcome::verdicts).collect();
+    let mut bars = Table::new(&["scenario", "bar", "limit", "doorman", ""]);
+    for verdict in &verdicts {
+        bars.add(verdict.cells());
+    }
+    if options.choices.contains(&Choice::Doorman) {
+        print!("\n{}", bars.aligned());
+    }
+    if let Some(file) = &options.json {
+        std::fs::write(file, page::json(&facts, &outcomes))
+            .during(format!("writing {}", file.display()))?;
+    }
+    if let Some(file) = &options.markdown {
+        page::write_markdown(file, &facts, &outcomes, &bars)?;
+    }
+    let whole =
+        outcomes.iter().flat_map(|outcome| &outcome.rows).all(|row| row.failures.is_empty());
+    let reached = options.after == After::Report || verdicts.iter().all(report::Verdict::is_met);
+    Ok(if whole && reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everything that stands ready for the runs: folder, certificate, origin.
+pub(crate) struct Stage {
+    pub(crate) ground: Ground,
+    // Held for its end: dropping it stops the origin.
+    _origin: Running,
+}
+
+impl Stage {
+    pub(crate) fn set(
+        choices: &[Choice],
+        scenarios: &[&'static Scenario],
+        doorman: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
+        let missing = contender::missing_packages(choices, scenarios);
+        if !missing.is_empty() {
+            let line = format!("apt-get install --no-install-recommends {}", missing.join(" "));
+            return Err(Failure::new(format!("programs are missing; this installs them: {line}")));
+        }
+        let doorman = match doorman {
+            Some(file) => file,
+            None if choices.contains(&Choice::Doorman) => build_doorman()?,
+            None => PathBuf::new(),
+        };
+        let open_files = raise_open_files();
+        let guard = Guard::start()?;
+        let mut origin = Running::start(&mut own_part(&["origin", "0"])?, Core::LOAD, &guard)?;
+        let origin_port = first_line(&mut origin)?
+            .parse()
+            .map_err(|_| Failure::new("the origin did not say its port"))?;
+        let ports = Ports::choose()?;
+        let ground = Ground { guard, doorman, origin_port, ports, open_files };
+        ground.make_certificate()?;
+        Ok(Self { ground, _origin: origin })
+    }
+
+    /// All rounds of a scenario. Who goes first moves on with each round.
+    fn play(&self, scenario: &'static Scenario, options: &Options) -> Outcome {
+        let rounds = match scenario.load {
+            Load::Idle => options.rounds.min(IDLE_ROUNDS_MAX),
+            _ => options.rounds,
+        };
+        let contenders = Contender::of(&options.choices, scenario);
+        let row = |&who| Row { who, readings: vec![None; rounds], failures: Vec::new() };
+        let mut rows: Vec<Row> = contenders.iter().map(row).collect();
+        for round in 0..rounds {
+            for turn in 0..rows.len() {
+                let place = (round + turn) % rows.len();
+                let row = &mut rows[place];
+                match self.ground.measure(row.who, scenario, options.seconds) {
+                    Ok(reading) => {
+                        progress(round, row.who, &reading);
+                        row.readings[round] = Some(reading);
+                    }
+                    Err(failure) => {
+                        eprintln!("round {}: {} failed: {failure}", round + 1, row.who.name());
+                        row.failures.push(format!("round {}: {failure}", round + 1));
+                    }
+                }
+            }
+        }
+        Outcome { scenario, rows }
+    }
+}
+
+fn progress(round: usize, who: Contender, reading: &Reading) {
+    let (name, round) = (who.name(), round + 1);
+    match reading {
+        Reading::Load(sample) => eprintln!(
+            "round {round}: {name:12} {:8.2} us/req, {:6.0} req/s, core {:3.0} %, noise {:3.0} %",
+            reading.cost(),
+            sample.per_second,
+            sample.core_percent,
+            sample.noise_percent,
+        ),
+        Reading::Idle(_) => {
+            eprintln!("round {round}: {name:12} {:8.2} KiB/connection", reading.cost());
+        }
+    }
+}
+
+/// Raises the limit for this process and all that it starts, as far as it may.
+fn raise_open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum.unwrap_or(OPEN_FILES_WANTED);
+    let wanted = Rlimit { current: Some(OPEN_FILES_WANTED), maximum: Some(OPEN_FILES_WANTED) };
+    if hard < OPEN_FILES_WANTED && setrlimit(Resource::Nofile, wanted).is_ok() {
+        return OPEN_FILES_WANTED;
+    }
+    let reachable = hard.min(OPEN_FILES_WANTED);
+    let most = Rlimit { current: Some(reachable), maximum: limit.maximum };
+    if setrlimit(Resource::Nofile, most).is_ok() {
+        return reachable;
+    }
+    limit.current.unwrap_or(reachable)
+}
+
+fn build_doorman() -> Result<PathBuf, Failure> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--package", "doorman"])
+        .current_dir(root())
+        .status()
+        .during("starting cargo")?;
+    if !status.success() {
+        return Err(Failure::new("doorman does not build"));
+    }
+    // This program was built by the same workspace, and lies where the release binaries are.
+    let mut file = std::env::current_exe()?;
+    file.set_file_name("doorman");
+    match file.parent().and_then(std::path::Path::file_name) {
+        Some(folder) if folder == "release" => Ok(file),
+        _ => Ok(root().join("target/release/doorman")),
+    }
+}
+
+/// The repository's root.
+pub(crate) fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or_else(|| here.clone(), PathBuf::from)
+}
+
+fn first_line(running: &mut Running) -> Result<String, Failure> {
+    use std::io::{BufRead, BufReader};
+
+    let stdout = running.take_stdout().ok_or_else(|| Failure::new("no output to read"))?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    Ok(line.trim().into())
+}

@@ -1,0 +1,144 @@
+//! The command line of the benchmark.
+
+use std::path::PathBuf;
+
+use crate::{
+    bench::{
+        contender::Choice,
+        scenario::{self, Scenario},
+    },
+    failure::Failure,
+};
+
+/// What to run and where to write it.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) rounds: usize,
+    pub(crate) seconds: u64,
+    pub(crate) scenarios: Vec<&'static Scenario>,
+    pub(crate) choices: Vec<Choice>,
+    /// A doorman binary to measure instead of building one.
+    pub(crate) doorman: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) markdown: Option<PathBuf>,
+    pub(crate) after: After,
+}
+
+/// What the exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Whether all runs succeeded.
+    Report,
+    /// Also whether all bars were reached.
+    Check,
+}
+
+pub(crate) const HELP: &str = "\
+usage: cargo xtask bench [OPTIONS]
+
+Measures doorman beside nginx, HAProxy and a byte relay: one run, contenders alternating, the proxy alone on
+core 0, origin and load generator on core 1.
+
+  --rounds N          runs of each contender in each scenario (5; idle scenarios at most 3)
+  --seconds N         length of the measured load of each run (3)
+  --scenario A,B      only these (all)
+  --proxy A,B         of doorman, nginx, haproxy, relay (all)
+  --doorman FILE      measure this binary instead of building one
+  --json FILE         write every run
+  --markdown FILE     write the tables between the markers of a page
+  --check             exit 1 when a bar is missed
+";
+
+/// `None` asks for the help text.
+pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
+    let mut options = Options {
+        rounds: 5,
+        seconds: 3,
+        scenarios: scenario::ALL.iter().collect(),
+        choices: Choice::ALL.to_vec(),
+        doorman: None,
+        json: None,
+        markdown: None,
+        after: After::Report,
+    };
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "--check" => options.after = After::Check,
+            "--help" | "-h" => return Ok(None),
+            _ => {
+                let value = words
+                    .next()
+                    .ok_or_else(|| Failure::new(format!("{word} is unknown or needs a value")))?;
+                set(&mut options, word, value)?;
+            }
+        }
+    }
+    Ok(Some(options))
+}
+
+fn set(options: &mut Options, word: &str, value: &str) -> Result<(), Failure> {
+    match word {
+        "--rounds" => options.rounds = at_least_one(word, value)?,
+        "--seconds" => options.seconds = at_least_one(word, value)? as u64,
+        "--scenario" => {
+            options.scenarios = each(value, |name| {
+                scenario::named(name).ok_or_else(|| {
+                    let names: Vec<&str> = scenario::ALL.iter().map(|one| one.name).collect();
+                    Failure::new(format!("no scenario {name:?}; there are {}", names.join(", ")))
+                })
+            })?;
+        }
+        "--proxy" => {
+            options.choices = each(value, |name| {
+                Choice::named(name).ok_or_else(|| Failure::new(format!("no proxy {name:?}")))
+            })?;
+        }
+        "--doorman" => options.doorman = Some(value.into()),
+        "--json" => options.json = Some(value.into()),
+        "--markdown" => options.markdown = Some(value.into()),
+        _ => return Err(Failure::new(format!("unknown option {word}"))),
+    }
+    Ok(())
+}
+
+fn each<T>(list: &str, one: impl Fn(&str) -> Result<T, Failure>) -> Result<Vec<T>, Failure> {
+    list.split(',').map(one).collect()
+}
+
+fn at_least_one(word: &str, value: &str) -> Result<usize, Failure> {
+    match value.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(Failure::new(format!("{word} needs a number of at least 1, not {value:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_was_asked_for() {
+        let words = ["--rounds", "7", "--proxy", "nginx,relay", "--check", "--scenario", "h2-1k"];
+        let options = read(&words).unwrap().unwrap();
+        assert_eq!((options.rounds, options.seconds, options.after), (7, 3, After::Check));
+        assert_eq!(options.choices, [Choice::Nginx, Choice::Relay]);
+        assert_eq!(options.scenarios[0].name, "h2-1k");
+        assert!(read(&["--help"]).unwrap().is_none());
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        for words in [
+            &["--rounds"][..],
+            &["--rounds", "0"],
+            &["--rounds", "x"],
+            &["--scenario", "h9"],
+            &["--proxy", "nginx,"],
+            &["--fast", "1"],
+            &["h2-1k"],
+        ] {
+            assert!(read(words).is_err(), "{words:?}");
+        }
+    }
+}

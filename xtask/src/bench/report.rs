@@ -1,0 +1,314 @@
+//! From runs to figures. Contenders are compared round by round: the ratio of two runs that followed each
+//! other cancels what the machine did to both, and the median over rounds drops the round it did not.
+
+use std::fmt::Write;
+
+use crate::bench::{
+    contender::Contender,
+    measure::{Reading, Sample},
+    scenario::{Bar, Load, Scenario},
+};
+
+/// All rounds of one contender in one scenario.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) who: Contender,
+    /// One place for each round; empty where the run failed.
+    pub(crate) readings: Vec<Option<Reading>>,
+    /// Why runs failed.
+    pub(crate) failures: Vec<String>,
+}
+
+/// All rows of one scenario.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) scenario: &'static Scenario,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A figure over rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    /// `None` for no values.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let (least, most) = (*values.first()?, *values.last()?);
+        let middle = values.len() / 2;
+        let median = match values.len() % 2 {
+            1 => values[middle],
+            _ => f64::midpoint(values[middle - 1], values[middle]),
+        };
+        Some(Self { median, least, most })
+    }
+}
+
+/// A comparison of two contenders, round by round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ratio {
+    pub(crate) of: Contender,
+    pub(crate) to: Contender,
+    pub(crate) spread: Spread,
+}
+
+/// A bar with what was measured; nothing where runs are missing.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) scenario: &'static str,
+    pub(crate) bar: Bar,
+    pub(crate) measured: Option<f64>,
+}
+
+impl Row {
+    fn readings(&self) -> impl Iterator<Item = &Reading> {
+        self.readings.iter().flatten()
+    }
+
+    pub(crate) fn cost(&self) -> Option<Spread> {
+        Spread::of(self.readings().map(Reading::cost))
+    }
+
+    /// A figure of the runs under load.
+    fn figure(&self, figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
+        Spread::of(self.readings().filter_map(|reading| match reading {
+            Reading::Load(sample) => Some(figure(sample)),
+            Reading::Idle(_) => None,
+        }))
+    }
+}
+
+impl Outcome {
+    fn row(&self, who: Contender) -> Option<&Row> {
+        self.rows.iter().find(|row| row.who == who)
+    }
+
+    fn cheaper_peer(&self) -> Option<Contender> {
+        self.rows
+            .iter()
+            .filter(|row| row.who.is_peer())
+            .filter_map(|row| Some((row.who, row.cost()?.median)))
+            .min_by(|one, other| one.1.total_cmp(&other.1))
+            .map(|(who, _)| who)
+    }
+
+    pub(crate) fn ratio(&self, of: Contender, to: Contender) -> Option<Ratio> {
+        let (upper, lower) = (self.row(of)?, self.row(to)?);
+        let rounds = upper.readings.iter().zip(&lower.readings);
+        let ratios = rounds.filter_map(|(upper, lower)| {
+            let lower = lower.as_ref()?.cost();
+            (lower > 0.0).then_some(upper.as_ref()?.cost() / lower)
+        });
+        Some(Ratio { of, to, spread: Spread::of(ratios)? })
+    }
+
+    /// Everyone who is no peer against every peer, and against the cheaper one again, last.
+    fn ratios(&self) -> Vec<(Ratio, Standing)> {
+        let subjects = || self.rows.iter().map(|row| row.who).filter(|who| !who.is_peer());
+        let peers = || self.rows.iter().map(|row| row.who).filter(|who| who.is_peer());
+        let cheaper = self.cheaper_peer();
+        subjects()
+            .flat_map(|subject| peers().filter_map(move |peer| self.ratio(subject, peer)))
+            .map(|ratio| {
+                let is_cheaper = Some(ratio.to) == cheaper;
+                (ratio, if is_cheaper { Standing::Cheaper } else { Standing::Other })
+            })
+            .collect()
+    }
+
+    /// Each bar of the scenario, held against doorman.
+    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
+        let doorman = self.row(Contender::Doorman);
+        let measure = |bar| match bar {
+            Bar::RatioToCheaperPeer(_) => {
+                Some(self.ratio(Contender::Doorman, self.cheaper_peer()?)?.spread.median)
+            }
+            Bar::UserMicroseconds(_) => Some(doorman?.figure(|sample| sample.user_us)?.median),
+            Bar::KibPerConnection(_) => Some(doorman?.cost()?.median),
+        };
+        let bars = self.scenario.bars.iter();
+        bars.map(|&bar| Verdict { scenario: self.scenario.name, bar, measured: measure(bar) })
+            .collect()
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        match self.scenario.load {
+            Load::Idle => self.idle_table(),
+            _ => self.load_table(),
+        }
+    }
+
+    fn load_table(&self) -> Table {
+        let mut table = Table::new(&[
+            "proxy",
+            "CPU us/req",
+            "min-max",
+            "user",
+            "system",
+            "req/s",
+            "p50 us",
+            "p99 us",
+            "RSS MiB",
+            "core %",
+            "errors",
+            "noise %",
+        ]);
+        for row in &self.rows {
+            let plain = |decimals: usize, figure: &dyn Fn(&Sample) -> f64| {
+                row.figure(figure)
+                    .map_or("-".into(), |spread| format!("{:.decimals$}", spread.median))
+            };
+            #[expect(clippy::cast_precision_loss, reason = "memory and counts are far below 2^52")]
+            table.add(vec![
+                row.who.name().into(),
+                row.cost().map_or("failed".into(), |cost| format!("{:.2}", cost.median)),
+                row.cost().map_or("-".into(), |cost| format!("{:.2}-{:.2}", cost.least, cost.most)),
+                plain(2, &|sample| sample.user_us),
+                plain(2, &|sample| sample.system_us),
+                plain(0, &|sample| sample.per_second),
+                plain(0, &|sample| sample.p50_us),
+                plain(0, &|sample| sample.p99_us),
+                plain(1, &|sample| sample.resident_kib as f64 / 1024.0),
+                plain(0, &|sample| sample.core_percent),
+                row.figure(|sample| sample.errors as f64)
+                    .map_or("-".into(), |errors| format!("{:.0}", errors.most)),
+                plain(0, &|sample| sample.noise_percent),
+            ]);
+        }
+        table
+    }
+
+    fn idle_table(&self) -> Table {
+        let mut table =
+            Table::new(&["proxy", "KiB/connection", "min-max", "RSS before MiB", "RSS after MiB"]);
+        for row in &self.rows {
+            #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far below 2^52")]
+            let memory = |kib: fn(&Reading) -> Option<u64>| {
+                let values =
+                    row.readings().filter_map(|reading| Some(kib(reading)? as f64 / 1024.0));
+                Spread::of(values).map_or("-".into(), |spread| format!("{:.1}", spread.median))
+            };
+            table.add(vec![
+                row.who.name().into(),
+                row.cost().map_or("failed".into(), |cost| format!("{:.2}", cost.median)),
+                row.cost().map_or("-".into(), |cost| format!("{:.2}-{:.2}", cost.least, cost.most)),
+                memory(|reading| match reading {
+                    Reading::Idle(held) => Some(held.before_kib),
+                    Reading::Load(_) => None,
+                }),
+                memory(|reading| match reading {
+                    Reading::Idle(held) => Some(held.after_kib),
+                    Reading::Load(_) => None,
+                }),
+            ]);
+        }
+        table
+    }
+
+    /// One line for each comparison, and one for each run that failed.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (ratio, standing) in self.ratios() {
+            let Spread { median, least, most } = ratio.spread;
+            let mark = match standing {
+                Standing::Cheaper => ", the cheaper peer",
+                Standing::Other => "",
+            };
+            let (of, to) = (ratio.of.name(), ratio.to.name());
+            lines.push(format!("{of} / {to}{mark}: {median:.2} ({least:.2}-{most:.2})"));
+        }
+        for row in &self.rows {
+            for failure in &row.failures {
+                lines.push(format!("{} failed: {failure}", row.who.name()));
+            }
+        }
+        lines
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Cheaper,
+    Other,
+}
+
+impl Verdict {
+    /// A bar that could not be measured is missed.
+    pub(crate) fn is_met(&self) -> bool {
+        self.measured.is_some_and(|measured| measured <= self.limit())
+    }
+
+    fn limit(&self) -> f64 {
+        match self.bar {
+            Bar::RatioToCheaperPeer(limit)
+            | Bar::UserMicroseconds(limit)
+            | Bar::KibPerConnection(limit) => limit,
+        }
+    }
+
+    pub(crate) fn cells(&self) -> Vec<String> {
+        let what = match self.bar {
+            Bar::RatioToCheaperPeer(_) => "CPU per request / cheaper peer",
+            Bar::UserMicroseconds(_) => "user time per request, us",
+            Bar::KibPerConnection(_) => "memory per idle connection, KiB",
+        };
+        let measured = self.measured.map_or("not measured".into(), |value| format!("{value:.2}"));
+        let verdict = if self.is_met() { "met" } else { "missed" };
+        let limit = format!("<= {:.2}", self.limit());
+        vec![self.scenario.into(), what.into(), limit, measured, verdict.into()]
+    }
+}
+
+/// Rows of text under a head, for a terminal or a page.
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(head: &[&str]) -> Self {
+        Self { rows: vec![head.iter().map(|&cell| cell.into()).collect()] }
+    }
+
+    pub(crate) fn add(&mut self, row: Vec<String>) {
+        self.rows.push(row);
+    }
+
+    /// Columns of even width, the first one to the left and the others to the right.
+    pub(crate) fn aligned(&self) -> String {
+        let width = |column: usize| {
+            self.rows.iter().filter_map(|row| Some(row.get(column)?.len())).max().unwrap_or(0)
+        };
+        let mut text = String::new();
+        for row in &self.rows {
+            for (column, cell) in row.iter().enumerate() {
+                let width = width(column);
+                // Writing to a string can't fail.
+                let _ = match column {
+                    0 => write!(text, "{cell:width$}"),
+                    _ => write!(text, "  {cell:>width$}"),
+                };
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = String::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+            if index == 0 {
+                let _ = writeln!(text, "|---{}|", "|---:".repeat(row.len().saturating_sub(1)));
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;
