@@ -43,7 +43,7 @@ pub(super) const SKEW_SECONDS: u64 = 60 * 60;
 const TIME_MAX: u64 = 253_402_300_799;
 
 /// The most names in one leaf: a certificate is sent in every handshake.
-const LEAF_NAMES_MAX: usize = 100;
+pub(super) const LEAF_NAMES_MAX: usize = 100;
 
 /// A certificate authority of this machine.
 pub struct LocalCa {

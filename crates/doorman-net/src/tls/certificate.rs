@@ -178,6 +178,9 @@ impl Certificate {
         } else if facts.not_after - now < SOON_SECONDS {
             warnings.push(CertificateWarning::ExpiresSoon { not_after: facts.not_after });
         }
+        if facts.names.is_empty() {
+            warnings.push(CertificateWarning::NoNames);
+        }
         if let Some(index) = self.chain_breaks_after {
             warnings.push(CertificateWarning::ChainBroken { index });
         }
@@ -453,6 +456,8 @@ pub enum CertificateWarning {
         /// When it ends.
         not_after: u64,
     },
+    /// It names no host and no address, so no client will take it.
+    NoNames,
     /// The certificate after `index` (from 0) did not issue it, so clients may not find a path to a root.
     ChainBroken {
         /// The last certificate before the break.
@@ -470,6 +475,9 @@ impl fmt::Display for CertificateWarning {
                 write!(f, "not valid before unix time {not_before}")
             }
             Self::ExpiresSoon { not_after } => write!(f, "expires soon, at unix time {not_after}"),
+            Self::NoNames => f.write_str(
+                "no host name or address in its subject alternative name; the common name does not count",
+            ),
             Self::ChainBroken { index } => write!(
                 f,
                 "certificate {} of the chain was not issued by the one that follows it",

@@ -22,7 +22,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 
-use super::authority::LocalCa;
+use super::authority::{LEAF_NAMES_MAX, LocalCa};
 use super::certificate::Certificate;
 use super::leaf::{LeafSlot, LeavesOnDemand};
 use super::name::{CertificateName, Folded};
@@ -37,7 +37,8 @@ pub enum CertificateSource {
         /// The names to serve it for.
         names: Vec<CertificateName>,
     },
-    /// Certificates of the local authority, one for each host name, one for all addresses together.
+    /// Certificates of the local authority, one for each host name, one for all addresses of the table together (the
+    /// first hundred in order, since all are sent in each handshake).
     Local {
         /// The authority.
         authority: Arc<LocalCa>,
@@ -144,6 +145,7 @@ impl Certificates {
         }
         addresses.sort();
         addresses.dedup();
+        addresses.truncate(LEAF_NAMES_MAX);
         if let Some(authority) = addresses_authority.filter(|_| !addresses.is_empty()) {
             table.nameless.get_or_insert_with(|| Entry::Local(LeafSlot::new(authority, addresses)));
         }

@@ -209,6 +209,19 @@ fn sites_get_leaves_that_are_renewed_in_passing() {
 }
 
 #[test]
+fn more_addresses_than_fit_leave_the_first_hundred() {
+    let folder = Folder::new();
+    let clock = clock();
+    let authority = Arc::new(LocalCa::open_or_create(&folder.0, NOW).unwrap());
+    let names = (0..=255).rev().map(|n| name(&format!("192.0.2.{n}"))).collect();
+    let source = CertificateSource::Local { authority: Arc::clone(&authority), names };
+    let tls = server(&table(vec![source], vec![], &clock), &clock);
+    let client = believer(&authority, &clock);
+    assert!(handshake(&client, "192.0.2.99", tls.config()).is_ok());
+    assert!(handshake(&client, "192.0.2.100", tls.config()).is_err());
+}
+
+#[test]
 fn loaded_certificates_go_before_local_ones() {
     let folder = Folder::new();
     let clock = clock();

@@ -145,6 +145,65 @@ fn first_messages_with_odd_names_are_judged() {
     }
 }
 
+/// A handshake by way of `choose`. `None` when it refuses the name.
+fn chosen(
+    client: &Arc<ClientConfig>,
+    host: &str,
+    tls: &ServerTls,
+) -> Option<Result<Pair, Box<Failed>>> {
+    let mut pair = Pair::new(client, host, tls.config());
+    let mut wire = Vec::new();
+    pair.client.write_tls(&mut wire).unwrap();
+    let (mut acceptor, mut bytes) = (Acceptor::default(), wire.as_slice());
+    while !bytes.is_empty() {
+        acceptor.read_tls(&mut bytes).unwrap();
+    }
+    let accepted = acceptor.accept().unwrap().unwrap();
+    let config = tls.choose(&accepted.client_hello()).ok()?;
+    match accepted.into_connection(config) {
+        Ok(server) => Some(Pair { client: pair.client, server }.pump()),
+        Err((error, _)) => Some(Err(Box::new(Failed { client: None, server: Some(error) }))),
+    }
+}
+
+#[test]
+fn sites_have_settings_of_their_own() {
+    let clock = clock();
+    let all = certificate(&["a.example", "*.b.example", "x.b.example", "d.example"]);
+    let tickets = TicketKeys::new(clock.clone()).unwrap();
+    let table = table(vec![loaded(&all)], vec![], &clock);
+    let list = |name: &str| vec![name.as_bytes().to_vec()];
+    let names = |texts: &[&str]| texts.iter().map(|text| name(text)).collect::<Vec<_>>();
+    let tls = ServerTls::new(options("a", &clock), table, &tickets)
+        .and_then(|tls| {
+            tls.with_site(&names(&["a.example"]), MinimumVersion::Tls13, list("http/1.1"))
+        })
+        .and_then(|tls| tls.with_site(&names(&["*.b.example"]), MinimumVersion::Tls13, list("h2")))
+        .and_then(|tls| tls.with_site(&names(&["x.b.example"]), MinimumVersion::Tls12, list("h2")))
+        .unwrap();
+    let newest = {
+        let mut client = (*client(&clock)).clone();
+        client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(client)
+    };
+    let old = client_tls12(&clock);
+    let check = |host: &str, protocol: &str, takes_tls12: bool| {
+        let pair = chosen(&newest, host, &tls).unwrap().unwrap();
+        assert_eq!(pair.client.alpn_protocol(), Some(protocol.as_bytes()), "{host}");
+        assert_eq!(chosen(&old, host, &tls).unwrap().is_ok(), takes_tls12, "{host}");
+    };
+    check("a.example", "http/1.1", false);
+    check("A.EXAMPLE", "http/1.1", false);
+    check("y.b.example", "h2", false);
+    check("x.b.example", "h2", true);
+    check("d.example", "h2", true);
+    assert!(chosen(&newest, "nobody.example", &tls).is_none());
+    assert_eq!(
+        tls.with_site(&[], MinimumVersion::Tls12, vec![vec![]]).err(),
+        Some(ServerTlsError::Alpn(0))
+    );
+}
+
 #[test]
 fn the_refusal_is_the_alert_that_clients_understand() {
     let clock = clock();

@@ -122,6 +122,34 @@ fn bad_files_are_blamed_by_name_and_reason() {
 }
 
 #[test]
+fn no_damage_panics_or_goes_unblamed() {
+    let chain = format!("{}{}", leaf_pem(&["a.example"], &ECDSA_KEY, life()), AUTHORITY.pem);
+    let key = ECDSA_KEY.serialize_pem();
+    let check = |chain: &[u8], key: &[u8]| {
+        if let Err(error) = load(chain, key) {
+            let file = error.file.to_str().unwrap();
+            assert!(["chain.pem", "key.pem"].contains(&file), "{error}");
+        }
+    };
+    for at in 0..chain.len() {
+        check(&chain.as_bytes()[..at], key.as_bytes());
+        for byte in [b'A', b'/', b'-', b'\n', 0, 0xff] {
+            let mut damaged = chain.clone().into_bytes();
+            damaged[at] = byte;
+            check(&damaged, key.as_bytes());
+        }
+    }
+    for at in 0..key.len() {
+        check(chain.as_bytes(), &key.as_bytes()[..at]);
+        for byte in [b'A', b'/', b'-', b'\n', 0, 0xff] {
+            let mut damaged = key.clone().into_bytes();
+            damaged[at] = byte;
+            check(chain.as_bytes(), &damaged);
+        }
+    }
+}
+
+#[test]
 fn files_are_read_at_the_edge() {
     let folder = Folder::new();
     let path = |file: &str| folder.0.join(file);
@@ -171,6 +199,7 @@ fn warnings_name_what_is_suspicious() {
     check(&chain, &[], end - 7 * DAY + 1, &[W::ExpiresSoon { not_after: end }]);
     check(&chain, &[], end, &[W::ExpiresSoon { not_after: end }]);
     check(&chain, &[], end + 1, &[W::Expired { not_after: end }]);
+    check(&leaf_pem(&[], &ECDSA_KEY, life()), &[], NOW, &[W::NoNames]);
     check(&format!("{chain}{}", AUTHORITY.pem), &[], NOW, &[]);
     check(&format!("{chain}{chain}"), &[], NOW, &[W::ChainBroken { index: 0 }]);
 }
