@@ -95,7 +95,7 @@ fn sample_symbols(ground: &Ground, who: Contender, scenario: &Scenario) -> Resul
     let file = ground.path("perf.data");
     let ids: Vec<String> = tree(proxy.id()).iter().map(|stat| stat.id.to_string()).collect();
     let mut command = Command::new(program("perf"));
-    command.args(["record", "-q", "-e", "cpu-clock", "-F", FREQUENCY, "-g", "-o", &file]);
+    command.args(["record", "-q", "-e", "cpu-clock", "-F", FREQUENCY, "-o", &file]);
     command.args(["-p", &ids.join(",")]).stdin(Stdio::null()).stdout(Stdio::null());
     let mut perf = Running::start(&mut command, Core::LOAD, &ground.guard)?;
     if perf.wait(ATTACH) {
@@ -104,20 +104,32 @@ fn sample_symbols(ground: &Ground, who: Contender, scenario: &Scenario) -> Resul
     ground.load(scenario, SECONDS)?;
     perf.signal(Signal::INT);
     perf.wait(SUM_UP);
-    for sort in ["dso", "symbol"] {
-        let output = Command::new(program("perf"))
-            .args(["report", "-q", "--no-children", "-g", "none", "--stdio"])
-            .args(["--sort", sort, "-i", &file])
-            .stdin(Stdio::null())
-            .output()
-            .during("starting perf")?;
-        println!("\nCPU samples by {sort}");
-        let text = String::from_utf8_lossy(&output.stdout);
-        for line in text.lines().filter(|line| !line.trim().is_empty()).take(SYMBOLS_MAX) {
-            println!("{}", line.trim_end());
-        }
-    }
+    let shares = report(&file, "dso")?;
+    let symbols = report(&file, "symbol")?;
+    print_samples("program or library", shares.iter());
+    print_samples("symbol", symbols.iter());
+    // The kernel's part is large and the same for all; what we can change is the rest.
+    print_samples("symbol outside the kernel", symbols.iter().filter(|line| line.contains("[.]")));
     Ok(())
+}
+
+fn report(file: &str, sort: &str) -> Result<Vec<String>, Failure> {
+    let output = Command::new(program("perf"))
+        .args(["report", "-q", "--stdio", "--sort", sort, "-i", file])
+        .stdin(Stdio::null())
+        .output()
+        .during("starting perf")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // Columns that have no value here are printed as dashes.
+    let lines = text.lines().map(|line| line.trim_end_matches([' ', '-']).to_owned());
+    Ok(lines.filter(|line| !line.is_empty()).collect())
+}
+
+fn print_samples<'a>(sorted_by: &str, lines: impl Iterator<Item = &'a String>) {
+    println!("\nCPU samples by {sorted_by}");
+    for line in lines.take(SYMBOLS_MAX) {
+        println!("{line}");
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

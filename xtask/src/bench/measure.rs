@@ -29,6 +29,8 @@ const START: Duration = Duration::from_secs(10);
 const OPENING: Duration = Duration::from_secs(180);
 /// Rest after the last idle connection's request, in which a proxy may give memory back.
 const SETTLE: Duration = Duration::from_secs(2);
+/// Descriptors that a contender opens beside its clients': listeners, logs, a few upstream connections.
+const SPARE_FILES: u64 = 500;
 /// A row with more failures than this is worth nothing.
 const ERROR_SHARE_MAX: f64 = 0.001;
 
@@ -83,6 +85,10 @@ impl Ground {
         scenario: &Scenario,
         seconds: u64,
     ) -> Result<Reading, Failure> {
+        let files = u64::from(scenario.connections) + SPARE_FILES;
+        if self.open_files < files {
+            return Err(Failure::new(format!("it needs {files} open files: ulimit -n {files}")));
+        }
         let mut proxy = self.start(who, scenario)?;
         self.await_right_answer(&mut proxy, scenario)?;
         if scenario.load == Load::Idle {

@@ -22,6 +22,14 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
     pub(crate) markdown: Option<PathBuf>,
     pub(crate) after: After,
+    pub(crate) urgency: Urgency,
+}
+
+/// How the measurement stands to everything else that runs on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    Equal,
+    First,
 }
 
 /// What the exit code says.
@@ -46,6 +54,7 @@ core 0, origin and load generator on core 1.
   --doorman FILE      measure this binary instead of building one
   --json FILE         write every run
   --markdown FILE     write the tables between the markers of a page
+  --priority          before everything else on the machine (root; for a machine that is never quiet)
   --check             exit 1 when a bar is missed
 ";
 
@@ -60,11 +69,13 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
         json: None,
         markdown: None,
         after: After::Report,
+        urgency: Urgency::Equal,
     };
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
         match word {
             "--check" => options.after = After::Check,
+            "--priority" => options.urgency = Urgency::First,
             "--help" | "-h" => return Ok(None),
             _ => {
                 let value = words
