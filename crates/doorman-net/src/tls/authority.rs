@@ -1,8 +1,8 @@
 //! The local certificate authority behind `tls internal`: made once, kept on disk, and trusted by hand.
 //!
 //! Its certificate and key appear together or not at all: both are written into a fresh directory that is then renamed
-//! into place. What exists is never overwritten, however damaged it is, because clients may trust it already; a damaged authority is
-//! an error that names the file.
+//! into place. What exists is never overwritten, however damaged it is, because clients may trust it already; a damaged
+//! authority is an error that names the file.
 //!
 //! ```text
 //! DIR/ca/            0700
@@ -109,10 +109,13 @@ impl LocalCa {
     ///
     /// # Errors
     ///
-    /// When there are no names or more than a hundred, or when there is no randomness.
+    /// When there are no names or more than a hundred, the root expired, or there is no randomness.
     pub fn leaf(&self, names: &[CertificateName], now: u64) -> Result<Leaf, LocalCaError> {
         if names.is_empty() || names.len() > LEAF_NAMES_MAX {
             return Err(LocalCaError::Names { given: names.len() });
+        }
+        if now >= self.root_not_after {
+            return Err(LocalCaError::Issue("the local authority expired".to_owned()));
         }
         let issue = |error: rcgen::Error| LocalCaError::Issue(error.to_string());
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(issue)?;

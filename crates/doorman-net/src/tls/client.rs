@@ -1,4 +1,5 @@
-//! TLS towards upstreams: verified unless the configuration says `verify off`, and never made from roots that did not load.
+//! TLS towards upstreams: verified unless the configuration says `verify off`, and never made from roots that did not
+//! load.
 //!
 //! One value belongs to one upstream's settings, sessions included: a session is never resumed under other roots or
 //! another name than those it was verified with.
@@ -19,7 +20,8 @@ use super::certificate::{
 use super::dangerous::AcceptAnyCertificateWithoutVerification;
 use super::server::MinimumVersion;
 
-/// The most server names whose sessions are kept for resumption. An upstream has a handful of names; each takes a few KiB.
+/// The most server names whose sessions are kept for resumption. An upstream has a handful of names; each takes a few
+/// KiB.
 const SESSIONS_MAX: usize = 256;
 
 /// Whom to believe about an upstream's identity.

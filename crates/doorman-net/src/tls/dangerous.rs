@@ -1,5 +1,7 @@
-//! `verify off`: a client that takes any certificate for any name. **Whoever stands between doorman and the upstream can
-//! read and change everything.** It exists for origins with self-made certificates, and only a configuration that spells it out gets here.
+//! `verify off`: a client that takes any certificate for any name.
+//!
+//! **Whoever stands between doorman and the upstream can read and change everything.** It exists for origins with
+//! self-made certificates, and only a configuration that spells it out gets here.
 
 use std::sync::Arc;
 

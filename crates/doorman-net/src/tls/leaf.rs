@@ -2,7 +2,8 @@
 //!
 //! A renewal costs about as much as half a handshake and happens every five days, so it needs no task of its own.
 //! Names from the configuration have a slot each, which nothing can evict; names that clients make up share a bounded
-//! cache of two generations, where a hit in the old one is moved to the young one, and a full young one becomes the old.
+//! cache of two generations, where a hit in the old one is moved to the young one, and a full young one becomes the
+//! old.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -104,8 +104,8 @@ enum Found<'a> {
 
 impl Certificates {
     /// Makes the table. Where several sources have the same name, certificates of different key kinds are all kept, of
-    /// the same kind the first is, and loaded ones go before the local authority's. `default` (certificates of different key kinds, often
-    /// none or one) answers names that no source has.
+    /// the same kind the first is, and loaded ones go before the local authority's. `default` (certificates of
+    /// different key kinds, often none or one) answers names that no source has.
     #[must_use]
     pub fn new(
         sources: Vec<CertificateSource>,

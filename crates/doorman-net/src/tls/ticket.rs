@@ -1,9 +1,9 @@
 //! Session tickets: resumption without a memory of sessions, safe to share by every core, listener and reload.
 //!
-//! The keys are our own rather than rustls' `Ticketer`, for three reasons: that one reads the system clock, its keys
-//! cannot be handed on, and it binds a ticket to nothing, so that a session of one listener could be resumed at another with
-//! stricter settings. Here a ticket is sealed with AES-256-GCM under the current key, with the realm of its listener
-//! as associated data, and opened with the current or the previous key in the same realm only.
+//! The keys are our own rather than rustls' `Ticketer`, for two reasons: that one reads the system clock, and it binds
+//! a ticket to nothing, so that a session of one listener could be resumed at another with stricter settings. Here a
+//! ticket is sealed with AES-256-GCM under the current key, with the realm of its listener as associated data, and
+//! opened with the current or the previous key in the same realm only.
 //!
 //! ```text
 //! ticket = key name (16) | nonce (12) | ciphertext | tag (16)

@@ -153,6 +153,7 @@ fn leaves_live_a_week_and_never_longer_than_the_root() {
     check(NOW, NOW + 7 * DAY, NOW + 7 * DAY / 3 * 2);
     let end = authority.root_not_after();
     check(end - 3 * DAY, end, end - DAY);
+    assert!(matches!(authority.leaf(&names, end), Err(LocalCaError::Issue(_))));
     assert_eq!(authority.leaf(&[], NOW).err(), Some(LocalCaError::Names { given: 0 }));
     let many = vec![name("a.internal"); 101];
     assert_eq!(authority.leaf(&many, NOW).err(), Some(LocalCaError::Names { given: 101 }));

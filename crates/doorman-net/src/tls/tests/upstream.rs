@@ -1,6 +1,7 @@
 //! What an upstream must show, and that nothing is made from roots that did not load.
 
-use rustls::CertificateError;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{AlertDescription, CertificateError, ProtocolVersion};
 
 use super::*;
 
@@ -132,6 +133,51 @@ fn sessions_resume_within_one_client_only() {
     assert!(!dial(&first, "api.internal", &server).unwrap().resumed());
     assert!(dial(&first, "api.internal", &server).unwrap().resumed());
     assert!(!dial(&second, "api.internal", &server).unwrap().resumed());
+}
+
+/// A server that speaks these versions and asks for a certificate of the test root.
+fn asking(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ServerConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(AUTHORITY.pem.as_bytes()).unwrap()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+    let shown = certificate(&["api.internal"]);
+    let resolver = rustls::sign::SingleCertAndKey::from(Arc::clone(shown.certified()));
+    let config = ServerConfig::builder_with_details(provider(), clock())
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_cert_resolver(Arc::new(resolver));
+    Arc::new(config)
+}
+
+#[test]
+fn an_identity_is_shown_to_who_asks() {
+    let clock = clock();
+    let check = |identity: Option<Arc<Certificate>>, good: bool| {
+        let tls = ClientTls::new(ClientTlsOptions { identity, ..client_options(&clock) }).unwrap();
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let result = handshake(tls.config(), "api.internal", &asking(&[version]));
+            assert_eq!(result.is_ok(), good, "{version:?}");
+        }
+    };
+    check(Some(certificate(&["doorman.internal"])), true);
+    check(None, false);
+}
+
+#[test]
+fn upstreams_below_the_minimum_are_refused() {
+    let clock = clock();
+    let identity = Some(certificate(&["doorman.internal"]));
+    let old = asking(&[&rustls::version::TLS12]);
+    let dial = |minimum| {
+        let identity = identity.clone();
+        let options = ClientTlsOptions { minimum, identity, ..client_options(&clock) };
+        handshake(ClientTls::new(options).unwrap().config(), "api.internal", &old)
+    };
+    let spoken = dial(MinimumVersion::Tls12).unwrap().client.protocol_version();
+    assert_eq!(spoken, Some(ProtocolVersion::TLSv1_2));
+    let failed = dial(MinimumVersion::Tls13).err().unwrap();
+    assert_eq!(failed.client, Some(Error::AlertReceived(AlertDescription::ProtocolVersion)));
 }
 
 #[test]
