@@ -1,3 +1,32 @@
 //! From a request head to the route that answers it.
+//!
+//! One decision shaped this room: the meaning is a list in file order of which the first match
+//! wins, and everything fast is derived from that list when it is built. A request's host selects a
+//! site by a hash; its path selects, by the longest literal it begins with, the few routes of the
+//! site that can still match; only those are tried, in order. A property test holds the answer
+//! against the plain scan.
 
 #![forbid(unsafe_code)]
+
+mod address;
+mod captures;
+mod condition;
+mod explain;
+mod hash;
+mod host;
+mod index;
+mod pattern;
+mod table;
+mod value;
+
+pub use address::{AddressSet, PrefixError};
+pub use captures::{CAPTURES_MAX, Captures};
+pub use condition::Condition;
+pub use explain::{Miss, Reason, Tried, Verdict};
+pub use host::HostPattern;
+pub use pattern::{Capture, PathPattern, Segment};
+pub use table::{
+    Address, Fault, Found, Query, ROUTES_MAX, RouteIndex, RouteSpec, SiteIndex, SiteSpec, Table,
+    TableError,
+};
+pub use value::{REGEX_BYTES_MAX, RegexError, ValueMatch};
