@@ -1,4 +1,6 @@
 //! A request with its body, and its response: what a wire hands to the house and gets back.
+//!
+//! Heads are boxed because they travel far and are reused: a move is one word.
 
 use std::rc::Rc;
 
@@ -14,7 +16,7 @@ pub trait Interim {
 /// A request as a wire read it.
 pub struct Request {
     /// Method, target and fields.
-    pub head: RequestHead,
+    pub head: Box<RequestHead>,
     /// Content, or what the client sends through a tunnel after an upgrade.
     pub body: Body,
     /// The way back for 1xx responses.
@@ -25,7 +27,7 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Response {
     /// Status and fields.
-    pub head: ResponseHead,
+    pub head: Box<ResponseHead>,
     /// Content, or what the client receives through a tunnel after an upgrade.
     pub body: Body,
 }

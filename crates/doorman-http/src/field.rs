@@ -4,9 +4,6 @@
 //! once, when the field is read, so that no later step compares names. Edits append to the buffer;
 //! nothing is moved. The buffer and the table are reused from message to message.
 
-/// Fields a message may hold at the most, whatever a configuration says: bounds the table.
-pub const FIELDS_MAX: usize = 10_000;
-
 macro_rules! field_ids {
     ($($(#[$doc:meta])* $id:ident = $name:literal,)*) => {
         /// A field name that the proxy knows.

@@ -108,16 +108,24 @@ impl RequestHead {
             }
             Form::Authority => self.set_authority(bytes).map_err(HeadError::Target),
             Form::Asterisk => {
-                if self.method != Method::Options {
-                    return Err(HeadError::Target(TargetError::Form));
-                }
                 self.authority_from_host()?;
-                self.asterisk = true;
-                let star = self.fields.store(b"*");
-                (self.path, self.received_path) = (star, star);
-                Ok(())
+                self.set_asterisk()
             }
         }
+    }
+
+    /// Makes the target `*` (RFC 9110 section 9.3.7).
+    ///
+    /// # Errors
+    /// [`TargetError::Form`] unless the method is OPTIONS.
+    pub fn set_asterisk(&mut self) -> Result<(), HeadError> {
+        if self.method != Method::Options {
+            return Err(HeadError::Target(TargetError::Form));
+        }
+        self.asterisk = true;
+        let star = self.fields.store(b"*");
+        (self.path, self.received_path) = (star, star);
+        Ok(())
     }
 
     fn authority_from_host(&mut self) -> Result<(), HeadError> {

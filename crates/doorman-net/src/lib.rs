@@ -1,3 +1,31 @@
 //! Sockets, TLS, wires and pools, behind one seam.
+//!
+//! Everything that touches the outside on the way of a request is here: [`seam`] names what the
+//! outside is, [`os`] is the operating system, [`tls`] decides who answers under which name. The rest of the house sees requests, bodies and
+//! responses, never a wire.
 
+mod alarm;
+mod clock;
+pub mod heads;
+pub mod os;
+pub mod seam;
 pub mod tls;
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+pub use alarm::Alarm;
+pub use clock::Clock;
+pub use seam::{Address, Net};
+
+/// What `future` yields, or `None` if the alarm goes off first.
+pub async fn within<F: Future>(alarm: &mut Alarm, mut future: Pin<Box<F>>) -> Option<F::Output> {
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        alarm.poll(cx).map(|()| None)
+    })
+    .await
+}

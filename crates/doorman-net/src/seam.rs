@@ -1,0 +1,84 @@
+//! The one seam to the outside: listen, accept, connect, streams, dice.
+//!
+//! Production runs on the operating system ([`crate::os::Os`]), the simulation on an in-memory
+//! network. Dispatch is static, so the seam is free at run time. Time needs no trait: both sides
+//! run on tokio's timers, and the simulation pauses them ([`crate::Clock`]).
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::task::{Context, Poll};
+
+use doorman_http::Peer;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// What is seen of a peer without taking bytes from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glimpse {
+    /// Bytes wait to be read.
+    Bytes,
+    /// The peer has finished sending; it may still read.
+    Finished,
+    /// The connection is dead.
+    Reset,
+}
+
+/// A byte stream to a peer.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Ready when there is something to see; takes nothing from the stream. Costs no system call
+    /// while nothing has happened.
+    fn poll_glimpse(&mut self, cx: &mut Context<'_>) -> Poll<Glimpse>;
+
+    /// Makes the close of this stream a reset, so that a peer can't take a cut message for a
+    /// whole one.
+    fn reset_on_close(&mut self);
+}
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    /// An address and port.
+    Inet(SocketAddr),
+    /// A host name and port, looked up when it is dialled.
+    Name(Box<str>, u16),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A place where connections arrive.
+pub trait Listener<S>: 'static {
+    /// The next connection: the stream, its other end and our end.
+    ///
+    /// # Errors
+    /// What the system says; the caller waits and tries again.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(S, Peer, Peer)>>;
+}
+
+/// A network.
+pub trait Net: Clone + 'static {
+    /// Its streams.
+    type Stream: Stream;
+    /// Its listeners.
+    type Listener: Listener<Self::Stream>;
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// What the system says: refused, unreachable, no such name.
+    fn connect(&self, to: &Address) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// A uniformly random number.
+    fn dice(&self) -> u64;
+}
