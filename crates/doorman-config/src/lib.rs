@@ -4,18 +4,35 @@
 //! schema, the reference page and the completions are all made from that table, so that they cannot disagree.
 
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::result_large_err,
+    reason = "a diagnostic is made once for each fault of a file, never on the path of a request"
+)]
 
+mod address;
+mod decode;
 mod diagnostic;
+mod item;
+mod lexer;
+mod load;
 mod model;
+mod parse;
+pub mod render;
 mod source;
 mod span;
-mod template;
+mod suggest;
+pub mod table;
+pub mod tree;
+mod values;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use model::*;
 pub use source::{MemorySource, Source};
 pub use span::{FileId, Place, Setting, SourceMap, Span, Spanned};
-pub use template::Template;
+
+pub use doorman_http::template::Template;
+pub use load::{DIAGNOSTICS_MAX, FILES_MAX, INCLUDE_DEPTH_MAX, Loaded, VALUE_BYTES_MAX, load};
+pub use parse::{DEPTH_MAX, STATEMENTS_MAX, parse, parse_text};
 
 /// Bytes of one configuration file. Hand-written ones are a hundred times smaller; generated ones with thousands of
 /// sites still fit.

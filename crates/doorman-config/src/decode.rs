@@ -1,0 +1,186 @@
+//! Items to the typed model. Each block has a file; this one keeps the order: what is named (upstreams, policies) is
+//! decoded before what names it, wherever in the files it stands.
+
+mod ending;
+mod global;
+mod listen;
+mod options;
+mod reach;
+mod site;
+mod tls;
+mod upstream;
+
+use std::collections::HashMap;
+
+use crate::item::{Item, Text};
+use crate::load::MAIN;
+use crate::values::{self, Value};
+use crate::{Config, Diagnostic, Global, Setting, SourceMap, Span, Spanned, Upstream, UpstreamId};
+
+use options::Line;
+
+/// The version of the language.
+const LANGUAGE_VERSION: u64 = 1;
+
+/// Decodes everything. What was wrong is in the diagnostics, and then the result is of no use.
+pub(crate) fn config(
+    items: &[Item],
+    sources: &SourceMap,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Config {
+    let damaged = diagnostics.iter().any(Diagnostic::is_error);
+    let mut decoder = Decoder {
+        sources,
+        diagnostics,
+        upstreams: Vec::new(),
+        upstream_names: HashMap::new(),
+        switched_off: HashMap::new(),
+        used_upstreams: Vec::new(),
+        policies: HashMap::new(),
+        policy_places: HashMap::new(),
+        damaged,
+    };
+    let global = decoder.top(items);
+    let mut sites = decoder.sites(items, &global);
+    let listeners = decoder.listeners(items, &global, &mut sites);
+    for site in &sites {
+        decoder.check_reach(site);
+    }
+    decoder.check_used();
+    if sites.is_empty() && !decoder.damaged && decoder.diagnostics.is_empty() {
+        let span = items.first().map_or(Span { file: MAIN, start: 0, end: 0 }, |item| item.span);
+        decoder.say(
+            Diagnostic::warning("W0305", span, "there is no site, so nothing will be served")
+                .help("a site is as short as `site http://:8080 { route * { proxy 3000 } }`"),
+        );
+    }
+    let upstreams = decoder.upstreams;
+    Config { global, listeners, upstreams, sites }
+}
+
+struct Decoder<'a> {
+    sources: &'a SourceMap,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    upstreams: Vec<Upstream>,
+    upstream_names: HashMap<String, UpstreamId>,
+    /// Names of upstreams and policies that stand there with `off` in front.
+    switched_off: HashMap<String, Span>,
+    used_upstreams: Vec<bool>,
+    policies: HashMap<String, Policy>,
+    /// Where each policy stands, so that one that is used too early can be shown.
+    policy_places: HashMap<String, Span>,
+    /// Whether something was lost before, so that what seems to be missing may only be broken.
+    damaged: bool,
+}
+
+/// A policy, by name.
+struct Policy {
+    name: Span,
+    /// Its own lines behind those of the policies it uses.
+    lines: Vec<Line>,
+    used: bool,
+}
+
+impl Decoder<'_> {
+    fn say(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The value, or none after its diagnostic was noted.
+    fn ok<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(diagnostic) => {
+                self.say(diagnostic);
+                None
+            }
+        }
+    }
+
+    /// Reads the first value of an item into a setting; leaves the default if it is wrong or switched off.
+    fn set<T>(&mut self, item: &Item, slot: &mut Setting<T>, read: impl FnOnce(&Text) -> Value<T>) {
+        let mut found = None;
+        self.fill(item, &mut found, read);
+        if let Some(value) = found {
+            *slot = value.into();
+        }
+    }
+
+    /// Reads the first value of an item into a slot; leaves it if it is wrong or switched off.
+    fn fill<T>(
+        &mut self,
+        item: &Item,
+        slot: &mut Option<Spanned<T>>,
+        read: impl FnOnce(&Text) -> Value<T>,
+    ) {
+        let Some(text) = item.value(0) else { return };
+        let value = self.ok(read(text));
+        if let Some(value) = value.filter(|_| !item.is_off()) {
+            *slot = Some(value);
+        }
+    }
+
+    fn top(&mut self, items: &[Item]) -> Global {
+        let mut global = Global::default();
+        for (at, item) in items.iter().enumerate() {
+            match item.directive.name {
+                "doorman" => self.version(item, at),
+                "global" => {
+                    let decoded = self.global(item);
+                    if !item.is_off() {
+                        global = decoded;
+                    }
+                }
+                "upstream" => self.upstream(item),
+                _ => {}
+            }
+        }
+        self.policies(items);
+        global
+    }
+
+    fn version(&mut self, item: &Item, at: usize) {
+        let Some(text) = item.value(0) else { return };
+        let number = self.ok(values::number::<u64>(text, 1, u64::from(u32::MAX)));
+        if number.is_some_and(|number| number.value != LANGUAGE_VERSION) {
+            let message = format!("this doorman reads version {LANGUAGE_VERSION} of the language");
+            self.say(Diagnostic::error("E0218", text.span, message));
+        }
+        if at > 0 || item.span.file != MAIN {
+            self.say(
+                Diagnostic::error(
+                    "E0218",
+                    item.span,
+                    "`doorman` is the first statement of the main file",
+                )
+                .help("move it there"),
+            );
+        }
+    }
+
+    fn check_used(&mut self) {
+        for (at, upstream) in self.upstreams.iter().enumerate() {
+            if !self.used_upstreams.get(at).copied().unwrap_or(true) && !self.damaged {
+                let message = format!("no route uses upstream `{}`", upstream.name.value);
+                self.diagnostics.push(
+                    Diagnostic::warning("W0301", upstream.name.span, message)
+                        .help("name it in a `proxy` line, or put `off` in front of it"),
+                );
+            }
+        }
+        let unused = self.policies.iter().filter(|(_, policy)| !policy.used && !self.damaged);
+        for (name, policy) in unused {
+            self.diagnostics.push(
+                Diagnostic::warning("W0302", policy.name, format!("nothing uses policy `{name}`"))
+                    .help("write `use` with its name in a site or a route"),
+            );
+        }
+    }
+}
+
+/// The names of a table, sorted, for messages.
+fn names_of<'n>(names: impl Iterator<Item = &'n String>) -> Vec<&'n str> {
+    let mut names: Vec<&str> = names.map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}

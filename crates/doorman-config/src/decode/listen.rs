@@ -1,0 +1,208 @@
+//! The sockets to bind, worked out from sites, `listen` lines, `bind` and the port of redirects.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::Decoder;
+use crate::item::Item;
+use crate::values;
+use crate::{
+    Diagnostic, Global, Listener, Protocol, Scheme, Setting, Site, SocketAddress, Span, Spanned,
+    Transport,
+};
+
+/// Length of the kernel's queue of new connections where nothing is written. More than nginx's 511, as a reload or a
+/// pause of a core must not refuse clients; the kernel cuts it to its own bound.
+const BACKLOG: u32 = 1024;
+
+/// What sites want of a port, and the first that wants it.
+type Ports = BTreeMap<u16, (Transport, Option<Span>)>;
+
+impl Decoder<'_> {
+    pub(super) fn listeners(
+        &mut self,
+        items: &[Item],
+        global: &Global,
+        sites: &mut [Site],
+    ) -> Vec<Listener> {
+        let ports = self.ports(sites);
+        let mut listeners: Vec<Listener> = Vec::new();
+        for item in items.iter().filter(|item| item.directive.name == "listen") {
+            let Some(listener) = self.listen(item, &ports) else { continue };
+            if item.is_off() {
+                continue;
+            }
+            let same = listeners.iter().find(|other| other.address == listener.address);
+            if let Some(first) = same.and_then(|first| first.span) {
+                let message = format!("a second `listen {}`", listener.address);
+                self.say(Diagnostic::error("E0208", item.span, message).also(first, "the first"));
+            }
+            listeners.push(listener);
+        }
+        for (port, (transport, span)) in &ports {
+            let written = listeners.iter().any(|listener| listener.address.port() == Some(*port));
+            if !written {
+                listeners.extend(implied(*port, *transport, *span, global));
+            }
+        }
+        self.check_own_ports(global, &listeners);
+        listeners
+    }
+
+    /// The ports of sites. One that would be both plain and TLS is an error; a redirect gives way to whatever a site
+    /// wants.
+    fn ports(&mut self, sites: &mut [Site]) -> Ports {
+        let mut ports = Ports::new();
+        for address in sites.iter().flat_map(|site| &site.addresses) {
+            let transport = match address.value.scheme {
+                Scheme::Http => Transport::Plain,
+                Scheme::Https => Transport::Tls,
+            };
+            let port = address.value.port;
+            match ports.get(&port) {
+                None => {
+                    ports.insert(port, (transport, Some(address.span)));
+                }
+                Some((other, span)) if *other != transport => {
+                    let message = format!("port {port} would speak plain HTTP and TLS at once");
+                    let error = Diagnostic::error("E0212", address.span, message)
+                        .help("give one of them another port");
+                    self.say(span.iter().fold(error, |error, span| error.also(*span, "the other")));
+                }
+                Some(_) => {}
+            }
+        }
+        for address in sites.iter_mut().flat_map(|site| &mut site.addresses) {
+            let Some(port) = address.value.redirect_from else { continue };
+            match ports.get(&port) {
+                Some((Transport::Tls, _)) => address.value.redirect_from = None,
+                Some((Transport::Plain, _)) => {}
+                None => {
+                    ports.insert(port, (Transport::Plain, None));
+                }
+            }
+        }
+        ports
+    }
+
+    fn listen(&mut self, item: &Item, ports: &Ports) -> Option<Listener> {
+        let mut protocols = None;
+        let mut backlog = Setting::default_of(BACKLOG);
+        let mut tls = None;
+        for child in &item.children {
+            match child.directive.name {
+                "protocols" => {
+                    let found = self.protocols(child).filter(|_| !child.is_off());
+                    protocols = found.map(|found| Spanned::new(found, child.span)).or(protocols);
+                }
+                "tls" => tls = Some(child.span).filter(|_| !child.is_off()),
+                "backlog" => {
+                    self.set(child, &mut backlog, |text| values::number(text, 1, 65_535));
+                }
+                _ => {}
+            }
+        }
+        let address = self.ok(values::socket(item.value(0)?, self.sources))?;
+        let wanted = address.value.port().and_then(|port| ports.get(&port));
+        if let (Some(span), Some((Transport::Plain, site))) = (tls, wanted) {
+            let error =
+                Diagnostic::error("E0212", span, "`tls` on a port whose sites speak plain HTTP");
+            self.say(
+                site.iter().fold(error, |error, site| error.also(*site, "a site of this port")),
+            );
+        }
+        if wanted.is_none() && address.value.port().is_some() && !item.is_off() && !self.damaged {
+            let message = format!("no site answers on {}", address.value);
+            self.say(
+                Diagnostic::warning("W0303", item.span, message)
+                    .help("the addresses of sites choose the ports: `site http://HOST:PORT`"),
+            );
+        }
+        let transport = match (tls, wanted) {
+            (Some(_), _) => Transport::Tls,
+            (None, Some((transport, _))) => *transport,
+            (None, None) => Transport::Plain,
+        };
+        let protocols = self.listener_protocols(protocols, transport)?;
+        Some(Listener {
+            address: address.value,
+            transport,
+            protocols,
+            backlog: backlog.value,
+            span: Some(item.span),
+        })
+    }
+
+    fn listener_protocols(
+        &mut self,
+        written: Option<Spanned<Vec<Protocol>>>,
+        transport: Transport,
+    ) -> Option<Vec<Protocol>> {
+        let Some(written) = written else { return Some(spoken(transport)) };
+        if transport == Transport::Plain && written.value.contains(&Protocol::H2) {
+            let message = "HTTP/2 without TLS (`h2c`) comes with a later version of doorman";
+            let error = Diagnostic::error("E0203", written.span, message);
+            self.say(error.help("write `protocols h1`, or add `tls`"));
+            return None;
+        }
+        Some(written.value)
+    }
+
+    /// The admin API and the metrics have sockets of their own.
+    fn check_own_ports(&mut self, global: &Global, listeners: &[Listener]) {
+        let admin = global.admin.as_ref().map(|admin| (&admin.value.address, admin.span, "admin"));
+        let metrics = global.metrics.as_ref().map(|at| (&at.value, at.span, "metrics"));
+        if let (Some(admin), Some(metrics)) = (admin, metrics) {
+            if clash(admin.0, metrics.0) {
+                let error =
+                    Diagnostic::error("E0212", metrics.1, "`admin` and `metrics` on one address");
+                self.say(error.also(admin.1, "admin"));
+            }
+        }
+        for (address, span, what) in [admin, metrics].into_iter().flatten() {
+            let Some(other) = listeners.iter().find(|other| clash(&other.address, address)) else {
+                continue;
+            };
+            let message = format!("`{what}` listens on {address}, which sites use");
+            let error = Diagnostic::error("E0212", span, message).help("give it a port of its own");
+            self.say(other.span.iter().fold(error, |error, at| error.also(*at, "used here")));
+        }
+    }
+}
+
+/// Whether two sockets could not both be bound, or would take connections from each other.
+fn clash(a: &SocketAddress, b: &SocketAddress) -> bool {
+    match (a, b) {
+        (SocketAddress::Any(_), _) | (_, SocketAddress::Any(_)) => {
+            a.port().is_some() && a.port() == b.port()
+        }
+        _ => a == b,
+    }
+}
+
+/// What is spoken where nothing is written.
+fn spoken(transport: Transport) -> Vec<Protocol> {
+    match transport {
+        Transport::Plain => vec![Protocol::H1],
+        Transport::Tls => vec![Protocol::H2, Protocol::H1],
+    }
+}
+
+fn implied(
+    port: u16,
+    transport: Transport,
+    span: Option<Span>,
+    global: &Global,
+) -> impl Iterator<Item = Listener> {
+    let addresses: Vec<SocketAddress> = match global.bind.as_slice() {
+        [] => vec![SocketAddress::Any(port)],
+        bind => bind.iter().map(|ip| SocketAddress::Ip(SocketAddr::new(ip.value, port))).collect(),
+    };
+    addresses.into_iter().map(move |address| Listener {
+        address,
+        transport,
+        protocols: spoken(transport),
+        backlog: BACKLOG,
+        span,
+    })
+}

@@ -1,0 +1,389 @@
+//! The table of directives: each one described once. The decoder checks names, places, counts and repetition against
+//! it; `help`, the JSON Schema, the reference page and the completions are made from it.
+
+mod later;
+mod options;
+mod process;
+mod sites;
+
+pub use later::{LATER, Later};
+
+/// A block, as the place where directives stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Within {
+    /// Outside of every block.
+    Top,
+    /// `global`.
+    Global,
+    /// `admin` in `global`.
+    Admin,
+    /// `limits` in `global`.
+    Limits,
+    /// `timeouts` in `global`.
+    Timeouts,
+    /// `listen`.
+    Listen,
+    /// `upstream`.
+    Upstream,
+    /// `server` in `upstream`.
+    Server,
+    /// `pool` in `upstream`.
+    Pool,
+    /// `tls` in `upstream`.
+    UpstreamTls,
+    /// `policy`.
+    Policy,
+    /// `site`.
+    Site,
+    /// `tls` in `site`.
+    SiteTls,
+    /// `route`.
+    Route,
+    /// `proxy`.
+    Proxy,
+    /// `body`.
+    Body,
+    /// `buffer`.
+    Buffer,
+    /// `timeout`.
+    Timeout,
+}
+
+impl Within {
+    /// All of them, in the order in which the reference shows them.
+    pub const ALL: &'static [Within] = &[
+        Within::Top,
+        Within::Global,
+        Within::Admin,
+        Within::Limits,
+        Within::Timeouts,
+        Within::Listen,
+        Within::Upstream,
+        Within::Server,
+        Within::Pool,
+        Within::UpstreamTls,
+        Within::Policy,
+        Within::Site,
+        Within::SiteTls,
+        Within::Route,
+        Within::Proxy,
+        Within::Body,
+        Within::Buffer,
+        Within::Timeout,
+    ];
+
+    /// The directive that opens the block; empty for the top level.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Within::Top => "",
+            Within::Global => "global",
+            Within::Admin => "admin",
+            Within::Limits => "limits",
+            Within::Timeouts => "timeouts",
+            Within::Listen => "listen",
+            Within::Upstream => "upstream",
+            Within::Server => "server",
+            Within::Pool => "pool",
+            Within::UpstreamTls | Within::SiteTls => "tls",
+            Within::Policy => "policy",
+            Within::Site => "site",
+            Within::Route => "route",
+            Within::Proxy => "proxy",
+            Within::Body => "body",
+            Within::Buffer => "buffer",
+            Within::Timeout => "timeout",
+        }
+    }
+
+    /// A phrase that says where: "in `upstream`", "at the top level".
+    #[must_use]
+    pub fn phrase(self) -> String {
+        match self {
+            Within::Top => "at the top level".to_owned(),
+            Within::SiteTls => "in `tls` of a `site`".to_owned(),
+            Within::UpstreamTls => "in `tls` of an `upstream`".to_owned(),
+            other => format!("in `{}`", other.word()),
+        }
+    }
+
+    /// A name without spaces, for schemas and anchors.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Within::Top => "top",
+            Within::SiteTls => "site-tls",
+            Within::UpstreamTls => "upstream-tls",
+            other => other.word(),
+        }
+    }
+}
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One of these words; the second list comes with a later version.
+    Choice(&'static [&'static str], &'static [&'static str]),
+    /// A whole number from the first to the second.
+    Number(u64, u64),
+    /// `10MiB`.
+    Size,
+    /// `30s`.
+    Duration,
+    /// A name that the operator chooses.
+    Name,
+    /// A path of a file.
+    File,
+    /// A host, as in a certificate.
+    Host,
+    /// `IP:PORT`, `:PORT`, `unix:PATH`.
+    Socket,
+    /// `[http://|https://]HOST:PORT`, a port, `unix:PATH`.
+    Server,
+    /// `[http://|https://]HOST[:PORT]`, `:PORT`.
+    Site,
+    /// `10.0.0.0/8` or one address.
+    Range,
+    /// An IP address.
+    Ip,
+    /// Text with placeholders.
+    Template,
+    /// A status or statuses: `502`, `500-599`.
+    Status,
+    /// The name of a header field.
+    Field,
+    /// Whatever the directive's own rule says; the text describes it.
+    Any(&'static str),
+}
+
+/// How many values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arity {
+    /// Exactly one.
+    One,
+    /// None or one.
+    Optional,
+    /// One or more; last argument only.
+    Some,
+    /// Any number; last argument only.
+    Many,
+}
+
+/// An argument of a directive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// Its name in help, in capitals unless it is a choice.
+    pub name: &'static str,
+    /// What it must be.
+    pub kind: Kind,
+    /// How many.
+    pub arity: Arity,
+}
+
+/// Whether a directive may stand twice in one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Once.
+    Once,
+    /// As often as wanted.
+    Often,
+}
+
+/// A directive.
+#[derive(Clone, Copy, Debug)]
+pub struct Directive {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it may stand.
+    pub within: &'static [Within],
+    /// Its values.
+    pub arguments: &'static [Argument],
+    /// The block that it may open; its words also fold into the line.
+    pub block: Option<Within>,
+    /// Whether it may stand twice.
+    pub repeat: Repeat,
+    /// What holds without it; may be empty.
+    pub default: &'static str,
+    /// One line.
+    pub help: &'static str,
+    /// A statement that is right.
+    pub example: &'static str,
+    /// The first version that has it.
+    pub since: &'static str,
+}
+
+impl Directive {
+    const fn new(
+        name: &'static str,
+        within: &'static [Within],
+        arguments: &'static [Argument],
+        help: &'static str,
+        example: &'static str,
+    ) -> Directive {
+        Directive {
+            name,
+            within,
+            arguments,
+            block: None,
+            repeat: Repeat::Once,
+            default: "",
+            help,
+            example,
+            since: "0.1.0",
+        }
+    }
+
+    const fn block(mut self, block: Within) -> Directive {
+        self.block = Some(block);
+        self
+    }
+
+    const fn often(mut self) -> Directive {
+        self.repeat = Repeat::Often;
+        self
+    }
+
+    const fn default(mut self, default: &'static str) -> Directive {
+        self.default = default;
+        self
+    }
+
+    /// Fewest values.
+    #[must_use]
+    pub fn values_min(&self) -> usize {
+        let needed = |argument: &&Argument| matches!(argument.arity, Arity::One | Arity::Some);
+        self.arguments.iter().filter(needed).count()
+    }
+
+    /// Most values; `None`: no bound.
+    #[must_use]
+    pub fn values_max(&self) -> Option<usize> {
+        let open = |argument: &Argument| matches!(argument.arity, Arity::Some | Arity::Many);
+        if self.arguments.iter().any(open) { None } else { Some(self.arguments.len()) }
+    }
+
+    /// `name ARGUMENT [OPTIONAL] MANY...`.
+    #[must_use]
+    pub fn syntax(&self) -> String {
+        let mut text = self.name.to_owned();
+        for argument in self.arguments {
+            let name = match argument.kind {
+                Kind::Choice(words, _) => words.join("|"),
+                _ => argument.name.to_owned(),
+            };
+            text.push(' ');
+            text.push_str(&match argument.arity {
+                Arity::One => name,
+                Arity::Optional => format!("[{name}]"),
+                Arity::Some => format!("{name}..."),
+                Arity::Many => format!("[{name}...]"),
+            });
+        }
+        text
+    }
+
+    /// Whether it takes nothing at all: its being there is what it says.
+    #[must_use]
+    pub fn is_flag(&self) -> bool {
+        self.arguments.is_empty() && self.block.is_none()
+    }
+}
+
+const fn one(name: &'static str, kind: Kind) -> Argument {
+    Argument { name, kind, arity: Arity::One }
+}
+
+const fn optional(name: &'static str, kind: Kind) -> Argument {
+    Argument { name, kind, arity: Arity::Optional }
+}
+
+const fn some(name: &'static str, kind: Kind) -> Argument {
+    Argument { name, kind, arity: Arity::Some }
+}
+
+const fn many(name: &'static str, kind: Kind) -> Argument {
+    Argument { name, kind, arity: Arity::Many }
+}
+
+/// Every directive, in the order of the reference.
+pub fn directives() -> impl Iterator<Item = &'static Directive> {
+    process::DIRECTIVES.iter().chain(sites::DIRECTIVES).chain(options::DIRECTIVES)
+}
+
+/// The directive of that name in that block.
+#[must_use]
+pub fn find(name: &str, within: Within) -> Option<&'static Directive> {
+    directives().find(|directive| directive.name == name && directive.within.contains(&within))
+}
+
+/// All that may stand in a block.
+pub fn allowed(within: Within) -> impl Iterator<Item = &'static Directive> {
+    directives().filter(move |directive| directive.within.contains(&within))
+}
+
+/// What is planned under that name, at best for that block.
+#[must_use]
+pub fn later(name: &str, within: Within) -> Option<&'static Later> {
+    let named = || LATER.iter().filter(|later| later.name == name);
+    named().find(|later| later.within.contains(&within))
+}
+
+/// Spellings of other proxies, and what they are called here.
+pub(crate) const FOREIGN: &[(&str, &str)] = &[
+    ("reverse_proxy", "proxy"),
+    ("proxy_pass", "proxy"),
+    ("proxypass", "proxy"),
+    ("fastcgi_pass", "proxy"),
+    ("location", "route"),
+    ("handle", "route"),
+    ("handle_path", "route` with `strip-prefix"),
+    ("server_name", "site"),
+    ("virtualhost", "site"),
+    ("frontend", "site"),
+    ("backend", "upstream"),
+    ("redir", "redirect"),
+    ("rewrite_log", "doorman explain"),
+    ("return", "respond` or `redirect"),
+    ("proxy_set_header", "request-header set"),
+    ("header_up", "request-header"),
+    ("requestheader", "request-header"),
+    ("add_header", "response-header set"),
+    ("header", "response-header"),
+    ("header_down", "response-header"),
+    ("proxy_hide_header", "response-header remove"),
+    ("proxy_redirect", "rewrite-location"),
+    ("proxy_cookie_domain", "rewrite-cookie domain"),
+    ("proxy_cookie_path", "rewrite-cookie path"),
+    ("error_page", "error-page"),
+    ("handle_errors", "error-page"),
+    ("client_max_body_size", "body max"),
+    ("request_body", "body max"),
+    ("proxy_buffering", "buffer response"),
+    ("proxy_request_buffering", "buffer request"),
+    ("proxy_connect_timeout", "timeout connect"),
+    ("proxy_read_timeout", "timeout idle"),
+    ("proxy_send_timeout", "timeout idle"),
+    ("client_header_timeout", "timeouts { head"),
+    ("client_body_timeout", "timeouts { body-idle"),
+    ("keepalive_timeout", "timeouts { keep-alive"),
+    ("keepalive", "pool idle"),
+    ("ssl_certificate", "tls cert FILE key FILE"),
+    ("ssl_certificate_key", "tls cert FILE key FILE"),
+    ("ssl_protocols", "tls { min"),
+    ("import", "use` for a policy, `include` for a file; not `import"),
+    ("worker_processes", "workers"),
+    ("access_log", "log access"),
+    ("error_log", "log error"),
+    ("errorlog", "log error"),
+    ("customlog", "log access"),
+    ("encode", "compress"),
+    ("gzip", "compress"),
+    ("basicauth", "basic-auth"),
+    ("basic_auth", "basic-auth"),
+    ("auth_basic", "basic-auth"),
+    ("set_real_ip_from", "trusted-proxies"),
+    ("lb_policy", "balance"),
+    ("least_conn", "balance least-requests"),
+    ("vars", "request-header set"),
+    ("uri", "strip-prefix` or `rewrite"),
+];

@@ -1,0 +1,247 @@
+//! Directives of the top level, of `global` and of `listen`.
+
+use super::Kind::{Any, Choice, Duration, File, Ip, Name, Number, Range, Site, Size, Socket};
+use super::Within::{
+    Admin, Global, Limits, Listen, Policy, Route, Site as InSite, Timeouts, Top, Upstream,
+};
+use super::{Directive, many, one, optional, some};
+
+pub(super) const DIRECTIVES: &[Directive] = &[
+    Directive::new(
+        "doorman",
+        &[Top],
+        &[one("VERSION", Number(1, u32::MAX as u64))],
+        "The version of the configuration language; the first line of the main file.",
+        "doorman 1",
+    ),
+    Directive::new("global", &[Top], &[], "Settings of the whole process.", "global { drain 1m }")
+        .block(Global),
+    Directive::new(
+        "listen",
+        &[Top],
+        &[one("ADDRESS", Socket)],
+        "A socket to bind instead of the one that sites imply for its port, or a Unix socket on which all sites answer.",
+        "listen 127.0.0.1:80 backlog 4096",
+    )
+    .block(Listen)
+    .often(),
+    Directive::new(
+        "upstream",
+        &[Top],
+        &[one("NAME", Name)],
+        "A group of servers that answer for routes.",
+        "upstream web { server 10.0.0.11:3000; server 10.0.0.12:3000 weight 2 }",
+    )
+    .block(Upstream)
+    .often(),
+    Directive::new(
+        "policy",
+        &[Top],
+        &[one("NAME", Name)],
+        "Options under a name, for `use` in sites, routes and other policies.",
+        "policy public { response-header remove Server }",
+    )
+    .block(Policy)
+    .often(),
+    Directive::new(
+        "site",
+        &[Top],
+        &[some("ADDRESS", Site)],
+        "The names that a group of routes answers to. A name means HTTPS; http:// or :PORT means plain HTTP.",
+        "site http://app.localhost:8080 { route * { respond 200 hello } }",
+    )
+    .block(InSite)
+    .often(),
+    Directive::new(
+        "include",
+        &[Top, InSite, Policy, Route, Upstream],
+        &[some("PATTERN", File)],
+        "The statements of other files stand here; `*` and `?` are wild, the order is by name.",
+        "include sites/*.conf",
+    )
+    .often(),
+    // global
+    Directive::new(
+        "admin",
+        &[Global],
+        &[one("ADDRESS", Socket)],
+        "Where the admin API listens.",
+        "admin unix:/run/doorman/admin.sock",
+    )
+    .block(Admin)
+    .default("a Unix socket of this run"),
+    Directive::new(
+        "token-file",
+        &[Admin],
+        &[one("FILE", File)],
+        "A file with the token that calls must bring; needed for an address that isn't loopback.",
+        "token-file /etc/doorman/admin.token",
+    ),
+    Directive::new(
+        "read-only",
+        &[Admin],
+        &[],
+        "Refuse calls that change something.",
+        "read-only",
+    ),
+    Directive::new(
+        "metrics",
+        &[Global],
+        &[one("ADDRESS", Socket)],
+        "Where /metrics is served for Prometheus.",
+        "metrics 127.0.0.1:9180",
+    )
+    .default("off"),
+    Directive::new(
+        "log",
+        &[Global],
+        &[
+            one("LOG", Choice(&["access", "error"], &["waf"])),
+            one("FORMAT|LEVEL|off", Any("access: json, combined, pretty or off; error: error, warn, info, debug or trace")),
+            optional("stdout|stderr|FILE", File),
+        ],
+        "The access log (json, combined or pretty) and the error log (error, warn, info, debug or trace), and where they go.",
+        "log access json stdout",
+    )
+    .often()
+    .default("access off; error info stderr"),
+    Directive::new(
+        "workers",
+        &[Global],
+        &[one("auto|N", Any("auto, or a number from 1 to 1024"))],
+        "Runtimes to start, one thread each.",
+        "workers auto",
+    )
+    .default("auto: one for each core"),
+    Directive::new(
+        "data",
+        &[Global],
+        &[one("DIR", File)],
+        "Folder for what doorman keeps itself, such as its local CA.",
+        "data /var/lib/doorman",
+    ),
+    Directive::new(
+        "trusted-proxies",
+        &[Global],
+        &[some("RANGE", Range)],
+        "Peers whose Forwarded and X-Forwarded-* fields are believed.",
+        "trusted-proxies 10.0.0.0/8 fd00::/8",
+    )
+    .often()
+    .default("none"),
+    Directive::new(
+        "http-port",
+        &[Global],
+        &[one("PORT", Number(1, 65_535))],
+        "Port of plain HTTP.",
+        "http-port 8080",
+    )
+    .default("80"),
+    Directive::new(
+        "https-port",
+        &[Global],
+        &[one("PORT", Number(1, 65_535))],
+        "Port of HTTPS.",
+        "https-port 8443",
+    )
+    .default("443"),
+    Directive::new(
+        "bind",
+        &[Global],
+        &[some("IP", Ip)],
+        "Addresses on which the ports of sites are bound.",
+        "bind 192.0.2.1 2001:db8::1",
+    )
+    .default("every address"),
+    Directive::new(
+        "drain",
+        &[Global],
+        &[one("TIME", Duration)],
+        "How long TERM waits for requests to end.",
+        "drain 1m",
+    )
+    .default("30s"),
+    Directive::new(
+        "limits",
+        &[Global],
+        &[],
+        "Bounds on what clients may use.",
+        "limits { header-bytes 32KiB; client-connections 200 }",
+    )
+    .block(Limits)
+    .often(),
+    Directive::new(
+        "timeouts",
+        &[Global],
+        &[],
+        "How long clients may take, and defaults towards upstreams.",
+        "timeouts { head 10s; keep-alive 75s }",
+    )
+    .block(Timeouts)
+    .often(),
+    // limits
+    Directive::new("header-bytes", &[Limits], &[one("SIZE", Size)], "Bytes of a request head; 1KiB to 1MiB.", "header-bytes 32KiB")
+        .default("32KiB"),
+    Directive::new("headers", &[Limits], &[one("N", Number(1, 10_000))], "Fields of a request head.", "headers 100")
+        .default("100"),
+    Directive::new("request-line", &[Limits], &[one("SIZE", Size)], "Bytes of a request line; 1KiB to 1MiB, at most header-bytes.", "request-line 16KiB")
+        .default("16KiB"),
+    Directive::new("h2-streams", &[Limits], &[one("N", Number(1, 100_000))], "Streams that one HTTP/2 connection may have open.", "h2-streams 100")
+        .default("100"),
+    Directive::new("connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Client connections of the whole process.", "connections 100000")
+        .default("100000"),
+    Directive::new("client-connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Connections from one client address.", "client-connections 200")
+        .default("no bound of its own"),
+    Directive::new("requests-per-connection", &[Limits], &[one("N", Number(1, u32::MAX as u64))], "Requests on one connection before it is closed.", "requests-per-connection 10000")
+        .default("no bound"),
+    Directive::new("body", &[Limits], &[one("SIZE", Size)], "Bytes of a request body where neither route nor site says `body max`.", "body 1GiB")
+        .default("no bound; bodies are streamed"),
+    // timeouts
+    Directive::new("head", &[Timeouts], &[one("TIME", Duration)], "From the first byte of a request to the end of its head.", "head 10s")
+        .default("10s"),
+    Directive::new("body-idle", &[Timeouts], &[one("TIME", Duration)], "Between two reads of a request body.", "body-idle 30s")
+        .default("30s"),
+    Directive::new("write-idle", &[Timeouts], &[one("TIME", Duration)], "A write to a client that makes no progress.", "write-idle 30s")
+        .default("30s"),
+    Directive::new("keep-alive", &[Timeouts], &[one("TIME", Duration)], "A client connection between two requests.", "keep-alive 75s")
+        .default("75s"),
+    Directive::new("tls-handshake", &[Timeouts], &[one("TIME", Duration)], "The whole TLS handshake with a client.", "tls-handshake 10s")
+        .default("10s"),
+    Directive::new("connect", &[Timeouts], &[one("TIME", Duration)], "Look up, connect and TLS towards an upstream.", "connect 5s")
+        .default("5s"),
+    Directive::new("response-head", &[Timeouts], &[one("TIME", Duration)], "From a request sent to the head of its response.", "response-head 60s")
+        .default("60s"),
+    Directive::new("response-idle", &[Timeouts], &[one("TIME", Duration)], "Between two reads of a response body.", "response-idle 60s")
+        .default("60s"),
+    Directive::new("tunnel-idle", &[Timeouts], &[one("TIME", Duration)], "A tunnel (WebSocket or another upgrade) that is silent both ways.", "tunnel-idle 1h")
+        .default("5m"),
+    // listen
+    Directive::new(
+        "protocols",
+        &[Listen],
+        &[some("h1|h2", Choice(&["h1", "h2"], &["h3", "h2c"]))],
+        "What may be spoken.",
+        "protocols h1",
+    )
+    .default("h2 h1 over TLS, h1 without"),
+    Directive::new("tls", &[Listen], &[], "Speak TLS; only needed where no site's address says so.", "tls"),
+    Directive::new("backlog", &[Listen], &[one("N", Number(1, 65_535))], "Length of the kernel's queue of new connections.", "backlog 4096")
+        .default("1024"),
+    Directive::new(
+        "use",
+        &[Policy, InSite, Route],
+        &[some("POLICY", Name)],
+        "Take the options of a policy; what stands in the block itself goes before them.",
+        "use public",
+    )
+    .often(),
+    Directive::new(
+        "route",
+        &[InSite],
+        &[many("[METHOD...] PATH", Any("methods in upper case, then /exact, /prefix/*, /a/*/b, * or ~ REGEX"))],
+        "Requests of these methods and paths; routes are tried from top to bottom, the first that fits wins.",
+        "route GET HEAD /static/* when header Accept ~ image { proxy 127.0.0.1:9000 }",
+    )
+    .block(Route)
+    .often(),
+];
