@@ -97,6 +97,7 @@ field_ids! {
 const SLOTS: usize = 256;
 const MULTIPLIER: u32 = 0x9549_D8D9;
 
+#[expect(clippy::cast_possible_truncation, reason = "masked to 16 bits")]
 const fn hash(name: &[u8]) -> usize {
     let n = name.len();
     if n == 0 {
@@ -123,6 +124,18 @@ const TABLE: [FieldId; SLOTS] = {
     table
 };
 
+/// Bytes of the longest known name.
+const NAME_MAX: usize = {
+    let mut longest = 0;
+    let mut i = 0;
+    while i < FieldId::ALL.len() {
+        let len = FieldId::ALL[i].name().len();
+        longest = if len > longest { len } else { longest };
+        i += 1;
+    }
+    longest
+};
+
 impl FieldId {
     /// The id of `name`, whatever its case.
     #[must_use]
@@ -130,6 +143,22 @@ impl FieldId {
     pub fn of(name: &[u8]) -> Self {
         let id = TABLE[hash(name)];
         if id.name().as_bytes().eq_ignore_ascii_case(name) { id } else { Self::Other }
+    }
+
+    /// Whether `name` is not a known name, but becomes one for a reader that takes other marks for
+    /// hyphens, as CGI does: `Transfer_Encoding`, `X_Forwarded_For`, `content.length`. The origin
+    /// would then believe a field that the proxy never judged.
+    #[must_use]
+    pub fn is_imitated_by(name: &[u8]) -> bool {
+        let mut folded = [0; NAME_MAX];
+        let Some(folded) = folded.get_mut(..name.len()) else { return false };
+        let mut is_plain = true;
+        for (to, &byte) in folded.iter_mut().zip(name) {
+            let fits = byte.is_ascii_alphanumeric() || byte == b'-';
+            is_plain &= fits;
+            *to = if fits { byte } else { b'-' };
+        }
+        !is_plain && Self::of(folded) != Self::Other
     }
 
     /// Fields that belong to one connection and never cross the proxy (RFC 9110 section 7.6.1),
@@ -163,6 +192,19 @@ pub(crate) struct Span {
 impl Span {
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    pub(crate) const fn len(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
+    /// A range within this one, counted from its start; empty past its end.
+    pub(crate) fn part(self, range: std::ops::Range<usize>) -> Self {
+        if range.end > self.len() {
+            return Self::default();
+        }
+        let start = self.start as usize;
+        span(start + range.start..start + range.end)
     }
 }
 
@@ -271,7 +313,8 @@ impl Fields {
         true
     }
 
-    /// Removes every field of that name; says how many there were.
+    /// Removes every field of that name; says how many there were. `x_user` goes with `X-User`:
+    /// origins that read marks as hyphens must not get the one when the other is managed.
     pub fn remove(&mut self, name: &[u8]) -> usize {
         let id = FieldId::of(name);
         if id != FieldId::Other {
@@ -279,8 +322,7 @@ impl Fields {
         }
         let before = self.table.len();
         let bytes = &self.bytes;
-        self.table
-            .retain(|f| f.id != FieldId::Other || !f.name.of(bytes).eq_ignore_ascii_case(name));
+        self.table.retain(|f| f.id != FieldId::Other || !reads_as(f.name.of(bytes), name));
         before - self.table.len()
     }
 
@@ -302,6 +344,24 @@ impl Fields {
             if field.name.of(bytes).eq_ignore_ascii_case(option) {
                 field.kept = false;
             }
+        }
+    }
+
+    /// Hides every field whose name imitates a known one ([`FieldId::is_imitated_by`]): codecs call
+    /// this for requests that hold a name with marks other than hyphens.
+    pub fn hide_imitations(&mut self) {
+        let bytes = &self.bytes;
+        for field in &mut self.table {
+            if field.id == FieldId::Other && FieldId::is_imitated_by(field.name.of(bytes)) {
+                field.kept = false;
+            }
+        }
+    }
+
+    /// Hides every field with that id, which stays visible as received.
+    pub fn hide(&mut self, id: FieldId) {
+        for field in self.table.iter_mut().filter(|f| f.id == id) {
+            field.kept = false;
         }
     }
 
@@ -389,6 +449,28 @@ impl Fields {
         self.bytes.len() + self.table.len() * size_of::<Field>()
     }
 
+    /// The one value of a field that may be there once.
+    pub(crate) fn only(&self, id: FieldId) -> Result<Option<Span>, Several> {
+        let mut all = self.table.iter().filter(|f| f.id == id);
+        let first = all.next().map(|f| f.value);
+        if all.next().is_some() { Err(Several) } else { Ok(first) }
+    }
+
+    /// Stores `prefix` and after it a copy of what lies at `rest`.
+    pub(crate) fn store_after(&mut self, prefix: &[u8], rest: Span) -> Span {
+        let start = self.store(prefix).start as usize;
+        let rest = rest.start as usize..(rest.start as usize + rest.len()).min(start);
+        self.bytes.extend_from_within(rest);
+        span(start..self.bytes.len())
+    }
+
+    /// Stores a lower-case copy of what lies at `at`.
+    pub(crate) fn store_lower(&mut self, at: Span) -> Span {
+        let copy = self.store_after(b"", at);
+        self.bytes[copy.start as usize..].make_ascii_lowercase();
+        copy
+    }
+
     pub(crate) fn store(&mut self, bytes: &[u8]) -> Span {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
@@ -400,12 +482,25 @@ impl Fields {
     }
 }
 
+/// A field that may be there once is there more often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Several;
+
 /// A buffer never comes near 4 GiB: heads are bounded to some KiB. Past it a range is empty.
 pub(crate) fn span(range: std::ops::Range<usize>) -> Span {
     match (u32::try_from(range.start), u32::try_from(range.end)) {
         (Ok(start), Ok(end)) => Span { start, end },
         _ => Span::default(),
     }
+}
+
+/// Whether a reader that takes marks for hyphens could take `received` for `name`.
+fn reads_as(received: &[u8], name: &[u8]) -> bool {
+    received.len() == name.len()
+        && received
+            .iter()
+            .zip(name)
+            .all(|(&a, &b)| a.eq_ignore_ascii_case(&b) || (b == b'-' && !a.is_ascii_alphanumeric()))
 }
 
 /// RFC 9110 section 5.6.2: `tchar`.
@@ -417,10 +512,10 @@ const TCHAR: [bool; 256] = {
         table[marks[i] as usize] = true;
         i += 1;
     }
-    let mut b = 0;
+    let mut b = 0u8;
     while b < 128 {
-        if (b as u8).is_ascii_alphanumeric() {
-            table[b] = true;
+        if b.is_ascii_alphanumeric() {
+            table[b as usize] = true;
         }
         b += 1;
     }
@@ -473,6 +568,22 @@ mod tests {
         fields.drop_nominated(b"x-hop");
         let left: Vec<_> = fields.iter().map(|(_, n, _)| n.to_vec()).collect();
         assert_eq!(left, [b"X-End".to_vec()]);
+    }
+
+    #[test]
+    fn imitations_are_hidden_and_removed_with_what_they_imitate() {
+        let mut fields = Fields::new();
+        fields.push(b"X_Forwarded_For", b"1");
+        fields.push(b"content.length", b"2");
+        fields.push(b"X_Own", b"3");
+        fields.hide_imitations();
+        let kept: Vec<_> = fields.iter().map(|(_, n, _)| n.to_vec()).collect();
+        assert_eq!(kept, [b"X_Own".to_vec()]);
+        assert_eq!(fields.remove(b"x-own"), 1);
+        fields.push(b"X-Own", b"4");
+        assert_eq!(fields.remove(b"x_own"), 0);
+        assert!(!FieldId::is_imitated_by(b"Host"));
+        assert!(!FieldId::is_imitated_by(b"x_a_name_that_is_longer_than_any_that_is_known"));
     }
 
     #[test]

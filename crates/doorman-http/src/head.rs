@@ -1,6 +1,6 @@
 //! Request and response heads: the values every room decides by.
 
-use crate::field::{Span, span};
+use crate::field::{Several, Span, span};
 use crate::target::{self, Authority, Connect, Form, Scheme, TargetError};
 use crate::{FieldId, Fields, Method, Version, path};
 
@@ -85,28 +85,41 @@ impl RequestHead {
     /// # Errors
     /// What is wrong with the target, or with the `Host` field that it is read together with.
     pub fn set_target(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        let target = self.fields.store(bytes);
+        self.take_target(target)
+    }
+
+    /// Like [`RequestHead::set_target`] for a target that lies at `range` of the loaded head: what
+    /// is written there in its normal form already is not copied again.
+    ///
+    /// # Errors
+    /// As [`RequestHead::set_target`].
+    pub fn set_target_at(&mut self, range: std::ops::Range<usize>) -> Result<(), HeadError> {
+        self.take_target(span(range))
+    }
+
+    fn take_target(&mut self, target: Span) -> Result<(), HeadError> {
         let connect = if self.method == Method::Connect { Connect::Yes } else { Connect::No };
+        let bytes = target.of(self.fields.bytes());
         match target::form(bytes, connect).map_err(HeadError::Target)? {
             Form::Origin => {
                 self.authority_from_host()?;
-                self.set_path_and_query(bytes)
+                self.take_path_and_query(target)
             }
             Form::Absolute { scheme, authority, path } => {
+                let is_rooted = bytes[path..].starts_with(b"/");
                 // The connection decides how the request came, not what the client writes; https
                 // on a plain port would make rules believe in a security that is not there.
                 if scheme != self.scheme {
                     return Err(HeadError::Target(TargetError::Scheme));
                 }
                 self.authority_from_host()?;
-                self.set_authority(&bytes[authority]).map_err(HeadError::Target)?;
-                if bytes[path..].starts_with(b"/") {
-                    return self.set_path_and_query(&bytes[path..]);
-                }
-                let mut rooted = b"/".to_vec();
-                rooted.extend_from_slice(&bytes[path..]);
-                self.set_path_and_query(&rooted)
+                self.take_authority(target.part(authority)).map_err(HeadError::Target)?;
+                let rest = target.part(path..target.len());
+                let rooted = if is_rooted { rest } else { self.fields.store_after(b"/", rest) };
+                self.take_path_and_query(rooted)
             }
-            Form::Authority => self.set_authority(bytes).map_err(HeadError::Target),
+            Form::Authority => self.take_authority(target).map_err(HeadError::Target),
             Form::Asterisk => {
                 self.authority_from_host()?;
                 self.set_asterisk()
@@ -129,15 +142,11 @@ impl RequestHead {
     }
 
     fn authority_from_host(&mut self) -> Result<(), HeadError> {
-        let mut hosts = self.fields.all(FieldId::Host);
-        let first = hosts.next().map(<[u8]>::to_vec);
-        let several = hosts.next().is_some();
-        drop(hosts);
-        match first {
-            _ if several => Err(HeadError::Host),
-            Some(host) => self.set_authority(&host).map_err(HeadError::Target),
-            None if self.version == Version::Http11 => Err(HeadError::Host),
-            None => Ok(()),
+        match self.fields.only(FieldId::Host) {
+            Err(Several) => Err(HeadError::Host),
+            Ok(Some(host)) => self.take_authority(host).map_err(HeadError::Target),
+            Ok(None) if self.version == Version::Http11 => Err(HeadError::Host),
+            Ok(None) => Ok(()),
         }
     }
 
@@ -146,11 +155,17 @@ impl RequestHead {
     /// # Errors
     /// What is wrong with it.
     pub fn set_authority(&mut self, bytes: &[u8]) -> Result<(), TargetError> {
+        let authority = self.fields.store(bytes);
+        self.take_authority(authority)
+    }
+
+    fn take_authority(&mut self, at: Span) -> Result<(), TargetError> {
+        let bytes = at.of(self.fields.bytes());
         let Authority { host_len, port } = target::authority(bytes)?;
-        self.authority = self.fields.store(bytes);
-        let mut host = bytes[..host_len].to_vec();
-        host.make_ascii_lowercase();
-        self.host = self.fields.store(&host);
+        let is_lower = !bytes[..host_len].iter().any(u8::is_ascii_uppercase);
+        let host = at.part(0..host_len);
+        self.authority = at;
+        self.host = if is_lower { host } else { self.fields.store_lower(host) };
         self.port = port;
         Ok(())
     }
@@ -160,14 +175,24 @@ impl RequestHead {
     /// # Errors
     /// What is wrong with the path.
     pub fn set_path_and_query(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        let at = self.fields.store(bytes);
+        self.take_path_and_query(at)
+    }
+
+    fn take_path_and_query(&mut self, at: Span) -> Result<(), HeadError> {
+        let bytes = at.of(self.fields.bytes());
         let mark = bytes.iter().position(|&b| b == b'?');
-        let (path, query) = mark.map_or((bytes, None), |i| (&bytes[..i], Some(&bytes[i + 1..])));
-        let mut normal = Vec::with_capacity(path.len());
-        path::normalise(path, &mut normal).map_err(HeadError::Target)?;
-        self.received_path = self.fields.store(path);
-        self.path = if normal == path { self.received_path } else { self.fields.store(&normal) };
-        self.query = query.map(|q| self.fields.store(q));
+        let path = &bytes[..mark.unwrap_or(bytes.len())];
+        self.received_path = at.part(0..path.len());
+        self.query = mark.map(|i| at.part(i + 1..at.len()));
         self.received_query = self.query;
+        self.path = if path::is_normal(path) {
+            self.received_path
+        } else {
+            let mut normal = Vec::with_capacity(path.len());
+            path::normalise(path, &mut normal).map_err(HeadError::Target)?;
+            self.fields.store(&normal)
+        };
         Ok(())
     }
 

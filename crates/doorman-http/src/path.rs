@@ -54,7 +54,7 @@ pub fn normalise(path: &[u8], out: &mut Vec<u8>) -> Result<(), TargetError> {
 }
 
 /// One pass: nothing in it that the slow path would change or refuse.
-fn is_normal(path: &[u8]) -> bool {
+pub(crate) fn is_normal(path: &[u8]) -> bool {
     let mut before = 0u8;
     for &byte in path {
         match byte {
