@@ -77,6 +77,12 @@ impl Section {
     }
 }
 
+/// Whether a field of this name may stand in a trailer section, on whatever wire.
+#[must_use]
+pub fn may_be_trailer(name: &[u8]) -> bool {
+    may_trail(FieldId::of(name), name)
+}
+
 /// Whether a field may stand in a trailer. Every name that the proxy knows decides something, but
 /// for the entity tag; `Content-Digest` is made for trailers (RFC 9530 section 2).
 fn may_trail(id: FieldId, name: &[u8]) -> bool {

@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use doorman_http::{Instant, Now};
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
 
 /// Both clocks. In the simulation the monotonic one is virtual and the wall clock follows it.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,13 @@ impl Clock {
 
     pub(crate) fn timer(&self, at: Instant) -> tokio::time::Instant {
         self.origin + Duration::from_nanos(at.0)
+    }
+}
+
+/// TLS asks for the wall clock by itself: for the lives of certificates and ticket keys.
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_nanos(self.now().unix_nanos)))
     }
 }
 

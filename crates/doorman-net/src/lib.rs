@@ -1,14 +1,19 @@
 //! Sockets, TLS, wires and pools, behind one seam.
 //!
 //! Everything that touches the outside on the way of a request is here: [`seam`] names what the
-//! outside is, [`os`] is the operating system, [`tls`] decides who answers under which name. The rest of the house sees requests, bodies and
+//! outside is, [`os`] is the operating system, [`serve`] speaks to clients, [`dial`] to origins,
+//! [`tls`] decides who answers under which name. The rest of the house sees requests, bodies and
 //! responses, never a wire.
 
 mod alarm;
 mod clock;
+mod core;
+pub mod dial;
 pub mod heads;
+mod link;
 pub mod os;
 pub mod seam;
+pub mod serve;
 pub mod tls;
 
 use std::future::{Future, poll_fn};
@@ -17,6 +22,8 @@ use std::task::Poll;
 
 pub use alarm::Alarm;
 pub use clock::Clock;
+pub use core::{Core, ServeSettings};
+pub use doorman_h1::Limits;
 pub use seam::{Address, Net};
 
 /// What `future` yields, or `None` if the alarm goes off first.
