@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashSet,
+    fmt::Display,
     fs,
     io::{BufRead, Write},
     os::unix::process::CommandExt,
@@ -12,9 +13,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
 
 use crate::failure::{During, Failure};
+
+/// The niceness that goes before all others.
+const HIGHEST: i32 = -20;
+/// The weight of this session, on kernels that weigh sessions.
+const SESSION_WEIGHT: &str = "/proc/self/autogroup";
 
 /// The benchmark's end: a folder that goes away with it, and the process groups that end with it.
 #[derive(Clone)]
@@ -61,11 +67,21 @@ impl Guard {
         self.tell('-', id);
     }
 
-    fn tell(&self, mark: char, id: u32) {
+    /// Gives the processes of this session the highest weight, until the benchmark ends. Where the kernel
+    /// weighs whole sessions against each other, niceness alone would count only within this one.
+    pub(crate) fn come_first(&self) -> Result<(), Failure> {
+        setpriority_process(None, HIGHEST).during("asking for priority")?;
+        let Ok(group) = fs::read_to_string(SESSION_WEIGHT) else { return Ok(()) };
+        let earlier = group.trim_end().rsplit(' ').next().unwrap_or("0");
+        self.tell('=', earlier);
+        fs::write(SESSION_WEIGHT, HIGHEST.to_string()).during("asking for priority")
+    }
+
+    fn tell(&self, mark: char, word: impl Display) {
         let mut pipe = self.0.pipe.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipe) = pipe.as_mut() {
             // A guard that is gone can't be told; what the benchmark stops itself it still stops.
-            let _ = writeln!(pipe, "{mark}{id}");
+            let _ = writeln!(pipe, "{mark}{word}");
         }
     }
 }
@@ -77,25 +93,42 @@ impl Drop for Watched {
     }
 }
 
-/// The guard's own life: remember groups until the pipe closes, then end them and remove the folder.
+/// What the guard has to set right.
+#[derive(Default)]
+struct Charge {
+    groups: HashSet<Pid>,
+    session_weight: Option<String>,
+}
+
+/// The guard's own life: take notes until the pipe closes, then end the groups, give the session its
+/// weight back and remove the folder.
 pub(crate) fn watch(directory: &Path) {
-    let mut groups = HashSet::new();
+    let mut charge = Charge::default();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        note(&mut groups, &line);
+        charge.note(&line);
     }
-    for group in groups {
+    for group in charge.groups {
         let _ = kill_process_group(group, Signal::KILL);
+    }
+    if let Some(weight) = charge.session_weight {
+        let _ = fs::write(SESSION_WEIGHT, weight);
     }
     let _ = fs::remove_dir_all(directory);
 }
 
-fn note(groups: &mut HashSet<Pid>, line: &str) {
-    let Some((mark, id)) = line.split_at_checked(1) else { return };
-    let Some(group) = id.parse().ok().and_then(Pid::from_raw) else { return };
-    match mark {
-        "+" => groups.insert(group),
-        _ => groups.remove(&group),
-    };
+impl Charge {
+    fn note(&mut self, line: &str) {
+        let Some((mark, word)) = line.split_at_checked(1) else { return };
+        if mark == "=" {
+            self.session_weight = Some(word.into());
+            return;
+        }
+        let Some(group) = word.parse().ok().and_then(Pid::from_raw) else { return };
+        match mark {
+            "+" => self.groups.insert(group),
+            _ => self.groups.remove(&group),
+        };
+    }
 }
 
 #[cfg(test)]
@@ -104,11 +137,12 @@ mod tests {
 
     #[test]
     fn remembers_what_was_not_released() {
-        let mut groups = HashSet::new();
-        for line in ["+12", "+13", "-12", "", "x", "+0", "+99999999999", "-77"] {
-            note(&mut groups, line);
+        let mut charge = Charge::default();
+        for line in ["+12", "+13", "-12", "", "x", "+0", "=5", "+99999999999", "-77"] {
+            charge.note(line);
         }
-        let left: Vec<i32> = groups.iter().map(|group| group.as_raw_nonzero().get()).collect();
-        assert_eq!(left, [13]);
+        let left: Vec<i32> =
+            charge.groups.iter().map(|group| group.as_raw_nonzero().get()).collect();
+        assert_eq!((left, charge.session_weight), (vec![13], Some("5".into())));
     }
 }

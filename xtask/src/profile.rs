@@ -13,6 +13,7 @@ use crate::{
     bench::{
         Stage,
         contender::{Choice, Contender, Ground, program},
+        options::Urgency,
         scenario::{self, Load, Scenario},
     },
     failure::{During, Failure},
@@ -40,7 +41,7 @@ pub(crate) fn run(scenario: &str, proxy: &str) -> Result<ExitCode, Failure> {
             return Err(Failure::new(format!("{file} is missing; this installs it: {line}")));
         }
     }
-    let stage = Stage::set(&[choice], &[scenario], None)?;
+    let stage = Stage::set(&[choice], &[scenario], None, Urgency::Equal)?;
     for who in Contender::of(&[choice], scenario) {
         println!("{} under {}", who.name(), scenario.title);
         count_calls(&stage.ground, who, scenario)?;

@@ -3,11 +3,12 @@
 //! before a good proxy does; requests per second only show who starved whom.
 
 use std::{
+    fs::File,
     path::PathBuf,
     process::{Command, ExitCode},
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     bench::{
@@ -26,7 +27,7 @@ pub(crate) mod contender;
 mod load;
 mod machine;
 mod measure;
-mod options;
+pub(crate) mod options;
 mod page;
 mod report;
 pub(crate) mod scenario;
@@ -41,10 +42,8 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
         print!("{}", options::HELP);
         return Ok(ExitCode::SUCCESS);
     };
-    if options.urgency == Urgency::First {
-        come_first()?;
-    }
-    let stage = Stage::set(&options.choices, &options.scenarios, options.doorman.clone())?;
+    let stage =
+        Stage::set(&options.choices, &options.scenarios, options.doorman.clone(), options.urgency)?;
     let facts = machine::facts(words)?;
     println!("{}", facts.join("\n"));
     let mut outcomes = Vec::new();
@@ -81,8 +80,9 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
 /// Everything that stands ready for the runs: folder, certificate, origin.
 pub(crate) struct Stage {
     pub(crate) ground: Ground,
-    // Held for its end: dropping it stops the origin.
+    // Held for their ends: dropping one stops the origin, the other lets the next benchmark begin.
     _origin: Running,
+    _alone: File,
 }
 
 impl Stage {
@@ -90,6 +90,7 @@ impl Stage {
         choices: &[Choice],
         scenarios: &[&'static Scenario],
         doorman: Option<PathBuf>,
+        urgency: Urgency,
     ) -> Result<Self, Failure> {
         let missing = contender::missing_packages(choices, scenarios);
         if !missing.is_empty() {
@@ -102,7 +103,11 @@ impl Stage {
             None => PathBuf::new(),
         };
         let open_files = raise_open_files();
+        let alone = wait_for_others()?;
         let guard = Guard::start()?;
+        if urgency == Urgency::First {
+            guard.come_first()?;
+        }
         let mut origin = Running::start(&mut own_part(&["origin", "0"])?, Core::LOAD, &guard)?;
         let origin_port = first_line(&mut origin)?
             .parse()
@@ -110,7 +115,7 @@ impl Stage {
         let ports = Ports::choose()?;
         let ground = Ground { guard, doorman, origin_port, ports, open_files };
         ground.make_certificate()?;
-        Ok(Self { ground, _origin: origin })
+        Ok(Self { ground, _origin: origin, _alone: alone })
     }
 
     /// All rounds of a scenario. Who goes first moves on with each round.
@@ -174,12 +179,15 @@ fn raise_open_files() -> u64 {
     limit.current.unwrap_or(reachable)
 }
 
-/// The highest weight for the processes of this session and, where the kernel groups sessions by itself,
-/// for the session. A session's weight is given back by nobody: it ends with the session.
-fn come_first() -> Result<(), Failure> {
-    setpriority_process(None, -20).during("asking for priority")?;
-    let _ = std::fs::write("/proc/self/autogroup", "-20");
-    Ok(())
+/// Two measurements at a time would measure each other.
+fn wait_for_others() -> Result<File, Failure> {
+    let path = std::env::temp_dir().join("doorman-bench.lock");
+    let file = File::create(&path).during(format!("making {}", path.display()))?;
+    if file.try_lock().is_err() {
+        eprintln!("another benchmark runs on this machine; waiting for its end");
+        file.lock().during(format!("locking {}", path.display()))?;
+    }
+    Ok(file)
 }
 
 fn build_doorman() -> Result<PathBuf, Failure> {
