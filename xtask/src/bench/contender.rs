@@ -17,6 +17,9 @@ use crate::{
     wire::Wire,
 };
 
+/// Name of doorman's access log in the guard's folder.
+pub(crate) const ACCESS_LOG: &str = "doorman-access.log";
+
 /// A proxy that may be chosen on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
@@ -159,7 +162,7 @@ impl Ground {
         let mut command = match who {
             Contender::Doorman => {
                 // Every run would add tens of megabytes to the log of the one before.
-                let _ = fs::remove_file(self.file("doorman-access.log"));
+                let _ = fs::remove_file(self.file(ACCESS_LOG));
                 let file = self.write("doorman.conf", &self.doorman_configuration())?;
                 let mut command = Command::new(&self.doorman);
                 command.args(["run", "-c", &file]);
@@ -191,7 +194,7 @@ impl Ground {
     }
 
     fn doorman_configuration(&self) -> String {
-        let folder = self.path("doorman");
+        let (folder, log) = (self.path("doorman"), self.path(ACCESS_LOG));
         let (certificate, key) = (self.path("cert.pem"), self.path("key.pem"));
         let Ports { plain, tls, metrics } = self.ports;
         let origin = self.origin_port;
@@ -203,7 +206,7 @@ global {{
     data    {folder}
     admin   unix:{folder}.sock
     metrics 127.0.0.1:{metrics}
-    log     access json {folder}-access.log
+    log     access json {log}
 }}
 upstream origin {{ server 127.0.0.1:{origin} }}
 site http://*:{plain} {{

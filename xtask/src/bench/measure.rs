@@ -3,7 +3,7 @@
 //! all rounds of a contender.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead, BufReader},
     process::{Command, Stdio},
     thread,
@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     bench::{
-        contender::{Contender, Ground, program},
+        contender::{ACCESS_LOG, Contender, Ground, program},
         load::Seen,
         scenario::{Load, Scenario},
     },
@@ -31,6 +31,8 @@ const OPENING: Duration = Duration::from_secs(180);
 const SETTLE: Duration = Duration::from_secs(2);
 /// Descriptors that a contender opens beside its clients': listeners, logs, a few upstream connections.
 const SPARE_FILES: u64 = 500;
+/// How far a log may trail behind the requests.
+const LOG_LAG: Duration = Duration::from_secs(3);
 /// A row with more failures than this is worth nothing.
 const ERROR_SHARE_MAX: f64 = 0.001;
 
@@ -94,7 +96,7 @@ impl Ground {
         if scenario.load == Load::Idle {
             return self.hold(&mut proxy, scenario).map(Reading::Idle);
         }
-        self.load(scenario, 1)?;
+        let warm = self.load(scenario, 1)?;
         let clock = Clock::read(&proxy)?;
         let seen = self.load(scenario, seconds)?;
         let sample = Clock::read(&proxy)?.sample_since(&clock, &proxy, seen);
@@ -107,7 +109,26 @@ impl Ground {
             let (errors, requests) = (sample.errors, sample.requests);
             return Err(Failure::new(format!("{errors} errors beside {requests} requests")));
         }
+        if who == Contender::Doorman {
+            self.check_its_duties(warm.requests + sample.requests)?;
+        }
         Ok(Reading::Load(sample))
+    }
+
+    /// doorman's figures count only with the log and the metrics that they are said to include.
+    fn check_its_duties(&self, requests: u64) -> Result<(), Failure> {
+        if Dialer::new(self.ports.metrics)?.plain().is_err() {
+            return Err(Failure::new("its metrics do not listen"));
+        }
+        let mut lines = 0;
+        let complete = wait_until(LOG_LAG, || {
+            lines = count_lines(&self.path(ACCESS_LOG)).unwrap_or(0);
+            lines >= requests
+        });
+        if !complete {
+            return Err(Failure::new(format!("its log has {lines} lines for {requests} requests")));
+        }
+        Ok(())
     }
 
     /// Asks until the contender listens; then its answer must be right over the scenario's own protocol.
@@ -188,6 +209,20 @@ impl Ground {
         let grown = after_kib.saturating_sub(before_kib) as f64;
         let kib_per_connection = grown / f64::from(scenario.connections);
         Ok(Held { kib_per_connection, before_kib, after_kib })
+    }
+}
+
+fn count_lines(path: &str) -> std::io::Result<u64> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let mut lines = 0;
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(lines);
+        }
+        lines += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let count = bytes.len();
+        reader.consume(count);
     }
 }
 

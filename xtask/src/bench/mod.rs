@@ -137,8 +137,9 @@ impl Stage {
                         row.readings[round] = Some(reading);
                     }
                     Err(failure) => {
-                        eprintln!("round {}: {} failed: {failure}", round + 1, row.who.name());
-                        row.failures.push(format!("round {}: {failure}", round + 1));
+                        let failure = format!("round {}: {failure}", round + 1);
+                        eprintln!("{} failed: {failure}", row.who.name());
+                        row.failures.push(failure.trim_end().replace('\n', "; "));
                     }
                 }
             }
