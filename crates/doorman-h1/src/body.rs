@@ -102,8 +102,9 @@ enum Part {
 #[derive(Debug)]
 pub struct Decoder {
     state: State,
+    content: u64,
     overhead: u64,
-    overhead_max: u64,
+    overhead_free: u64,
     trailer_bounds: Bounds,
     trailer: Option<Box<Section>>,
 }
@@ -121,8 +122,9 @@ impl Decoder {
         };
         Self {
             state,
+            content: 0,
             overhead: 0,
-            overhead_max: limits.chunk_overhead as u64,
+            overhead_free: limits.chunk_overhead as u64,
             trailer_bounds: Bounds { bytes: limits.trailer_bytes, fields: limits.trailer_fields },
             trailer: None,
         }
@@ -213,7 +215,7 @@ impl Decoder {
     }
 
     fn took_data(&mut self, left: u64, taken: u64) {
-        self.overhead_max = self.overhead_max.saturating_add(taken / CONTENT_PER_OVERHEAD);
+        self.content = self.content.saturating_add(taken);
         let left = left - taken;
         self.state = if left == 0 { State::DataReturn } else { State::Data { left } };
     }
@@ -264,7 +266,12 @@ impl Decoder {
     /// One more byte of framing that a plain chunk would not have.
     fn charge(&mut self) -> Result<(), BodyFault> {
         self.overhead += 1;
-        if self.overhead > self.overhead_max { Err(OVERHEAD) } else { Ok(()) }
+        let earned = self.content / CONTENT_PER_OVERHEAD;
+        if self.overhead > self.overhead_free.saturating_add(earned) {
+            Err(OVERHEAD)
+        } else {
+            Ok(())
+        }
     }
 
     fn trailer(&mut self, input: &[u8]) -> Result<usize, BodyFault> {
