@@ -104,6 +104,13 @@ impl Lexer<'_> {
                 }
             }
         }
+        if self.text[start..self.at].ends_with('\\') {
+            let span = self.span(self.at - 1, self.at);
+            self.diagnostics.push(
+                Diagnostic::error("E0116", span, "a `\\` at the end of a word")
+                    .help("to go on in the next line, let nothing stand behind the `\\`; else put the word in 'single quotes'"),
+            );
+        }
         self.value(start, parts.done(), Style::Bare);
     }
 
@@ -285,6 +292,17 @@ impl Lexer<'_> {
             .and_then(|(kind, name)| Some((LoadKind::of(kind)?, name)))
             .filter(|(_, name)| !name.is_empty() && !name.chars().any(char::is_control));
         match load {
+            Some(_) if parts.text.ends_with('$') => {
+                let span = self.span(start, self.at);
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "E0112",
+                        span,
+                        "a `$` directly in front of a value that is loaded",
+                    )
+                    .help("put the `$` into the loaded value"),
+                );
+            }
             Some((kind, name)) => parts.load(kind, name),
             None => {
                 let span = self.span(start, self.at);
@@ -369,6 +387,22 @@ impl Parts {
         }
         self.done
     }
+}
+
+/// Splits what stands in a JSON string into parts, by the rule of quoted text: `${kind:name}` is loaded, `$${` is a
+/// literal `${`.
+pub(crate) fn parts_of(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Part> {
+    let mut lexer = Lexer { file: FileId(0), text, at: 0, tokens: Vec::new(), diagnostics };
+    let mut parts = Parts::default();
+    while let Some(next) = text[lexer.at..].chars().next() {
+        if next == '$' {
+            lexer.dollar(&mut parts);
+        } else {
+            parts.text.push(next);
+            lexer.at += next.len_utf8();
+        }
+    }
+    parts.done()
 }
 
 /// Bytes of the placeholder `{name}` at the start of `rest`; 0 if there is none.

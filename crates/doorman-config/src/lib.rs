@@ -12,7 +12,10 @@
 mod address;
 mod decode;
 mod diagnostic;
+mod fold;
+mod format;
 mod item;
+mod json;
 mod lexer;
 mod load;
 mod model;
@@ -31,6 +34,8 @@ pub use source::{MemorySource, Source};
 pub use span::{FileId, Place, Setting, SourceMap, Span, Spanned};
 
 pub use doorman_http::template::Template;
+pub use format::{COLUMNS_MAX, format, format_tree};
+pub use json::{JsonError, from_json, text_from_json, to_json};
 pub use load::{DIAGNOSTICS_MAX, FILES_MAX, INCLUDE_DEPTH_MAX, Loaded, VALUE_BYTES_MAX, load};
 pub use parse::{DEPTH_MAX, STATEMENTS_MAX, parse, parse_text};
 

@@ -2,11 +2,12 @@
 //! statement against the table and hands the result to the decoder.
 
 use crate::decode;
+use crate::fold;
 use crate::item::{Form, Item, Switch, Text};
 use crate::lexer::printable;
 use crate::parse::{self, STATEMENTS_MAX};
 use crate::suggest;
-use crate::table::{self, Directive, Repeat, Within};
+use crate::table::{self, Repeat, Within};
 use crate::tree::{LoadKind, Part, Statement, Style, Tree, Value};
 use crate::{Config, Diagnostic, FILE_BYTES_MAX, FileId, Source, SourceMap, Span};
 
@@ -33,7 +34,8 @@ pub struct Loaded {
     pub sources: SourceMap,
 }
 
-/// Loads a configuration.
+/// Loads a configuration. A path that ends in `.json` is read as the JSON twin; its diagnostics then show the text
+/// that the JSON stands for.
 #[must_use]
 pub fn load(source: &dyn Source, path: &str) -> Loaded {
     let mut loader = Loader {
@@ -90,6 +92,7 @@ impl Loader<'_> {
             self.diagnostics.push(Diagnostic::error("E0110", span, message));
             return Vec::new();
         }
+        let text = if path.ends_with(".json") { self.twin(path, &text) } else { text };
         let file = self.sources.add(path, text);
         let (tree, diagnostics) = parse::parse(&self.sources, file);
         self.diagnostics.extend(diagnostics);
@@ -97,6 +100,20 @@ impl Loader<'_> {
         let items = self.items(&tree, within);
         self.open.pop();
         items
+    }
+
+    /// The text that a JSON twin stands for.
+    fn twin(&mut self, path: &str, json: &str) -> String {
+        match crate::json::text_from_json(json) {
+            Ok(text) => text,
+            Err(reason) => {
+                let file = self.sources.add(path, json);
+                let span = Span { file, start: 0, end: 0 };
+                let message = format!("this is not the JSON form of a configuration: {reason}");
+                self.diagnostics.push(Diagnostic::error("E0115", span, message));
+                String::new()
+            }
+        }
     }
 
     /// The known statements of a block. Single ones that stand twice are reported.
@@ -153,17 +170,11 @@ impl Loader<'_> {
         };
         let reported = self.diagnostics.len();
         let folder = folder_of(self.sources.path(statement.span.file)).to_owned();
-        let texts: Vec<Text> =
-            statement.values.iter().map(|value| self.text(value, &folder)).collect();
-        let mut at = 0;
-        let mut item = self.fold(directive, statement.name.span, &texts, &mut at, &mut Vec::new());
-        item.span = statement.span;
+        let statement = fold::unfold(statement, within);
+        let values = statement.values.iter().map(|value| self.text(value, &folder)).collect();
+        let mut children = Vec::new();
         match (&statement.block, directive.block) {
-            (Some(block), Some(inner)) => {
-                let children = self.items(&block.tree, inner);
-                item.children.extend(children);
-                self.check_repeats(&item.children);
-            }
+            (Some(block), Some(inner)) => children = self.items(&block.tree, inner),
             (Some(_), None) => {
                 let message = format!("`{}` takes no block", directive.name);
                 self.diagnostics.push(
@@ -171,62 +182,22 @@ impl Loader<'_> {
                         .help(format!("it is written `{}`", directive.syntax())),
                 );
             }
-            (None, _) => self.check_repeats(&item.children),
+            (None, _) => {}
         }
+        let mut item = Item {
+            directive,
+            switch: Switch::On,
+            name: statement.name.span,
+            values,
+            children,
+            span: statement.span,
+            damaged: false,
+        };
         item.damaged = self.diagnostics.len() > reported;
         if statement.off.is_some() {
             item.switch_off();
         }
         self.counted(item)
-    }
-
-    /// Takes the values of a directive off the line, and then its folded children. A bare word that names a directive
-    /// of the block, or of a block around it on the same line, ends the values; those that must be there come first.
-    fn fold(
-        &mut self,
-        directive: &'static Directive,
-        name: Span,
-        texts: &[Text],
-        at: &mut usize,
-        outer: &mut Vec<Within>,
-    ) -> Item {
-        let mut values = Vec::new();
-        let least = directive.values_min();
-        let known = |word: &str, within: &Within| {
-            table::find(word, *within).is_some() || table::later(word, *within).is_some()
-        };
-        let depth = outer.len();
-        outer.extend(directive.block);
-        while let Some(text) = texts.get(*at) {
-            let begins = |word: &str| outer.iter().any(|within| known(word, within));
-            if values.len() >= least && text.word().is_some_and(begins) {
-                break;
-            }
-            values.push(text.clone());
-            *at += 1;
-        }
-        let mut children = Vec::new();
-        while let (Some(text), Some(block)) = (texts.get(*at), directive.block) {
-            let Some(word) = text.word() else { break };
-            if let Some(child) = table::find(word, block) {
-                *at += 1;
-                let folded = self.fold(child, text.span, texts, at, outer);
-                children.extend(self.counted(folded));
-            } else if table::later(word, block).is_some() {
-                self.diagnostics.push(suggest::unknown(word, block, text.span));
-                *at += 1;
-                let begins = |word: &str| outer.iter().any(|within| known(word, within));
-                while texts.get(*at).is_some_and(|text| !text.word().is_some_and(begins)) {
-                    *at += 1;
-                }
-            } else {
-                break;
-            }
-        }
-        outer.truncate(depth);
-        let last = at.checked_sub(1).and_then(|last| texts.get(last));
-        let span = last.map_or(name, |last| name.to(last.span));
-        Item { directive, switch: Switch::On, name, values, children, span, damaged: false }
     }
 
     /// The item, if the number of its values is right.

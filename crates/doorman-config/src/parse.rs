@@ -144,18 +144,17 @@ impl Parser {
     }
 
     fn name(&mut self, first: &Value) -> Option<Name> {
-        let text = first.plain().filter(|_| first.style == Style::Bare);
-        if let Some(text) = text {
+        let text = first.plain().filter(|_| first.style == Style::Bare).unwrap_or_default();
+        if is_name(text) {
             return Some(Name { text: text.to_owned(), span: first.span });
         }
-        self.diagnostics.push(
-            Diagnostic::error(
-                "E0106",
-                first.span,
-                "a line begins with the plain name of a directive",
-            )
-            .help("a line that ends in `\\` goes on in the next one"),
-        );
+        let message = "a line begins with the plain name of a directive";
+        let help = if text.contains(['=', ':']) {
+            "a line is a name and its values with spaces between, without `=` or `:`"
+        } else {
+            "a line that ends in `\\` goes on in the next one"
+        };
+        self.diagnostics.push(Diagnostic::error("E0106", first.span, message).help(help));
         None
     }
 
@@ -212,4 +211,10 @@ impl Parser {
     fn kind(&self) -> Option<&TokenKind> {
         self.tokens.get(self.at).map(|token| &token.kind)
     }
+}
+
+/// Whether a word can begin a statement.
+pub(crate) fn is_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !name.is_empty() && name.bytes().all(good)
 }

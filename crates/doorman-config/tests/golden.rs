@@ -4,8 +4,6 @@
 //! A section begins with a line such as `--- file NAME`, `--- env NAME VALUE`, `--- secret NAME VALUE` or `--- expect`; what stands above
 //! the first is `doorman.conf`.
 
-#![expect(clippy::tests_outside_test_module, reason = "an integration test is its own module")]
-
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -13,6 +11,9 @@ use doorman_config::{
     Condition, Config, Ending, Loaded, MemorySource, Route, RouteOptions, SourceMap, TlsSource,
     load, render,
 };
+
+/// Writing to a `String` cannot fail.
+const TAKES_ALL: &str = "a String takes all";
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -107,16 +108,16 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
             admin.value.address,
             if admin.value.read_only { " read-only" } else { "" }
         )
-        .unwrap();
+        .expect(TAKES_ALL);
     }
     if let Some(metrics) = &global.metrics {
-        writeln!(text, "metrics {}", metrics.value).unwrap();
+        writeln!(text, "metrics {}", metrics.value).expect(TAKES_ALL);
     }
     if global.access_log.span.is_some() {
-        writeln!(text, "access log {:?}", global.access_log.value).unwrap();
+        writeln!(text, "access log {:?}", global.access_log.value).expect(TAKES_ALL);
     }
     if global.error_log.span.is_some() {
-        writeln!(text, "error log {:?}", global.error_log.value).unwrap();
+        writeln!(text, "error log {:?}", global.error_log.value).expect(TAKES_ALL);
     }
     for listener in &config.listeners {
         let protocols: Vec<&str> =
@@ -128,35 +129,36 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
             listener.transport,
             protocols.join(" ")
         )
-        .unwrap();
+        .expect(TAKES_ALL);
     }
     for upstream in &config.upstreams {
-        write!(text, "upstream {}", upstream.name.value).unwrap();
+        write!(text, "upstream {}", upstream.name.value).expect(TAKES_ALL);
         for server in &upstream.servers {
-            write!(text, " [{} x{}]", server.address.value, server.weight.value).unwrap();
+            write!(text, " [{} x{}]", server.address.value, server.weight.value).expect(TAKES_ALL);
         }
-        writeln!(text).unwrap();
+        writeln!(text).expect(TAKES_ALL);
     }
     for site in &config.sites {
         for address in &site.addresses {
             let address = &address.value;
-            write!(text, "site {:?} {} {}", address.scheme, address.host, address.port).unwrap();
+            write!(text, "site {:?} {} {}", address.scheme, address.host, address.port)
+                .expect(TAKES_ALL);
             match address.redirect_from {
-                Some(port) => writeln!(text, " redirect from {port}").unwrap(),
-                None => writeln!(text).unwrap(),
+                Some(port) => writeln!(text, " redirect from {port}").expect(TAKES_ALL),
+                None => writeln!(text).expect(TAKES_ALL),
             }
         }
         if let Some(tls) = &site.tls {
             match &tls.source.value {
                 TlsSource::Internal => {
-                    writeln!(text, "  tls internal, {:?}", tls.options.min.value).unwrap()
+                    writeln!(text, "  tls internal, {:?}", tls.options.min.value).expect(TAKES_ALL)
                 }
                 TlsSource::Files(files) => {
                     for file in files {
                         let file = &file.value;
                         let (certificate, key) = (&file.certificate.value, &file.key.value);
                         writeln!(text, "  tls {} {}", certificate.display(), key.display())
-                            .unwrap();
+                            .expect(TAKES_ALL);
                     }
                 }
             }
@@ -168,45 +170,46 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
 }
 
 fn describe_route(config: &Config, route: &Route, sources: &SourceMap, text: &mut String) {
-    write!(text, "  route").unwrap();
+    write!(text, "  route").expect(TAKES_ALL);
     for method in &route.methods {
-        write!(text, " {}", method.value).unwrap();
+        write!(text, " {}", method.value).expect(TAKES_ALL);
     }
-    write!(text, " {}", route.path.value).unwrap();
+    write!(text, " {}", route.path.value).expect(TAKES_ALL);
     for condition in &route.conditions {
         match &condition.value {
             Condition::Client(ranges) => {
                 let ranges: Vec<String> = ranges.iter().map(ToString::to_string).collect();
-                write!(text, " when client {}", ranges.join(" ")).unwrap();
+                write!(text, " when client {}", ranges.join(" ")).expect(TAKES_ALL);
             }
-            other => write!(text, " when {other:?}").unwrap(),
+            other => write!(text, " when {other:?}").expect(TAKES_ALL),
         }
     }
     match &route.ending.value {
         Ending::Proxy(targets) => {
-            write!(text, " -> proxy").unwrap();
+            write!(text, " -> proxy").expect(TAKES_ALL);
             for target in targets {
                 let upstream = config.upstream(target.value.upstream).expect("its own id");
-                write!(text, " {} {}", upstream.name.value, target.value.share).unwrap();
+                write!(text, " {} {}", upstream.name.value, target.value.share).expect(TAKES_ALL);
             }
         }
         Ending::Redirect(redirect) => {
-            write!(text, " -> redirect {} {}", redirect.to.value, redirect.status).unwrap();
+            write!(text, " -> redirect {} {}", redirect.to.value, redirect.status)
+                .expect(TAKES_ALL);
         }
         Ending::Respond(respond) => {
-            write!(text, " -> respond {}", respond.status).unwrap();
+            write!(text, " -> respond {}", respond.status).expect(TAKES_ALL);
             if let Some(body) = &respond.body {
-                write!(text, " {:?}", body.value.to_string()).unwrap();
+                write!(text, " {:?}", body.value.to_string()).expect(TAKES_ALL);
             }
         }
     }
-    writeln!(text, " ({})", sources.place(route.span)).unwrap();
+    writeln!(text, " ({})", sources.place(route.span)).expect(TAKES_ALL);
     describe_options(&route.options, text);
 }
 
 fn describe_options(options: &RouteOptions, text: &mut String) {
     if let Some(prefix) = &options.strip_prefix {
-        writeln!(text, "    strip-prefix {}", prefix.value).unwrap();
+        writeln!(text, "    strip-prefix {}", prefix.value).expect(TAKES_ALL);
     }
     for rewrite in &options.rewrites {
         let rewrite = &rewrite.value;
@@ -215,38 +218,38 @@ fn describe_options(options: &RouteOptions, text: &mut String) {
             "    rewrite {:?} {} {}",
             rewrite.part, rewrite.from.value, rewrite.to.value
         )
-        .unwrap();
+        .expect(TAKES_ALL);
     }
     if options.host.span.is_some() {
-        writeln!(text, "    host {:?}", options.host.value).unwrap();
+        writeln!(text, "    host {:?}", options.host.value).expect(TAKES_ALL);
     }
     for (side, edits) in
         [("request", &options.request_headers), ("response", &options.response_headers)]
     {
         for edit in edits {
-            writeln!(text, "    {side} {:?}", edit.value).unwrap();
+            writeln!(text, "    {side} {:?}", edit.value).expect(TAKES_ALL);
         }
     }
     if options.forwarded.span.is_some() {
-        writeln!(text, "    forwarded {:?}", options.forwarded.value).unwrap();
+        writeln!(text, "    forwarded {:?}", options.forwarded.value).expect(TAKES_ALL);
     }
     if options.rewrite_location.span.is_some() {
-        writeln!(text, "    location {:?}", options.rewrite_location.value).unwrap();
+        writeln!(text, "    location {:?}", options.rewrite_location.value).expect(TAKES_ALL);
     }
     for cookie in &options.rewrite_cookies {
-        writeln!(text, "    cookie {:?}", cookie.value).unwrap();
+        writeln!(text, "    cookie {:?}", cookie.value).expect(TAKES_ALL);
     }
     for page in &options.error_pages {
-        writeln!(text, "    error page {:?}", page.value.statuses).unwrap();
+        writeln!(text, "    error page {:?}", page.value.statuses).expect(TAKES_ALL);
     }
     if let Some(max) = options.body_max {
-        writeln!(text, "    body max {}", max.value).unwrap();
+        writeln!(text, "    body max {}", max.value).expect(TAKES_ALL);
     }
     for (side, buffering) in
         [("request", options.buffer_request), ("response", options.buffer_response)]
     {
         if buffering.span.is_some() {
-            writeln!(text, "    buffer {side} {:?}", buffering.value).unwrap();
+            writeln!(text, "    buffer {side} {:?}", buffering.value).expect(TAKES_ALL);
         }
     }
     let timeouts = &options.timeouts;
@@ -258,7 +261,7 @@ fn describe_options(options: &RouteOptions, text: &mut String) {
     ];
     for (name, timeout) in named {
         if let Some(timeout) = timeout {
-            writeln!(text, "    timeout {name} {:?}", timeout.value).unwrap();
+            writeln!(text, "    timeout {name} {:?}", timeout.value).expect(TAKES_ALL);
         }
     }
 }

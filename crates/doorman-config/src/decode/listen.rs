@@ -152,12 +152,12 @@ impl Decoder<'_> {
     fn check_own_ports(&mut self, global: &Global, listeners: &[Listener]) {
         let admin = global.admin.as_ref().map(|admin| (&admin.value.address, admin.span, "admin"));
         let metrics = global.metrics.as_ref().map(|at| (&at.value, at.span, "metrics"));
-        if let (Some(admin), Some(metrics)) = (admin, metrics) {
-            if clash(admin.0, metrics.0) {
-                let error =
-                    Diagnostic::error("E0212", metrics.1, "`admin` and `metrics` on one address");
-                self.say(error.also(admin.1, "admin"));
-            }
+        if let (Some(admin), Some(metrics)) = (admin, metrics)
+            && clash(admin.0, metrics.0)
+        {
+            let error =
+                Diagnostic::error("E0212", metrics.1, "`admin` and `metrics` on one address");
+            self.say(error.also(admin.1, "admin"));
         }
         for (address, span, what) in [admin, metrics].into_iter().flatten() {
             let Some(other) = listeners.iter().find(|other| clash(&other.address, address)) else {

@@ -175,14 +175,11 @@ impl Decoder<'_> {
             tls.name.as_ref().map(|name| name.span),
             tls.verify.span,
         ];
-        if let Some(span) = written.into_iter().flatten().next() {
-            if !upstream.servers.is_empty() && !upstream.servers.iter().any(secure) {
-                let message = "`tls` for an upstream without an https:// server";
-                self.say(
-                    Diagnostic::error("E0223", span, message)
-                        .help("write `server https://HOST:PORT`, or remove `tls`"),
-                );
-            }
+        let plain = !upstream.servers.is_empty() && !upstream.servers.iter().any(secure);
+        if let Some(span) = written.into_iter().flatten().next().filter(|_| plain) {
+            let message = "`tls` for an upstream without an https:// server";
+            let help = "write `server https://HOST:PORT`, or remove `tls`";
+            self.say(Diagnostic::error("E0223", span, message).help(help));
         }
         if let (Verify::Off, Some(span)) = (tls.verify.value, tls.verify.span) {
             self.say(
