@@ -59,8 +59,12 @@ impl Alarm {
         self.deadline = None;
     }
 
+    /// Waits for the deadline; for ever if there is none.
+    pub async fn wait(&mut self) {
+        std::future::poll_fn(|cx| self.poll(cx)).await;
+    }
+
     /// Ready when the deadline has passed; it is then cleared.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes timers")]
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
         let timer = match &mut self.timer {

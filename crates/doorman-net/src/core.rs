@@ -1,8 +1,9 @@
 //! What the connections of one core share.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use doorman_h1::Limits;
@@ -53,6 +54,7 @@ pub struct Core {
     draining: Cell<bool>,
     closing: Cell<bool>,
     connections: RefCell<Connections>,
+    watcher: RefCell<Option<Waker>>,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +72,7 @@ impl Core {
             draining: Cell::new(false),
             closing: Cell::new(false),
             connections: RefCell::default(),
+            watcher: RefCell::default(),
         })
     }
 
@@ -103,6 +106,18 @@ impl Core {
         self.draining.set(true);
         self.closing.set(true);
         self.wake_all();
+    }
+
+    /// Waits until no connection is open.
+    pub async fn emptied(&self) {
+        poll_fn(|cx| {
+            if self.open_connections() == 0 {
+                return Poll::Ready(());
+            }
+            *self.watcher.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     fn wake_all(&self) {
@@ -145,5 +160,9 @@ impl Drop for Ticket {
         let mut connections = self.core.connections.borrow_mut();
         connections.wakers[self.slot] = None;
         connections.free.push(self.slot);
+        let empty = connections.free.len() == connections.wakers.len();
+        if empty && let Some(watcher) = self.core.watcher.borrow_mut().take() {
+            watcher.wake();
+        }
     }
 }

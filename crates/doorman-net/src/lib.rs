@@ -19,6 +19,7 @@ pub mod tls;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 pub use alarm::Alarm;
 pub use clock::Clock;
@@ -35,4 +36,15 @@ pub async fn within<F: Future>(alarm: &mut Alarm, mut future: Pin<Box<F>>) -> Op
         alarm.poll(cx).map(|()| None)
     })
     .await
+}
+
+/// What `future` yields, or `None` if `limit` passes first.
+pub async fn within_deadline<F: Future>(
+    clock: Clock,
+    limit: Duration,
+    future: F,
+) -> Option<F::Output> {
+    let mut alarm = Alarm::new(clock);
+    alarm.set(clock.instant() + limit);
+    within(&mut alarm, Box::pin(future)).await
 }

@@ -249,6 +249,21 @@ impl Bound {
         Ok(Self { socket: socket.into(), address: address.clone() })
     }
 
+    /// Finds out whether nobody listens on an address, without listening on it.
+    ///
+    /// # Errors
+    /// What binding it would say.
+    pub fn probe(address: SocketAddr) -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&address.into())?;
+        // Binding alone succeeds beside a listener that set SO_REUSEADDR; listening does not.
+        socket.listen(1)
+    }
+
     /// Another handle on the same socket: for Unix sockets, which all cores share.
     ///
     /// # Errors

@@ -1,3 +1,13 @@
 //! The door: command line, run, reload, admin API, logs.
 
-fn main() {}
+mod command;
+mod engine;
+mod files;
+mod log;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    command::main()
+}

@@ -1,0 +1,176 @@
+//! The corridor: the whole life of a request on one screen.
+
+use std::rc::Rc;
+
+use doorman_http::{Body, Conn, FieldId, Request, RequestHead, Response};
+use doorman_net::serve::{Handler, Lost, Refused};
+use doorman_net::{Net, within_deadline};
+use doorman_route::{Found, Query};
+
+use crate::exchange::Exchange;
+use crate::house::{CorePlan, Proxy};
+use crate::plan::{PlanEnding, PlanRoute};
+use crate::record::End;
+use crate::stage::{admit, answer, edit, fetch};
+use crate::stop::{Fault, Stop};
+
+impl<N: Net> Proxy<N> {
+    /// The life of a request, in order.
+    async fn run(
+        &self,
+        plan: &CorePlan<N>,
+        exchange: &mut Exchange,
+        found: &mut Option<usize>,
+    ) -> Result<Response, Stop> {
+        let (site, index) = self.find(plan, exchange)?;
+        let route = &plan.plan.sites[site].routes[index];
+        *found = Some(site << 32 | index);
+        admit::check(route, exchange).await?;
+        let upstream = match &route.ending {
+            PlanEnding::Redirect(to, status) => {
+                return Err(answer::redirect(route, exchange, to, *status));
+            }
+            PlanEnding::Respond(status, text) => {
+                return Err(answer::respond(route, exchange, *status, text.as_ref()));
+            }
+            PlanEnding::Proxy(targets) => {
+                let split = plan.splits[site][index].as_ref();
+                targets[split.and_then(doorman_balance::Split::pick).unwrap_or(0)].0
+            }
+        };
+        edit::request(route, exchange)?;
+        let whole = route.whole(&plan.plan.upstreams[upstream]);
+        let asked = fetch::send(self, plan, route, upstream, exchange);
+        let reply = match whole {
+            None => asked.await?,
+            Some(limit) => within_deadline(self.core.clock, limit, asked)
+                .await
+                .unwrap_or(Err(Fault::DeadlinePassed))?,
+        };
+        let reply = fetch::settle(route, reply).await?;
+        if !route.pages.is_empty()
+            && let Some(page) = answer::page(exchange, route, reply.answer.head.status)
+        {
+            return Ok(page);
+        }
+        let date = self.books.date(exchange.started().unix_seconds());
+        Ok(edit::response(route, exchange, reply, date))
+    }
+
+    /// Finds site and route, and writes down where the request belongs.
+    fn find(&self, plan: &CorePlan<N>, exchange: &mut Exchange) -> Result<(usize, usize), Fault> {
+        let query = Query {
+            listener: exchange.conn().listener,
+            head: &exchange.head,
+            client: exchange.client(),
+        };
+        match plan.plan.table.find(&query) {
+            Found::Route(site, route, captures) => {
+                exchange.captures = captures;
+                exchange.record().place = Some(Rc::clone(&plan.places[site.0][route.0]));
+                Ok((site.0, route.0))
+            }
+            Found::NoRoute(site) => {
+                exchange.record().place = Some(Rc::clone(&plan.no_route[site.0]));
+                Err(Fault::NoRoute)
+            }
+            Found::NoSite => {
+                exchange.record().place = Some(Rc::clone(&plan.no_site));
+                Err(Fault::NoSite)
+            }
+        }
+    }
+}
+
+/// The route that [`Proxy::run`] had found when it stopped.
+fn route_at<N: Net>(plan: &CorePlan<N>, found: Option<usize>) -> Option<&PlanRoute> {
+    let found = found?;
+    plan.plan.sites.get(found >> 32)?.routes.get(found & 0xFFFF_FFFF)
+}
+
+impl<N: Net> Handler for Proxy<N> {
+    /// Infallible: whatever happens inside, the wire gets a response to write.
+    async fn handle(&self, conn: &Rc<Conn>, request: Request) -> Response {
+        let plan = self.plan();
+        let mut exchange = self.open(&plan, conn, request);
+        let mut found = None;
+        let mut response = match self.run(&plan, &mut exchange, &mut found).await {
+            Ok(response) => response,
+            Err(Stop::Answer(response)) => *response,
+            Err(Stop::Fault(fault)) => {
+                let record = exchange.record();
+                record.end = fault.end();
+                record.detail = fault.detail();
+                answer::fault(&mut exchange, route_at(&plan, found), fault.status())
+            }
+        };
+        self.date(&exchange, &mut response);
+        exchange.close(response)
+    }
+
+    fn refuse(&self, conn: &Rc<Conn>, head: Box<RequestHead>, refused: Refused) -> Response {
+        let plan = self.plan();
+        let request = Request { head, body: Body::empty(), interim: None };
+        let mut exchange = self.open(&plan, conn, request);
+        let record = exchange.record();
+        record.end = if refused.status == 408 { End::ClientTimeout } else { End::ClientMalformed };
+        record.detail = Some(refused.reason.to_owned());
+        record.place = Some(Rc::clone(&plan.no_site));
+        let mut response = answer::fault(&mut exchange, None, refused.status);
+        self.date(&exchange, &mut response);
+        exchange.close(response)
+    }
+
+    fn admit(&self, conn: &Conn) -> bool {
+        let plan = self.plan();
+        let counters = plan.listeners.get(conn.listener);
+        let open = self.connections();
+        if open.get() >= plan.plan.connections_max {
+            if let Some(counters) = counters {
+                counters.refused.add(1);
+            }
+            return false;
+        }
+        open.set(open.get() + 1);
+        if let Some(counters) = counters {
+            counters.accepted.add(1);
+            counters.open.add(1);
+        }
+        true
+    }
+
+    fn leave(&self, conn: &Conn) {
+        let open = self.connections();
+        open.set(open.get().saturating_sub(1));
+        if let Some(counters) = self.plan().listeners.get(conn.listener) {
+            counters.open.subtract(1);
+        }
+    }
+
+    fn lost(&self, conn: &Conn, why: Lost) {
+        let plan = self.plan();
+        let Some(counters) = plan.listeners.get(conn.listener) else { return };
+        match why {
+            Lost::Handshake | Lost::HandshakeTimeout => counters.handshakes_failed.add(1),
+            Lost::Protocol => counters.protocol_errors.add(1),
+            Lost::Limit => {}
+        }
+    }
+}
+
+impl<N: Net> Proxy<N> {
+    fn open(&self, plan: &CorePlan<N>, conn: &Rc<Conn>, request: Request) -> Exchange {
+        let started = self.core.clock.now();
+        let mut exchange = Exchange::new(conn, request, &self.books, started);
+        exchange.identify(&plan.plan.trusted, || self.net.dice());
+        exchange
+    }
+
+    /// Every response of ours says when it was made (RFC 9110 section 6.6.1).
+    fn date(&self, exchange: &Exchange, response: &mut Response) {
+        if !response.head.fields.has(FieldId::Date) {
+            let date = self.books.date(exchange.started().unix_seconds());
+            response.head.fields.push_id(FieldId::Date, &date);
+        }
+    }
+}

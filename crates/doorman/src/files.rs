@@ -1,0 +1,143 @@
+//! The file system and the environment as the configuration reads them.
+
+use std::path::{Path, PathBuf};
+
+use doorman_config::{FILE_BYTES_MAX, Source};
+
+/// Files, variables and secrets of this machine.
+///
+/// A secret named `N` is the content of a file `N` in the folder that `$DOORMAN_SECRETS` or
+/// `$CREDENTIALS_DIRECTORY` (systemd) names, else in `/run/secrets`.
+pub struct Files;
+
+impl Source for Files {
+    fn read(&self, path: &str) -> Result<String, String> {
+        let facts = std::fs::metadata(path).map_err(|error| plain(&error))?;
+        if facts.len() > FILE_BYTES_MAX as u64 {
+            return Err(format!("larger than {FILE_BYTES_MAX} bytes"));
+        }
+        std::fs::read_to_string(path).map_err(|error| plain(&error))
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn secret(&self, name: &str) -> Result<String, String> {
+        if name.is_empty() || name.contains('/') || name.starts_with('.') {
+            return Err("the name of a secret is a plain file name".to_owned());
+        }
+        let mut looked = Vec::new();
+        for folder in secret_folders() {
+            let path = folder.join(name);
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
+            }
+            looked.push(path.display().to_string());
+        }
+        Err(format!("not found as {}", looked.join(" nor as ")))
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let mut found = vec![PathBuf::from(if pattern.starts_with('/') { "/" } else { "" })];
+        for part in pattern.split('/').filter(|part| !part.is_empty()) {
+            let mut next = Vec::new();
+            for folder in found {
+                expand(&folder, part, &mut next)?;
+            }
+            found = next;
+        }
+        found.retain(|path| path.is_file());
+        found.sort();
+        Ok(found.into_iter().map(|path| path.to_string_lossy().into_owned()).collect())
+    }
+}
+
+fn secret_folders() -> Vec<PathBuf> {
+    let named = ["DOORMAN_SECRETS", "CREDENTIALS_DIRECTORY"].map(std::env::var_os);
+    let mut folders: Vec<PathBuf> = named.into_iter().flatten().map(PathBuf::from).collect();
+    folders.push(PathBuf::from("/run/secrets"));
+    folders
+}
+
+/// One part of a pattern below one folder.
+fn expand(folder: &Path, part: &str, next: &mut Vec<PathBuf>) -> Result<(), String> {
+    if !part.contains(['*', '?']) {
+        next.push(folder.join(part));
+        return Ok(());
+    }
+    let look = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let entries = match std::fs::read_dir(look) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(format!("{}: {}", look.display(), plain(&error))),
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        // As in a shell, a leading dot is matched only by a dot.
+        if (!name.starts_with('.') || part.starts_with('.'))
+            && matches(part.as_bytes(), name.as_bytes())
+        {
+            next.push(folder.join(name));
+        }
+    }
+    Ok(())
+}
+
+/// `*` and `?`, in time proportional to the product of both lengths at the most.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(&b) if b == b'?' || b == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    p = at + 1;
+                    n = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&b| b == b'*')
+}
+
+fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, expect) in [
+            ("*", "a.conf", true),
+            ("*.conf", "a.conf", true),
+            ("*.conf", "a.con", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("", "", true),
+            ("**", "x", true),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expect, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Logs: the access log of requests, and the log of the process itself.
+
+pub mod access;
+mod line;
