@@ -12,8 +12,10 @@
 mod address;
 mod decode;
 mod diagnostic;
+mod explain;
 mod fold;
 mod format;
+mod help;
 mod item;
 mod json;
 mod lexer;
@@ -21,6 +23,7 @@ mod load;
 mod model;
 mod parse;
 pub mod render;
+mod schema;
 mod source;
 mod span;
 mod suggest;
@@ -30,11 +33,14 @@ mod values;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use model::*;
+pub use schema::schema;
 pub use source::{MemorySource, Source};
 pub use span::{FileId, Place, Setting, SourceMap, Span, Spanned};
 
 pub use doorman_http::template::Template;
+pub use explain::{Explanation, explain_code, explanations};
 pub use format::{COLUMNS_MAX, format, format_tree};
+pub use help::{completion_words, help_directive, reference_markdown};
 pub use json::{JsonError, from_json, text_from_json, to_json};
 pub use load::{DIAGNOSTICS_MAX, FILES_MAX, INCLUDE_DEPTH_MAX, Loaded, VALUE_BYTES_MAX, load};
 pub use parse::{DEPTH_MAX, STATEMENTS_MAX, parse, parse_text};

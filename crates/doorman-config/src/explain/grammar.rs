@@ -1,0 +1,118 @@
+//! Codes of lexer, parser and loader.
+
+use super::Explanation;
+
+pub(super) const CODES: &[Explanation] = &[
+    Explanation::new(
+        "E0101",
+        "a quote is not closed",
+        "A quoted value ends on the line on which it begins. This keeps one forgotten quote from swallowing the rest of the file. Text of several lines is written between <<TAG and a line with only TAG.",
+        "site http://a.test { respond 200 \"hello }",
+        "site http://a.test { respond 200 \"hello\" }",
+    ),
+    Explanation::new(
+        "E0102",
+        "unknown escape",
+        "In \"quoted text\" a backslash begins an escape: \\n \\r \\t \\\" \\\\ \\$ or \\u{1F600}. 'Raw text' has no escapes, which makes it the better place for a regex.",
+        "site http://a.test { route ~ \"^/\\d+$\" { respond 200 } }",
+        "site http://a.test { route ~ '^/\\d+$' { respond 200 } }",
+    ),
+    Explanation::new(
+        "E0103",
+        "a text of several lines has no end",
+        "A text that begins with <<TAG ends at the first line that holds only TAG, with any indentation.",
+        "site http://a.test {\n    respond 200 <<TEXT\n    hello\n}",
+        "site http://a.test {\n    respond 200 <<TEXT\n    hello\n    TEXT\n}",
+    ),
+    Explanation::new(
+        "E0104",
+        "a line stands left of its end tag",
+        "The indentation of the line with the tag is taken off all lines of the text, so each of them needs at least that much.",
+        "site http://a.test {\n    respond 200 <<TEXT\n  hello\n    TEXT\n}",
+        "site http://a.test {\n    respond 200 <<TEXT\n    hello\n    TEXT\n}",
+    ),
+    Explanation::new(
+        "E0105",
+        "something follows <<TAG",
+        "The text begins on the next line, so a heredoc is the last value of its statement.",
+        "site http://a.test {\n    respond 200 <<TEXT hello\n    TEXT\n}",
+        "site http://a.test {\n    respond 200 <<TEXT\n    hello\n    TEXT\n}",
+    ),
+    Explanation::new(
+        "E0106",
+        "a line does not begin with a directive",
+        "Every statement is a name and its values with spaces between: no `=`, no `:`, no quotes around the name. A block's brace stands at the end of the line that it belongs to.",
+        "site http://a.test\n{\n    respond 200\n}",
+        "site http://a.test {\n    respond 200\n}",
+    ),
+    Explanation::new(
+        "E0107",
+        "braces do not match",
+        "Every `{` at the end of a line or between two spaces opens a block, and a `}` closes it. The place that is shown is the brace that has no partner; the slip itself may stand anywhere above.",
+        "site http://a.test {\n    respond 200\n",
+        "site http://a.test {\n    respond 200\n}",
+    ),
+    Explanation::new(
+        "E0108",
+        "a control character",
+        "Control characters hide text from the eye and break headers and logs, so they are refused everywhere, in comments too. In quoted text they can be written as escapes where they are meant.",
+        "site http://a.test { respond 200 \"ring \u{7}\" }",
+        "site http://a.test { respond 200 \"ring \\u{7}\" }",
+    ),
+    Explanation::new(
+        "E0109",
+        "no space behind a quoted value",
+        "A closing quote ends the value. What stands right behind it would be another value that looks like a part of the first.",
+        "site http://a.test { respond 200 \"hello\"world }",
+        "site http://a.test { respond 200 \"hello world\" }",
+    ),
+    Explanation::new(
+        "E0110",
+        "too much",
+        "There are bounds on the size of a file (4 MiB), the depth of blocks (16) and the number of statements (200,000), far above what a configuration needs, so that a generated or damaged file cannot exhaust the machine.",
+        "a { a { a { a { a { a { a { a { a { a { a { a { a { a { a { a { a { b } } } } } } } } } } } } } } } } }",
+        "site http://a.test { route * { respond 200 } }",
+    ),
+    Explanation::new(
+        "E0111",
+        "`off` stands alone",
+        "`off` in front of a statement switches that statement off, its block and all, and keeps it checked.",
+        "site http://a.test { off; respond 200 }",
+        "site http://a.test { off respond 404; respond 200 }",
+    ),
+    Explanation::new(
+        "E0112",
+        "`${...}` is not understood",
+        "${env:NAME}, ${file:PATH} and ${secret:NAME} are replaced when the file is loaded. What is filled in at each request has no dollar: {host}. A literal `${` is written `$${`, or stands in 'single quotes'.",
+        "site http://a.test { respond 200 ${GREETING} }",
+        "site http://a.test { respond 200 ${env:GREETING} }",
+    ),
+    Explanation::new(
+        "E0113",
+        "a value could not be loaded",
+        "The variable is not set, the file cannot be read, or the secret does not exist for the user under which doorman runs. Nothing is put in its place, because an empty password is worse than no start.",
+        "site http://a.test { respond 200 ${env:NOT_SET} }",
+        "site http://a.test { respond 200 ${env:GREETING} }",
+    ),
+    Explanation::new(
+        "E0114",
+        "a file cannot be read",
+        "The main file or an included one does not exist, cannot be read, includes itself, or files include each other too deeply. A pattern with `*` or `?` may name no file at all; a plain path must exist.",
+        "include missing.conf",
+        "include sites/*.conf",
+    ),
+    Explanation::new(
+        "E0115",
+        "the JSON is not a configuration",
+        "The JSON form has one key, `statements`, with a list. Each statement is an object with its name and the list of its values, and may have `block` and `off`. `doorman config json` shows it for any file.",
+        "{\"statements\": {\"site\": \"http://a.test\"}}",
+        "{\"statements\": [{\"site\": [\"http://a.test\"], \"block\": [{\"respond\": [\"200\"]}]}]}",
+    ),
+    Explanation::new(
+        "E0116",
+        "a backslash at the end of a word",
+        "A line goes on in the next one if `\\` is its very last character. With a space or a comment behind it the backslash would be a part of the value, which is hardly ever meant.",
+        "site http://a.test { respond 200 a\\ }",
+        "site http://a.test { respond 200 'a\\' }",
+    ),
+];

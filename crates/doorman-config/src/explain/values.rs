@@ -1,0 +1,118 @@
+//! Codes of single values.
+
+use super::Explanation;
+
+pub(super) const CODES: &[Explanation] = &[
+    Explanation::new(
+        "E0301",
+        "a unit is missing",
+        "A bare number could be seconds or minutes, bytes or kilobytes. Times are written 250ms, 30s, 5m, 1h, 7d; sizes 512B, 64KiB, 10MiB, 1GiB.",
+        "site http://a.test { body max 10; proxy 3000 }",
+        "site http://a.test { body max 10MiB; proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0302",
+        "not a time",
+        "A time is a whole number and a unit: ms, s, m, h or d. Units may be put together, the larger first: 1h30m.",
+        "global { drain 1.5m }\nsite http://a.test { proxy 3000 }",
+        "global { drain 1m30s }\nsite http://a.test { proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0303",
+        "not a size",
+        "A size is a whole number and a unit: B, KiB, MiB, GiB, TiB of 1024, or KB, MB, GB, TB of 1000. Upper and lower case matter, as m and M mean different things elsewhere.",
+        "site http://a.test { body max 10m; proxy 3000 }",
+        "site http://a.test { body max 10MiB; proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0304",
+        "not a number within its bounds",
+        "The value is no whole number, or lies outside what makes sense here. The message names the bounds.",
+        "global { http-port 80800 }\nsite http://a.test { proxy 3000 }",
+        "global { http-port 8080 }\nsite http://a.test { proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0305",
+        "not an address",
+        "Sites are written [http://|https://]HOST[:PORT] or :PORT; servers [http://|https://]HOST:PORT, a port of this machine, or unix:PATH; sockets to listen on IP:PORT, :PORT or unix:PATH. None of them has a path.",
+        "site http://a.test { proxy http://127.0.0.1:3000/app }",
+        "site http://a.test { rewrite ^/(.*)$ /app/{1}; proxy http://127.0.0.1:3000 }",
+    ),
+    Explanation::new(
+        "E0306",
+        "not an IP address or range",
+        "A range is an address and the length of its prefix, with no bits set behind it: 10.0.0.0/8. A single address is a range too. Names are not looked up here, because a guard must not depend on DNS.",
+        "global { trusted-proxies 10.0.0.1/8 }\nsite http://a.test { proxy 3000 }",
+        "global { trusted-proxies 10.0.0.0/8 }\nsite http://a.test { proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0307",
+        "not one of the choices",
+        "The message lists the words that may stand here.",
+        "site http://a.test { forwarded x-forwarded-for; proxy 3000 }",
+        "site http://a.test { forwarded x-forwarded; proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0308",
+        "not a regex",
+        "The syntax is that of Rust's regex crate. It has no look-around and no back-references, because only without them is the time to search bounded by the length of the text.",
+        "site http://a.test { route ~ '^/(a|b' { proxy 3000 } }",
+        "site http://a.test { route ~ '^/(a|b)' { proxy 3000 } }",
+    ),
+    Explanation::new(
+        "E0309",
+        "an unknown placeholder",
+        "{host}, {path}, {header.NAME} and the others are filled in when a request comes. A literal brace is written twice.",
+        "site http://a.test { respond 200 \"hello {hostname}\" }",
+        "site http://a.test { respond 200 \"hello {host}\" }",
+    ),
+    Explanation::new(
+        "E0310",
+        "not a field, a cookie or a value of one",
+        "Names of header fields and cookies are tokens: letters, digits and a few signs, no spaces and no colon. Their values are one line.",
+        "site http://a.test { request-header set X-Name: value; proxy 3000 }",
+        "site http://a.test { request-header set X-Name value; proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0311",
+        "not a path",
+        "A path is /exact, /prefix/* (which takes /prefix too), /a/*/b with `*` for one segment, * for all, or ~ and a regex. Methods stand in front of it, conditions behind `when`.",
+        "site http://a.test { route /static* { proxy 3000 } }",
+        "site http://a.test { route /static/* { proxy 3000 } }",
+    ),
+    Explanation::new(
+        "E0312",
+        "not a status that fits",
+        "respond takes 200 to 599 (and no body with 204 and 304), redirect 301, 302, 303, 307 or 308, error-page 400 to 599 or a range such as 500-599.",
+        "site http://a.test { redirect https://b.test{uri} 304 }",
+        "site http://a.test { redirect https://b.test{uri} 308 }",
+    ),
+    Explanation::new(
+        "E0313",
+        "not a name",
+        "A name begins with a letter and has letters, digits, `-`, `_` and `.`, at most 64 of them, so that it can stand in logs and metrics and is never mistaken for an address.",
+        "upstream 10.0.0.1:3000 { server 10.0.0.1:3000 }\nsite http://a.test { proxy 10.0.0.1:3000 }",
+        "upstream app { server 10.0.0.1:3000 }\nsite http://a.test { proxy app }",
+    ),
+    Explanation::new(
+        "E0314",
+        "not a path of a file",
+        "A path is not empty and has no control characters. A relative one is seen from the folder of the file that it is written in.",
+        "site a.example.com { tls cert \"\" key a.key; proxy 3000 }",
+        "site a.example.com { tls cert a.pem key a.key; proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0315",
+        "not where a redirect can lead",
+        "A redirect leads to a URL or to a path that begins with /. A bare host would be read as a path by browsers.",
+        "site http://a.test { redirect b.test }",
+        "site http://a.test { redirect https://b.test{uri} }",
+    ),
+    Explanation::new(
+        "E0316",
+        "not a share",
+        "A share is a percentage behind its target, from 0.01% to 100%, with at most two digits behind the point.",
+        "site http://a.test { proxy 50% 127.0.0.1:3000 50% 127.0.0.1:3001 }",
+        "site http://a.test { proxy 127.0.0.1:3000 50% 127.0.0.1:3001 50% }",
+    ),
+];

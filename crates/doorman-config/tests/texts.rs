@@ -1,0 +1,284 @@
+//! What is made from the table and what explains the codes, checked against the loader.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use doorman_config::table::{self, Within};
+use doorman_config::{
+    MemorySource, completion_words, explain_code, explanations, help_directive, load, parse_text,
+    reference_markdown, schema, to_json,
+};
+use serde_json::Value as Json;
+
+fn source(text: &str) -> (MemorySource, &'static str) {
+    let path = if text.starts_with("{\"") { "doorman.json" } else { "doorman.conf" };
+    let source = MemorySource::new()
+        .file(path, text)
+        .file("sites/a.conf", "site http://included.test { respond 200 }")
+        .variable("GREETING", "hello");
+    (source, path)
+}
+
+fn codes(text: &str) -> Vec<&'static str> {
+    let (source, path) = source(text);
+    load(&source, path).diagnostics.iter().map(|fault| fault.code).collect()
+}
+
+#[test]
+fn wrong_examples_have_their_fault_and_right_ones_none() {
+    for explanation in explanations() {
+        let wrong = codes(explanation.wrong);
+        assert!(wrong.contains(&explanation.code), "{}: {wrong:?}", explanation.code);
+        assert_eq!(codes(explanation.right), [""; 0], "{} right", explanation.code);
+        let text = explain_code(&explanation.code.to_lowercase()).expect("it is in the table");
+        assert!(
+            text.starts_with(explanation.code)
+                && text.contains("Wrong:")
+                && text.contains("Right:")
+        );
+    }
+    assert_eq!(explain_code("E9999"), None);
+}
+
+/// All texts in the sources that look like codes.
+fn codes_in(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            if path.file_name().is_some_and(|name| name != "explain") {
+                codes_in(&path, found);
+            }
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("readable");
+        for quoted in text.split('"').skip(1) {
+            let digits =
+                quoted.get(1..).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+            if quoted.len() == 5 && quoted.starts_with(['E', 'W']) && digits {
+                found.insert(quoted.to_owned());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_code_is_explained_and_every_explanation_is_a_code() {
+    let mut used = BTreeSet::new();
+    codes_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut used);
+    let explained: Vec<String> = explanations().map(|known| known.code.to_owned()).collect();
+    assert_eq!(explained.len(), explained.iter().collect::<BTreeSet<_>>().len(), "one twice");
+    assert_eq!(used, explained.into_iter().collect());
+}
+
+/// A whole file around the example of a directive.
+fn around(within: Within, example: &str) -> String {
+    let site = |inner: &str| {
+        format!("policy public {{ host upstream }}\nsite http://a.test {{ {inner} }}\n")
+    };
+    let options =
+        |inner: &str| site(&format!("use public; {inner}; route /last {{ respond 200 }}"));
+    let upstream = |inner: &str| {
+        format!(
+            "upstream u {{ server https://10.0.0.1:443; {inner} }}\nsite http://a.test {{ proxy u }}\n"
+        )
+    };
+    match within {
+        Within::Top => example.to_owned(),
+        Within::Global => format!("global {{ {example} }}"),
+        Within::Admin => format!("global {{ admin 127.0.0.1:9 {{ {example} }} }}"),
+        Within::Limits => format!("global {{ limits {{ {example} }} }}"),
+        Within::Timeouts => format!("global {{ timeouts {{ {example} }} }}"),
+        Within::Listen => {
+            format!("listen 127.0.0.1:443 {{ {example} }}\nsite localhost {{ respond 200 }}")
+        }
+        Within::Upstream => upstream(example),
+        Within::Server => format!("upstream u {{ server 10.0.0.2:80 {{ {example} }} }}"),
+        Within::Pool => upstream(&format!("pool {{ {example} }}")),
+        Within::UpstreamTls => upstream(&format!("tls {{ {example} }}")),
+        Within::Policy => format!("policy public {{ host upstream }}\npolicy p {{ {example} }}"),
+        Within::Site if example.starts_with("tls") => {
+            format!("site a.example.com {{ {example}; respond 200 }}")
+        }
+        Within::Site => options(example),
+        Within::SiteTls if example.starts_with("key") => {
+            format!("site a.example.com {{ tls cert a.pem {{ {example} }}; respond 200 }}")
+        }
+        Within::SiteTls => format!("site localhost {{ tls {{ {example} }}; respond 200 }}"),
+        Within::Route => {
+            let ends =
+                ["proxy", "redirect", "respond"].iter().any(|word| example.starts_with(word));
+            let ending = if ends { "" } else { "respond 200" };
+            options(&format!("route /x {{ use public; {example}; {ending} }}"))
+        }
+        Within::Proxy => site(&format!("proxy 127.0.0.1:1 {{ {example} }}")),
+        Within::Body => options(&format!("body {{ {example} }}")),
+        Within::Buffer => options(&format!("buffer {{ {example} }}")),
+        Within::Timeout => options(&format!("timeout {{ {example} }}")),
+    }
+}
+
+#[test]
+fn the_example_of_every_directive_loads_wherever_it_may_stand() {
+    let mut count = 0;
+    for directive in table::directives() {
+        for within in directive.within {
+            // The included file of the example holds a site, which only fits the top level.
+            let inner = *within != Within::Top;
+            let example =
+                directive.example.replace("sites/", if inner { "none/" } else { "sites/" });
+            let text = around(*within, &example);
+            let (source, path) = source(&text);
+            let loaded = load(&source, path);
+            let errors: Vec<_> =
+                loaded.diagnostics.iter().filter(|fault| fault.is_error()).collect();
+            assert!(
+                errors.is_empty(),
+                "{} {}\n{text}\n{errors:?}",
+                directive.name,
+                within.phrase()
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count}");
+}
+
+#[test]
+fn the_table_is_sound() {
+    for directive in table::directives() {
+        let name = directive.name;
+        assert!(directive.example.starts_with(name), "{name}");
+        assert!(directive.help.ends_with('.') && !directive.help.contains('\n'), "{name}");
+        for within in directive.within {
+            let same = table::allowed(*within).filter(|other| other.name == name).count();
+            assert_eq!(same, 1, "{name} twice {}", within.phrase());
+            assert!(table::later(name, *within).is_none(), "{name} is here and comes later");
+        }
+    }
+    for within in Within::ALL.iter().filter(|within| **within != Within::Top) {
+        let opens = table::directives().any(|directive| directive.block == Some(*within));
+        assert!(opens && table::allowed(*within).count() > 0, "{}", within.phrase());
+    }
+}
+
+#[test]
+fn help_says_where_and_how() {
+    let help = help_directive("weight").expect("a directive");
+    assert!(help.contains("weight N (in `server`)") && help.contains("Default: 1"), "{help}");
+    let help = help_directive("timeout").expect("a directive");
+    assert!(help.contains("connect TIME") && help.contains("in `upstream`"), "{help}");
+    let help = help_directive("cache").expect("planned");
+    assert!(help.contains("comes with a later version"), "{help}");
+    let both = help_directive("max-requests").expect("a directive, and planned elsewhere");
+    assert!(both.contains("in `pool`") && both.contains("in `server`) comes"), "{both}");
+    assert_eq!(help_directive("nonsense"), None);
+    for word in completion_words() {
+        assert!(help_directive(word).is_some(), "{word}");
+    }
+}
+
+#[test]
+fn the_reference_names_every_directive() {
+    let page = reference_markdown();
+    for directive in table::directives() {
+        let cell = directive.syntax().replace('|', "\\|");
+        assert!(page.contains(&cell), "{cell}");
+    }
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        assert_eq!(line.replace("\\|", "").matches('|').count(), 5, "{line}");
+    }
+}
+
+/// The few words of JSON Schema that ours is made of.
+fn fits(value: &Json, schema: &Json, root: &Json) -> bool {
+    if let Some(reference) = schema.get("$ref").and_then(Json::as_str) {
+        let name = reference.trim_start_matches("#/$defs/");
+        return fits(value, &root["$defs"][name], root);
+    }
+    let any = schema.get("anyOf").and_then(Json::as_array);
+    let is_type = |name: &str| match name {
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64(),
+        "number" => value.is_number(),
+        other => panic!("type {other}"),
+    };
+    let types = match schema.get("type") {
+        None => true,
+        Some(Json::String(name)) => is_type(name),
+        Some(names) => names
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|name| is_type(name.as_str().expect("a word"))),
+    };
+    let choice =
+        schema.get("enum").is_none_or(|words| words.as_array().expect("a list").contains(value));
+    let number = |key: &str| schema.get(key).and_then(Json::as_u64);
+    let count = value.as_array().map(|list| list.len() as u64);
+    let counts = number("minItems").is_none_or(|least| count.is_none_or(|count| count >= least))
+        && number("maxItems").is_none_or(|most| count.is_none_or(|count| count <= most));
+    let pattern = match (schema.get("pattern").and_then(Json::as_str), value.as_str()) {
+        (Some(pattern), Some(text)) => {
+            regex_automata::meta::Regex::new(pattern).expect("a regex").is_match(text)
+        }
+        _ => true,
+    };
+    types
+        && choice
+        && counts
+        && pattern
+        && any.is_none_or(|any| any.iter().any(|schema| fits(value, schema, root)))
+        && items_fit(value, schema, root)
+        && properties_fit(value, schema, root)
+}
+
+fn items_fit(value: &Json, schema: &Json, root: &Json) -> bool {
+    let Some(list) = value.as_array() else { return true };
+    let prefix = schema.get("prefixItems").and_then(Json::as_array);
+    list.iter().enumerate().all(|(at, item)| {
+        match (prefix.and_then(|prefix| prefix.get(at)), schema.get("items")) {
+            (Some(schema), _) => fits(item, schema, root),
+            (None, Some(Json::Bool(allowed))) => *allowed,
+            (None, Some(schema)) => fits(item, schema, root),
+            (None, None) => true,
+        }
+    })
+}
+
+fn properties_fit(value: &Json, schema: &Json, root: &Json) -> bool {
+    let (Some(object), Some(properties)) = (value.as_object(), schema.get("properties")) else {
+        return true;
+    };
+    let required = schema["required"].as_array().expect("a list");
+    required.iter().all(|key| object.contains_key(key.as_str().expect("a word")))
+        && object
+            .iter()
+            .all(|(key, value)| properties.get(key).is_some_and(|schema| fits(value, schema, root)))
+}
+
+#[test]
+fn the_schema_fits_what_loads_and_refuses_unknown_words() {
+    let schema = schema();
+    let check = |text: &str, expect: bool| {
+        let tree = parse_text("x", text).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+        assert_eq!(fits(&to_json(&tree), &schema, &schema), expect, "{text}");
+    };
+    for explanation in explanations().filter(|known| !known.right.starts_with("{\"")) {
+        check(explanation.right, true);
+    }
+    for directive in table::directives() {
+        for within in directive.within {
+            check(&around(*within, directive.example), true);
+        }
+    }
+    check("site http://a.test { reverse_proxy x }", false);
+    check("weight 2", false);
+    check("global { drain 5 }", false);
+    check("global { drain 5s 6s }", false);
+    check("global { http-port 80x }", false);
+    check("upstream u { server 1.2.3.4:80; balance random }", false);
+    check("site http://a.test { body max 10 }", false);
+}
