@@ -108,8 +108,8 @@ impl HeaderEdits {
         self.edits.is_empty()
     }
 
-    /// Edits a request. `set` and `remove` also take away fields that a CGI-style origin would read
-    /// under the same name (`X_User` for `X-User`): else a client could write them (H1L-21).
+    /// Edits a request. `set` and `remove` also take away what [`Fields::remove`] counts as the same
+    /// name (`X_User` for `X-User`): else a client could write it (H1L-21).
     ///
     /// Gives the number of values that could not be written; a `set` among them removes the field,
     /// so that what the client sent does not stand in for it.
@@ -118,11 +118,13 @@ impl HeaderEdits {
         for edit in &self.edits {
             let name = edit.name.as_bytes();
             match &edit.action {
-                Action::Remove => remove_with_aliases(&mut head.fields, name),
+                Action::Remove => {
+                    head.fields.remove(name);
+                }
                 Action::Set(template) | Action::Add(template) => {
                     let value = expand_value(template, &Context { head, facts });
                     if matches!(edit.action, Action::Set(_)) {
-                        remove_with_aliases(&mut head.fields, name);
+                        head.fields.remove(name);
                     }
                     let written = value.is_ok_and(|value| head.fields.append(name, &value));
                     refused += usize::from(!written);
@@ -153,33 +155,6 @@ impl HeaderEdits {
             }
         }
         refused
-    }
-}
-
-/// Removes a field and what reads like it where `_` and `.` stand for `-`.
-pub(crate) fn remove_with_aliases(fields: &mut Fields, name: &[u8]) {
-    fields.remove(name);
-    // Each turn removes at least one field.
-    while let Some(alias) = alias(fields, name) {
-        fields.remove(&alias);
-    }
-}
-
-fn alias(fields: &Fields, name: &[u8]) -> Option<Vec<u8>> {
-    let mut names = fields.iter().filter(|(id, ..)| *id == FieldId::Other).map(|(_, name, _)| name);
-    names.find(|other| *other != name && reads_as(other, name)).map(<[u8]>::to_vec)
-}
-
-/// Whether an origin that folds punctuation reads `field` as `name`.
-pub(crate) fn reads_as(field: &[u8], name: &[u8]) -> bool {
-    field.len() == name.len() && field.iter().zip(name).all(|(&a, &b)| fold(a) == fold(b))
-}
-
-/// A byte of a name as origins that make variables of fields read it.
-pub(crate) const fn fold(byte: u8) -> u8 {
-    match byte {
-        b'_' | b'.' => b'-',
-        other => other.to_ascii_lowercase(),
     }
 }
 
@@ -223,7 +198,7 @@ mod tests {
         let facts = Facts { request_id: "id-1", ..Facts::default() };
         let mut fields = Fields::new();
         fields.push(b"Server", b"origin/1");
-        fields.push(b"X_Id", b"kept");
+        fields.push(b"X-Kept", b"1");
         let edits = HeaderEdits::new(vec![
             HeaderEdit::remove("server").unwrap(),
             HeaderEdit::set("X-Id", template("{request-id}")).unwrap(),
@@ -232,7 +207,7 @@ mod tests {
             edits.apply_to_response(&mut fields, &Context { head: &head, facts: &facts }),
             0
         );
-        assert_eq!(text(&fields), "X_Id: kept\nX-Id: id-1");
+        assert_eq!(text(&fields), "X-Kept: 1\nX-Id: id-1");
     }
 
     /// H1L-19: a value that could end a line is not written, and what it was to replace is gone.

@@ -252,3 +252,6 @@ fn number(number: Option<u16>, mut take: impl FnMut(&[u8])) {
     let left = room.len();
     take(&digits[..5 - left]);
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,6 @@ use std::net::IpAddr;
 use doorman_http::target::authority;
 use doorman_http::{FieldId, Fields, Peer, RequestHead, Scheme, is_token};
 
-use crate::edit::{fold, reads_as};
-
 /// Hops that are looked at to find the client. Real chains have a handful; without a bound a head
 /// full of trusted addresses would cost a look-up each.
 pub const HOPS_MAX: usize = 64;
@@ -166,7 +164,7 @@ fn only(fields: &Fields, id: FieldId, valid: impl Fn(&[u8]) -> bool) -> Option<V
 }
 
 /// Removes what clients write to look like somebody else: `Forwarded`, `X-Real-IP` and every
-/// `X-Forwarded-` field, known or not, with `_` or `.` for `-` too (H1L-21).
+/// `X-Forwarded-` field, known or not, with other marks for `-` too (H1L-21).
 fn strip(fields: &mut Fields) {
     // Each turn removes at least one field.
     while let Some(name) = spoofed(fields) {
@@ -185,13 +183,23 @@ fn spoofed(fields: &Fields) -> Option<Vec<u8>> {
         | FieldId::XForwardedProto
         | FieldId::XRealIp => true,
         FieldId::Other => {
-            fold(name[0]) == b'x'
+            name.first().is_some_and(|&first| fold(first) == b'x')
                 && (name.get(..FAMILY.len()).is_some_and(|start| reads_as(start, FAMILY))
                     || reads_as(name, b"x-real-ip"))
         }
         _ => false,
     });
     found.map(|(_, name)| name.to_vec())
+}
+
+/// Whether an origin that reads marks as hyphens takes `field` for `name`.
+fn reads_as(field: &[u8], name: &[u8]) -> bool {
+    field.len() == name.len() && field.iter().zip(name).all(|(&a, &b)| fold(a) == b)
+}
+
+/// A byte of a name as origins that make variables of fields read it.
+const fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 fn write_x_forwarded(head: &mut RequestHead, peer: &Peer, received: &Received) {
@@ -309,3 +317,6 @@ impl IpText {
         &self.text[..self.len]
     }
 }
+
+#[cfg(test)]
+mod tests;

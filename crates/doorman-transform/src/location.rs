@@ -187,3 +187,6 @@ fn refresh_url(value: &[u8]) -> Option<std::ops::Range<usize>> {
 fn blanks(text: &[u8]) -> usize {
     text.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
 }
+
+#[cfg(test)]
+mod tests;

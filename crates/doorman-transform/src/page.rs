@@ -68,8 +68,8 @@ const fn advice(status: u16) -> &'static str {
         413 => "What you sent is larger than this site takes.",
         429 => "You have sent many requests in a short time. Wait a little and try again.",
         408 => "Your request took too long to arrive. Try again.",
-        400..=499 => "This request cannot be answered as it was sent.",
         502..=504 => "The site does not answer at the moment. Try again in a few minutes.",
+        _ if status / 100 == 4 => "This request cannot be answered as it was sent.",
         _ => "Something went wrong on our side. Try again in a few minutes.",
     }
 }
@@ -176,11 +176,13 @@ pub const fn reason(status: u16) -> &'static str {
         505 => "HTTP Version Not Supported",
         507 => "Insufficient Storage",
         511 => "Network Authentication Required",
-        100..=199 => "Informational",
-        200..=299 => "Success",
-        300..=399 => "Redirection",
-        400..=499 => "Client Error",
-        _ => "Server Error",
+        _ => match status / 100 {
+            1 => "Informational",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Client Error",
+            _ => "Server Error",
+        },
     }
 }
 

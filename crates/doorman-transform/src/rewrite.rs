@@ -262,3 +262,6 @@ fn normal(text: &str) -> Result<Vec<u8>, TargetError> {
     path::normalise(&encoded, &mut normal)?;
     Ok(normal)
 }
+
+#[cfg(test)]
+mod tests;

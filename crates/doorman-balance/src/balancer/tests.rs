@@ -236,7 +236,7 @@ proptest! {
                 None => prop_assert!(!(0..servers.len()).any(usable)),
             }
             if fate % 3 == 0 && !held.is_empty() {
-                held.swap_remove(usize::from(fate) % held.len());
+                drop(held.swap_remove(usize::from(fate) % held.len()));
             }
         }
     }
