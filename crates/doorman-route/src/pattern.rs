@@ -102,7 +102,7 @@ impl Path {
         let mut pieces = Vec::with_capacity(segments.len());
         let mut lead = vec![b'/'];
         let mut leading = true;
-        for segment in segments {
+        for (n, segment) in segments.iter().enumerate() {
             match segment {
                 Segment::Any => {
                     leading = false;
@@ -111,7 +111,9 @@ impl Path {
                 Segment::Text(text) => {
                     let normal = literal(&format!("/{text}"))?;
                     let bare = &normal[1..];
-                    if bare.is_empty() || bare.contains(&b'/') {
+                    // `/a/*/` ends with an empty segment; elsewhere no path ever has one.
+                    let ends = text.is_empty() && !open && n + 1 == segments.len();
+                    if (bare.is_empty() && !ends) || bare.contains(&b'/') {
                         return Err(Fault::Path(TargetError::DotSegment));
                     }
                     if leading {
@@ -306,6 +308,9 @@ mod tests {
             ("/a/*/b/*", "/a/x/bc", None),
             ("/*/b", "/x/b", Some(&["x"])),
             ("/*/b", "*", None),
+            ("/a/*/", "/a/x/", Some(&["x"])),
+            ("/a/*/", "/a/x", None),
+            ("/a/*/", "/a/x/y", None),
             ("/*/*", "/x", Some(&["x", ""])),
             ("/a/*", "/a/b", Some(&[])),
             ("/a/*", "/a", Some(&[])),
@@ -340,6 +345,7 @@ mod tests {
         let fault = |pattern: PathPattern| Path::new(&pattern).unwrap_err();
         assert_eq!(fault(PathPattern::Exact("a".into())), Fault::Path(TargetError::Form));
         assert_eq!(fault(PathPattern::Exact("/%".into())), Fault::Path(TargetError::Escape));
+        assert_eq!(fault(wildcard("/a//*/b")), Fault::Path(TargetError::DotSegment));
         assert_eq!(fault(wildcard("/a/*/..")), Fault::Path(TargetError::DotSegment));
         for regex in [
             "(",

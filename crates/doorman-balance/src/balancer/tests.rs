@@ -82,6 +82,19 @@ fn cores_share_bounds_but_not_turns() {
     assert!(pick(&two).is_some());
 }
 
+/// The last place is given once, even to cores that have all seen it free.
+#[test]
+fn a_reservation_keeps_the_bound() {
+    let state = ServerState::new();
+    let reserve = |max| state.reserve(max);
+    assert_eq!(
+        [Some(1), Some(1), Some(2), Some(2), None].map(reserve),
+        [true, false, true, false, true]
+    );
+    assert!(!ServerState::new().reserve(Some(0)));
+    assert_eq!((state.in_flight(), state.picks()), (3, 3));
+}
+
 #[test]
 fn bounds_hold_under_threads() {
     let members: Vec<_> = [3, 5]
