@@ -12,10 +12,14 @@ mod upstream;
 
 use std::collections::HashMap;
 
+use crate::faults::Faults;
 use crate::item::{Item, Text};
 use crate::load::MAIN;
 use crate::values::{self, Value};
-use crate::{Config, Diagnostic, Global, Setting, SourceMap, Span, Spanned, Upstream, UpstreamId};
+use crate::{
+    Config, Diagnostic, Global, ServerAddress, Setting, SourceMap, Span, Spanned, Upstream,
+    UpstreamId,
+};
 
 use options::Line;
 
@@ -23,17 +27,14 @@ use options::Line;
 const LANGUAGE_VERSION: u64 = 1;
 
 /// Decodes everything. What was wrong is in the diagnostics, and then the result is of no use.
-pub(crate) fn config(
-    items: &[Item],
-    sources: &SourceMap,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Config {
-    let damaged = diagnostics.iter().any(Diagnostic::is_error);
+pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faults) -> Config {
+    let damaged = diagnostics.any_error();
     let mut decoder = Decoder {
         sources,
         diagnostics,
         upstreams: Vec::new(),
         upstream_names: HashMap::new(),
+        inline: HashMap::new(),
         switched_off: HashMap::new(),
         used_upstreams: Vec::new(),
         policies: HashMap::new(),
@@ -47,7 +48,7 @@ pub(crate) fn config(
         decoder.check_reach(site);
     }
     decoder.check_used();
-    if sites.is_empty() && !decoder.damaged && decoder.diagnostics.is_empty() {
+    if sites.is_empty() && !decoder.damaged && decoder.diagnostics.count() == 0 {
         let span = items.first().map_or(Span { file: MAIN, start: 0, end: 0 }, |item| item.span);
         decoder.say(
             Diagnostic::warning("W0305", span, "there is no site, so nothing will be served")
@@ -60,9 +61,11 @@ pub(crate) fn config(
 
 struct Decoder<'a> {
     sources: &'a SourceMap,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Faults,
     upstreams: Vec<Upstream>,
     upstream_names: HashMap<String, UpstreamId>,
+    /// Upstreams that bare addresses made.
+    inline: HashMap<ServerAddress, UpstreamId>,
     /// Names of upstreams and policies that stand there with `off` in front.
     switched_off: HashMap<String, Span>,
     used_upstreams: Vec<bool>,

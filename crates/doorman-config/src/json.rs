@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::faults::Faults;
 use crate::fold;
 use crate::lexer;
 use crate::parse::{DEPTH_MAX, is_name};
@@ -174,7 +175,7 @@ fn shape(tree: &Tree, depth: usize) -> BlockShape {
 
 /// A value with the spelling that it has in text: bare where that is the same.
 fn value(text: &str, position: usize, directive: Option<&Directive>) -> Result<Value, String> {
-    let mut diagnostics = Vec::new();
+    let mut diagnostics = Faults::default();
     let parts = lexer::parts_of(text, &mut diagnostics);
     if let Some(fault) = diagnostics.first() {
         return Err(fault.message.clone());

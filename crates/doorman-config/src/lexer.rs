@@ -1,8 +1,17 @@
 //! Bytes to tokens. The lexer never stops: what it cannot read becomes a diagnostic and the nearest sensible token, so
 //! that one slip of a quote doesn't hide the other errors of the file.
 
+use crate::faults::Faults;
 use crate::tree::{LoadKind, Part, Style, Value};
 use crate::{Diagnostic, FileId, Span};
+
+/// After so many heredocs without an end no further end is looked for, so that a file of nothing else takes no time that
+/// grows with its square.
+const ENDLESS_MAX: usize = 16;
+
+/// Characters of `${kind:name}`, paths included. Without a bound a file of nothing but `${` would be searched to its end from
+/// each of them.
+const LOAD_CHARS_MAX: usize = 4_096;
 
 /// A token and where it stands.
 #[derive(Clone, Debug)]
@@ -23,8 +32,8 @@ pub(crate) enum TokenKind {
 }
 
 /// Splits a text. The text is shorter than 4 GiB: the loader refuses far smaller ones.
-pub(crate) fn tokens(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Token> {
-    let mut lexer = Lexer { file, text, at: 0, tokens: Vec::new(), diagnostics };
+pub(crate) fn tokens(file: FileId, text: &str, diagnostics: &mut Faults) -> Vec<Token> {
+    let mut lexer = Lexer { file, text, at: 0, tokens: Vec::new(), endless: 0, diagnostics };
     if text.starts_with('\u{feff}') {
         lexer.at = '\u{feff}'.len_utf8();
     }
@@ -39,7 +48,9 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     tokens: Vec<Token>,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    /// Heredocs without an end so far; each was looked for in the rest of the file.
+    endless: usize,
+    diagnostics: &'a mut Faults,
 }
 
 impl Lexer<'_> {
@@ -206,7 +217,7 @@ impl Lexer<'_> {
         let mut lines: Vec<(usize, &str)> = Vec::new();
         let mut at = next_line(self.text, head_end);
         let mut close = None;
-        while at < self.text.len() {
+        while at < self.text.len() && self.endless < ENDLESS_MAX {
             let end = at + line_end(&self.text[at..]);
             let line = &self.text[at..end];
             if line.trim() == tag {
@@ -217,6 +228,7 @@ impl Lexer<'_> {
             at = next_line(self.text, end);
         }
         let Some((end, indent)) = close else {
+            self.endless += 1;
             self.at = head_end;
             let span = self.span(start, start + 2 + tag.len());
             let message = format!("no line with only {tag} ends this text");
@@ -275,7 +287,11 @@ impl Lexer<'_> {
             self.at += 1;
             return;
         }
-        let name_end = rest.find(|c: char| c == '}' || c == '"' || c.is_whitespace());
+        let name_end = rest
+            .char_indices()
+            .take(if self.diagnostics.is_full() { 0 } else { LOAD_CHARS_MAX })
+            .find(|(_, c)| matches!(c, '}' | '"') || c.is_whitespace())
+            .map(|(at, _)| at);
         let Some(end) = name_end.filter(|end| rest[*end..].starts_with('}')) else {
             self.at += 2;
             let span = self.span(start, start + 2);
@@ -391,8 +407,9 @@ impl Parts {
 
 /// Splits what stands in a JSON string into parts, by the rule of quoted text: `${kind:name}` is loaded, `$${` is a
 /// literal `${`.
-pub(crate) fn parts_of(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Part> {
-    let mut lexer = Lexer { file: FileId(0), text, at: 0, tokens: Vec::new(), diagnostics };
+pub(crate) fn parts_of(text: &str, diagnostics: &mut Faults) -> Vec<Part> {
+    let mut lexer =
+        Lexer { file: FileId(0), text, at: 0, tokens: Vec::new(), endless: 0, diagnostics };
     let mut parts = Parts::default();
     while let Some(next) = text[lexer.at..].chars().next() {
         if next == '$' {

@@ -13,6 +13,7 @@ mod address;
 mod decode;
 mod diagnostic;
 mod explain;
+mod faults;
 mod fold;
 mod format;
 mod help;

@@ -2,6 +2,7 @@
 //! statement against the table and hands the result to the decoder.
 
 use crate::decode;
+use crate::faults::Faults;
 use crate::fold;
 use crate::item::{Form, Item, Switch, Text};
 use crate::lexer::printable;
@@ -41,7 +42,7 @@ pub fn load(source: &dyn Source, path: &str) -> Loaded {
     let mut loader = Loader {
         source,
         sources: SourceMap::new(),
-        diagnostics: Vec::new(),
+        diagnostics: Faults::default(),
         open: Vec::new(),
         statements: 0,
     };
@@ -60,7 +61,7 @@ pub fn load(source: &dyn Source, path: &str) -> Loaded {
     };
     let Loader { sources, mut diagnostics, .. } = loader;
     let config = decode::config(&items, &sources, &mut diagnostics);
-    finish(config, diagnostics, sources)
+    finish(config, diagnostics.into_kept(), sources)
 }
 
 fn finish(config: Config, mut diagnostics: Vec<Diagnostic>, sources: SourceMap) -> Loaded {
@@ -77,7 +78,7 @@ fn finish(config: Config, mut diagnostics: Vec<Diagnostic>, sources: SourceMap) 
 struct Loader<'s> {
     source: &'s dyn Source,
     sources: SourceMap,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Faults,
     /// Files that are being read, the main file first.
     open: Vec<String>,
     statements: usize,
@@ -165,10 +166,15 @@ impl Loader<'_> {
     fn item(&mut self, statement: &Statement, within: Within) -> Option<Item> {
         let Some(directive) = table::find(&statement.name.text, within) else {
             let name = &statement.name;
-            self.diagnostics.push(suggest::unknown(&name.text, within, name.span));
+            let fault = if self.diagnostics.is_full() {
+                Diagnostic::error("E0201", name.span, "unknown directive")
+            } else {
+                suggest::unknown(&name.text, within, name.span)
+            };
+            self.diagnostics.push(fault);
             return None;
         };
-        let reported = self.diagnostics.len();
+        let reported = self.diagnostics.count();
         let folder = folder_of(self.sources.path(statement.span.file)).to_owned();
         let statement = fold::unfold(statement, within);
         let values = statement.values.iter().map(|value| self.text(value, &folder)).collect();
@@ -193,7 +199,7 @@ impl Loader<'_> {
             span: statement.span,
             damaged: false,
         };
-        item.damaged = self.diagnostics.len() > reported;
+        item.damaged = self.diagnostics.count() > reported;
         if statement.off.is_some() {
             item.switch_off();
         }

@@ -1,5 +1,6 @@
 //! Tokens to a tree. Like the lexer it never stops: a statement that makes no sense is reported and left out.
 
+use crate::faults::Faults;
 use crate::lexer::{Token, TokenKind, tokens};
 use crate::tree::{Block, BlockShape, Entry, EntryKind, Name, Statement, Style, Tree, Value};
 use crate::{Diagnostic, FileId, SourceMap, Span};
@@ -13,7 +14,7 @@ pub const STATEMENTS_MAX: usize = 200_000;
 /// Reads a file that is in the map already. The tree holds everything that could be understood.
 #[must_use]
 pub fn parse(sources: &SourceMap, file: FileId) -> (Tree, Vec<Diagnostic>) {
-    let mut diagnostics = Vec::new();
+    let mut diagnostics = Faults::default();
     let tokens = tokens(file, sources.text(file), &mut diagnostics);
     let mut parser = Parser { tokens, at: 0, statements: 0, diagnostics };
     let mut tree = parser.entries(0);
@@ -27,8 +28,9 @@ pub fn parse(sources: &SourceMap, file: FileId) -> (Tree, Vec<Diagnostic>) {
         );
         tree.entries.extend(parser.entries(0).entries);
     }
-    parser.diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-    (tree, parser.diagnostics)
+    let mut diagnostics = parser.diagnostics.into_kept();
+    diagnostics.sort_by_key(|diagnostic| diagnostic.primary.span.start);
+    (tree, diagnostics)
 }
 
 /// Reads a text alone: for the formatter and the JSON twin.
@@ -50,7 +52,7 @@ struct Parser {
     tokens: Vec<Token>,
     at: usize,
     statements: usize,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Faults,
 }
 
 impl Parser {

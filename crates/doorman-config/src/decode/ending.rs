@@ -12,6 +12,9 @@ use crate::{
 /// A share of everything.
 const WHOLE: u32 = 10_000;
 
+/// Targets of one `proxy`: shares between versions and places, not between servers.
+const TARGETS_MAX: usize = 64;
+
 /// Nesting of `when not not ...`.
 const NOT_DEPTH_MAX: usize = 4;
 
@@ -208,6 +211,13 @@ impl Decoder<'_> {
                     None => lost = true,
                 },
             }
+        }
+        if found.len() > TARGETS_MAX {
+            let message = format!("more than {TARGETS_MAX} targets in one `proxy`");
+            self.say(
+                Diagnostic::error("E0110", item.span, message).help("put them into one upstream"),
+            );
+            return None;
         }
         if lost {
             return None;

@@ -109,6 +109,9 @@ impl Decoder<'_> {
             let help = "a policy uses only what stands above it: move this one below";
             return self.say(error.also(*below, "it stands here").help(help));
         }
+        if self.diagnostics.count() > super::upstream::SUGGESTED_MAX {
+            return self.say(error);
+        }
         let near = {
             let names = super::names_of(self.policies.keys());
             crate::suggest::nearest(&text.text, names).map(str::to_owned)

@@ -61,7 +61,7 @@ impl Decoder<'_> {
     }
 
     fn site(&mut self, block: &Item, global: &Global) -> Option<Site> {
-        let before = self.diagnostics.len();
+        let before = self.diagnostics.count();
         let written: Vec<(Written, &Text)> = block
             .values
             .iter()
@@ -84,7 +84,7 @@ impl Decoder<'_> {
         let last = self.site_ending(block, &lines, global);
         routes.extend(last);
         let first = addresses.first()?;
-        let sound = !block.damaged && self.diagnostics.len() == before;
+        let sound = !block.damaged && self.diagnostics.count() == before;
         if routes.is_empty() && sound && !block.is_off() {
             self.say(
                 Diagnostic::error("E0216", block.span, "this site answers nothing")
@@ -97,9 +97,9 @@ impl Decoder<'_> {
 
     /// An ending in the site itself is a last route for every path.
     fn site_ending(&mut self, block: &Item, lines: &[Line], global: &Global) -> Option<Route> {
-        let before = self.diagnostics.len();
+        let before = self.diagnostics.count();
         let (ending, timeouts) = self.one_ending(&block.children)?;
-        if self.diagnostics.len() > before {
+        if self.diagnostics.count() > before {
             return None;
         }
         let path = Spanned::new(PathPattern::Any, ending.span);
@@ -119,9 +119,9 @@ impl Decoder<'_> {
             lost |= condition.is_none();
             conditions.extend(condition.filter(|_| !item.is_off()));
         }
-        let before = self.diagnostics.len();
+        let before = self.diagnostics.count();
         let ending = self.one_ending(&block.children);
-        let failed = self.diagnostics.len() > before;
+        let failed = self.diagnostics.count() > before;
         if ending.is_none() && !failed && !block.damaged && !block.is_off() {
             self.say(
                 Diagnostic::error("E0214", block.span, "this route has no ending")

@@ -51,9 +51,9 @@ impl Decoder<'_> {
             first: None,
         };
         for item in items.iter().filter(|item| item.directive.name == "tls") {
-            let before = self.diagnostics.len();
+            let before = self.diagnostics.count();
             self.tls_line(item, &mut wish);
-            wish.reported |= self.diagnostics.len() > before || item.damaged;
+            wish.reported |= self.diagnostics.count() > before || item.damaged;
             if !item.is_off() {
                 wish.first = wish.first.or(Some(item.span));
             }

@@ -10,13 +10,20 @@ use crate::{
     Spanned, Upstream, UpstreamId, UpstreamOrigin, UpstreamProtocol, UpstreamTls, Verify,
 };
 
+/// Servers of one upstream. A pool of connections to each on every core makes more than this a matter of several
+/// upstreams.
+const SERVERS_MAX: usize = 2_048;
+
+/// After so many diagnostics no names are compared any more: the work is the product of names and faults.
+pub(super) const SUGGESTED_MAX: usize = 100;
+
 impl Decoder<'_> {
     pub(super) fn upstream(&mut self, block: &Item) {
         let Some(text) = block.value(0) else { return };
         let Some(name) = self.ok(values::name(text)) else { return };
-        let before = self.diagnostics.len();
+        let before = self.diagnostics.count();
         let upstream = self.upstream_block(block, name.clone());
-        let sound = !block.damaged && self.diagnostics.len() == before;
+        let sound = !block.damaged && self.diagnostics.count() == before;
         if block.is_off() {
             self.switched_off.insert(name.value, name.span);
             return;
@@ -61,6 +68,11 @@ impl Decoder<'_> {
             match item.directive.name {
                 "server" => {
                     let server = self.server(item);
+                    if upstream.servers.len() == SERVERS_MAX {
+                        let message = format!("more than {SERVERS_MAX} servers in one upstream");
+                        self.say(Diagnostic::error("E0110", item.span, message));
+                        break;
+                    }
                     if let Some(server) = server.filter(|_| !item.is_off()) {
                         self.check_server(&upstream.servers, &server, item.span);
                         upstream.servers.push(server);
@@ -203,14 +215,13 @@ impl Decoder<'_> {
             return None;
         }
         let address = self.ok(address::server(text, self.sources))?;
-        let same = |upstream: &Upstream| {
-            upstream.origin == UpstreamOrigin::Inline
-                && upstream.servers.iter().any(|server| server.address.value == address.value)
-        };
-        if let Some(at) = self.upstreams.iter().position(same) {
-            return u32::try_from(at).ok().map(UpstreamId);
+        if let Some(id) = self.inline.get(&address.value) {
+            return Some(*id);
         }
-        Some(self.add_upstream(inline(text, address)))
+        let key = address.value.clone();
+        let id = self.add_upstream(inline(text, address));
+        self.inline.insert(key, id);
+        Some(id)
     }
 
     fn unknown_upstream(&mut self, text: &Text) {
@@ -223,6 +234,9 @@ impl Decoder<'_> {
             let error = error
                 .also(*off, "it is switched off here")
                 .help("take the `off` in front of it away");
+            return self.say(error);
+        }
+        if self.diagnostics.count() > SUGGESTED_MAX {
             return self.say(error);
         }
         let mut names = super::names_of(self.upstream_names.keys());
