@@ -205,6 +205,17 @@ impl Decoder {
                     at = piece.end;
                 }
                 State::Trailer => at += self.trailer(&input[at..])?,
+                State::DataReturn if input[at..].starts_with(b"\r\n") => {
+                    self.state = State::Size { value: 0, digits: 0 };
+                    at += 2;
+                }
+                State::Size { digits: 0, .. }
+                    if let Some((size, used)) = plain_size(&input[at..]) =>
+                {
+                    self.state =
+                        if size == 0 { State::Trailer } else { State::Data { left: size } };
+                    at += used;
+                }
                 _ => {
                     self.framing_byte(input[at])?;
                     at += 1;
@@ -287,6 +298,23 @@ impl Decoder {
         }
         Ok(used)
     }
+}
+
+/// The size of a chunk whose line is all there and holds nothing else, which is how nearly every
+/// chunk begins; whatever is not as simple is left to the states.
+fn plain_size(input: &[u8]) -> Option<(u64, usize)> {
+    // Eight digits cannot overflow; a larger chunk is rare enough.
+    const DIGITS: usize = 8;
+    let mut size = 0;
+    for (at, &byte) in input.iter().take(DIGITS + 1).enumerate() {
+        if byte == b'\r' {
+            let is_plain = at > 0 && input.get(at + 1) == Some(&b'\n');
+            let has_zeros = at > 1 && input[0] == b'0';
+            return (is_plain && !has_zeros).then_some((size, at + 2));
+        }
+        size = size << 4 | u64::from(char::from(byte).to_digit(16)?);
+    }
+    None
 }
 
 /// Extensions are read only to be sure where they end; none is passed on. Whitespace around their

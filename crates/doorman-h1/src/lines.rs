@@ -163,11 +163,11 @@ fn trim(bytes: &[u8], range: std::ops::Range<usize>) -> std::ops::Range<usize> {
 /// CR stands but before LF. One pass without branches, which the compiler turns into vectors.
 fn is_clean(lines: &[u8]) -> bool {
     let after = lines.get(1..).unwrap_or_default();
-    let bad = lines.iter().zip(after).fold(false, |bad, (&byte, &next)| {
+    let bad = lines.iter().zip(after).fold(0u8, |bad, (&byte, &next)| {
         let control = (byte < 0x20) & (byte != b'\t') & (byte != b'\r') & (byte != b'\n');
-        bad | control | (byte == 0x7F) | ((byte == b'\r') & (next != b'\n'))
+        bad | u8::from(control | (byte == 0x7F) | ((byte == b'\r') & (next != b'\n')))
     });
-    !bad
+    bad == 0
 }
 
 const LETTER: u8 = 1;

@@ -136,13 +136,26 @@ const NAME_MAX: usize = {
     longest
 };
 
+/// The names by id: a look-up instead of a jump.
+const NAMES: [&str; FieldId::ALL.len() + 1] = {
+    let mut names = [""; FieldId::ALL.len() + 1];
+    let mut i = 0;
+    while i < FieldId::ALL.len() {
+        let id = FieldId::ALL[i];
+        names[id as usize] = id.name();
+        i += 1;
+    }
+    names
+};
+
 impl FieldId {
     /// The id of `name`, whatever its case.
     #[must_use]
     #[inline]
     pub fn of(name: &[u8]) -> Self {
         let id = TABLE[hash(name)];
-        if id.name().as_bytes().eq_ignore_ascii_case(name) { id } else { Self::Other }
+        let known = NAMES[id as usize].as_bytes();
+        if known.len() == name.len() && known.eq_ignore_ascii_case(name) { id } else { Self::Other }
     }
 
     /// Whether `name` is not a known name, but becomes one for a reader that takes other marks for
