@@ -192,6 +192,14 @@ pub(crate) fn path(text: &Text) -> Value<PathPattern> {
         return Err(error()
             .help("no request ever has `.` or `..` as a segment: paths are put in order first"));
     }
+    if doorman_http::path::normalise(word.as_bytes(), &mut Vec::new()).is_err() {
+        return Err(error().help("a `%` begins two hexadecimal digits: %20"));
+    }
+    // The last segment is empty in `/a/`; elsewhere an empty one is merged away in every request.
+    let inner_count = segments.len().saturating_sub(1);
+    if segments.iter().take(inner_count).any(|segment| segment.is_empty()) {
+        return Err(error().help("no request ever has an empty segment: `//` is read as `/`"));
+    }
     if segments.iter().any(|segment| segment.contains('*') && *segment != "*") {
         return Err(error().help("`*` stands for a whole segment; for parts of one use `~ REGEX`"));
     }

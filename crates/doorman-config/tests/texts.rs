@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use doorman_config::render::Colour;
 use doorman_config::table::{self, Within};
 use doorman_config::{
     MemorySource, completion_words, explain_code, explanations, help_directive, load, parse_text,
-    reference_markdown, schema, to_json,
+    reference_markdown, render, schema, to_json,
 };
 use serde_json::Value as Json;
 
@@ -281,4 +282,50 @@ fn the_schema_fits_what_loads_and_refuses_unknown_words() {
     check("global { http-port 80x }", false);
     check("upstream u { server 1.2.3.4:80; balance random }", false);
     check("site http://a.test { body max 10 }", false);
+}
+
+#[test]
+fn diagnostics_are_shown_in_three_ways() {
+    let text = "site http://a.test {\n    route /api/* { respond 200 }\n    route /api/v2/* { respond 201 }\n}\n";
+    let loaded = load(&MemorySource::new().file("doorman.conf", text), "doorman.conf");
+    let annotated = render::annotated(&loaded.diagnostics, &loaded.sources, Colour::Never);
+    let expect = [
+        "error[E0207]: route can never match",
+        "doorman.conf:3:5",
+        "every request that would reach line 3 is taken here",
+        "^^^^^^^^^^^^^^^ unreachable",
+        "= help: move line 3 above line 2",
+    ];
+    for line in expect {
+        assert!(annotated.contains(line), "{line}\n{annotated}");
+    }
+    assert!(!annotated.contains('\u{1b}'));
+    let coloured = render::annotated(&loaded.diagnostics, &loaded.sources, Colour::Always);
+    assert!(coloured.contains('\u{1b}'));
+    let fault = loaded.diagnostics.first().expect("one");
+    let short = render::short(fault, &loaded.sources);
+    assert_eq!(
+        short,
+        "doorman.conf:3:5: error[E0207]: route can never match; move line 3 above line 2"
+    );
+    let json = render::json(fault, &loaded.sources);
+    assert_eq!(json["code"], "E0207");
+    assert_eq!(json["severity"], "error");
+    assert_eq!(json["primary"]["line"], 3);
+    assert_eq!(json["labels"][0]["line"], 2);
+}
+
+#[test]
+fn a_loaded_secret_is_in_no_rendering() {
+    let text =
+        "site http://a.test { body max ${secret:key}; proxy ${secret:key}; host ${secret:key} }";
+    let source = MemorySource::new().file("doorman.conf", text).with_secret("key", "hunter2{");
+    let loaded = load(&source, "doorman.conf");
+    assert!(loaded.diagnostics.len() >= 3, "{:?}", loaded.diagnostics);
+    let all = format!(
+        "{:?} {}",
+        loaded.diagnostics,
+        render::annotated(&loaded.diagnostics, &loaded.sources, Colour::Never)
+    );
+    assert!(!all.contains("hunter2"), "{all}");
 }
