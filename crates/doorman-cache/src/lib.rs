@@ -1,3 +1,5 @@
-//! What a shared cache may store and serve (RFC 9111). Its directives come with a later issue; none is in the configuration's table yet.
+//! What a shared cache may store and serve (RFC 9111).
+//!
+//! Its directives come with a later version; none is in the configuration's table yet.
 
 #![forbid(unsafe_code)]

@@ -5,12 +5,12 @@ use crate::faults::Faults;
 use crate::tree::{LoadKind, Part, Style, Value};
 use crate::{Diagnostic, FileId, Span};
 
-/// After so many heredocs without an end no further end is looked for, so that a file of nothing else takes no time that
-/// grows with its square.
+/// After so many heredocs without an end no further end is looked for, so that a file of nothing else
+/// takes no time that grows with its square.
 const ENDLESS_MAX: usize = 16;
 
-/// Characters of `${kind:name}`, paths included. Without a bound a file of nothing but `${` would be searched to its end from
-/// each of them.
+/// Characters of `${kind:name}`, paths included. Without a bound a file of nothing but `${` would be searched to
+/// its end from each of them.
 const LOAD_CHARS_MAX: usize = 4_096;
 
 /// A token and where it stands.

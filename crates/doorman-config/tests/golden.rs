@@ -1,8 +1,9 @@
-//! Golden files in one piece: the input, a marker, what comes of it. `BLESS=1 cargo test -p doorman-config --test golden` writes
-//! the results anew; each one is then read before it is committed.
+//! Golden files in one piece: the input, a marker, what comes of it.
+//! `BLESS=1 cargo test -p doorman-config --test golden` writes the results anew; each one is then read
+//! before it is committed.
 //!
-//! A section begins with a line such as `--- file NAME`, `--- env NAME VALUE`, `--- secret NAME VALUE` or `--- expect`; what stands above
-//! the first is `doorman.conf`.
+//! A section begins with a line such as `--- file NAME`, `--- env NAME VALUE`, `--- secret NAME VALUE` or
+//! `--- expect`; what stands above the first is `doorman.conf`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

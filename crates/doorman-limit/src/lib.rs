@@ -1,3 +1,5 @@
-//! Key, cost and now become pass or wait. Its directives come with a later issue; none is in the configuration's table yet.
+//! Key, cost and now become pass or wait.
+//!
+//! Its directives come with a later version; none is in the configuration's table yet.
 
 #![forbid(unsafe_code)]

@@ -1,3 +1,5 @@
-//! SecLang parsed, compiled and run over a transaction. Its directives come with a later issue; none is in the configuration's table yet.
+//! SecLang parsed, compiled and run over a transaction.
+//!
+//! Its directives come with a later version; none is in the configuration's table yet.
 
 #![forbid(unsafe_code)]

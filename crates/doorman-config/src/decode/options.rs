@@ -13,8 +13,8 @@ use crate::{
 /// Most a `buffer` may hold, for each request under way.
 const BUFFER_BYTES_MAX: u64 = 1 << 30;
 
-/// Fields that frame a message or that belong to one connection (RFC 9110 section 7.6.1, RFC 9112 section 6): the codecs make
-/// them, and an edit would make two readers disagree about where a message ends.
+/// Fields that frame a message or that belong to one connection (RFC 9110 section 7.6.1, RFC 9112 section 6): the
+/// codecs make them, and an edit would make two readers disagree about where a message ends.
 const FRAMING: &[&str] = &[
     "connection",
     "content-length",

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use crate::Span;
 
-/// One socket to bind. On a Unix socket, which has no port, every site answers, found by host alone; on TCP the sites of
-/// the port.
+/// One socket to bind. On a Unix socket, which has no port, every site answers, found by host alone; on TCP the sites
+/// of the port.
 #[derive(Clone, Debug)]
 pub struct Listener {
     /// Where.

@@ -272,8 +272,8 @@ fn subject(name: &CertificateName) -> Result<SanType, rcgen::Error> {
     })
 }
 
-/// Sets a certificate's life, in unix seconds. The type of the fields belongs to a crate that nothing else here needs, so
-/// it is reached through rcgen's own constructor.
+/// Sets a certificate's life, in unix seconds. The type of the fields belongs to a crate that nothing else here
+/// needs, so it is reached through rcgen's own constructor.
 fn set_life(params: &mut CertificateParams, first: u64, last: u64) {
     let date =
         |second: u64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(second.min(TIME_MAX));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use doorman_net::os::{Bound, ListenAddress};
 use doorman_proxy::Plan;
@@ -87,7 +87,7 @@ fn bind_one(address: &ListenAddress, cores: usize, backlog: i32) -> io::Result<V
 /// "Every address" means both families; a machine without IPv6 has only one.
 fn is_missing_ipv6(address: &ListenAddress, error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = 97;
-    let any_v6 = matches!(address, ListenAddress::Inet(inet) if inet.ip() == IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED));
+    let any_v6 = matches!(address, ListenAddress::Inet(inet) if inet.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     any_v6
         && (error.raw_os_error() == Some(EAFNOSUPPORT)
             || error.kind() == io::ErrorKind::AddrNotAvailable)

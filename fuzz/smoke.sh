@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# A short run of every fuzz target: fuzz/smoke.sh [SECONDS], all targets together; 60 without one.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+seconds=${1:-60}
+# The flags of the fuzzer are unstable ones; this lets the stable compiler take them.
+export RUSTC_BOOTSTRAP=1
+
+targets=()
+for file in fuzz_targets/*.rs; do
+    targets+=("$(basename "$file" .rs)")
+done
+each=$((seconds / ${#targets[@]}))
+for target in "${targets[@]}"; do
+    mkdir -p "corpus/$target" "seeds/$target"
+    # What is fuzzed holds no unsafe code: the address sanitizer would only cost time.
+    cargo fuzz run --sanitizer none "$target" "corpus/$target" "seeds/$target" -- \
+        -max_total_time="$((each > 0 ? each : 1))" -max_len=4096 -timeout=5 -print_final_stats=1
+done
