@@ -302,6 +302,12 @@ impl Fields {
         self.table.push(Field { id, kept: !id.is_hop_by_hop(), name, value });
     }
 
+    /// Appends a field by its id whose value lies in the buffer already.
+    pub(crate) fn push_span(&mut self, id: FieldId, value: Span) {
+        let name = self.store(id.name().as_bytes());
+        self.table.push(Field { id, kept: !id.is_hop_by_hop(), name, value });
+    }
+
     /// Appends a field if its name is a token and its value has no byte that could end a line
     /// (RFC 9110 sections 5.1 and 5.5), and says whether it did: the one gate for text that comes
     /// from templates and edits.

@@ -231,6 +231,13 @@ impl RequestHead {
         self.authority.of(self.fields.bytes())
     }
 
+    /// Appends a field whose value is the authority; nothing if the client named none.
+    pub fn push_authority(&mut self, id: FieldId) {
+        if !self.authority().is_empty() {
+            self.fields.push_span(id, self.authority);
+        }
+    }
+
     /// The host, lower case, without port and final dot; empty when the client named none.
     #[must_use]
     pub fn host(&self) -> &[u8] {

@@ -26,6 +26,6 @@ pub use exchange::{Interim, Request, Response};
 pub use field::{Field, FieldId, Fields, is_field_value, is_token};
 pub use head::{HeadError, RequestHead, ResponseHead, Upgrade};
 pub use method::Method;
-pub use peer::{Conn, Peer, TlsFacts, Version, Wire};
+pub use peer::{Conn, IpText, Peer, TlsFacts, Version, Wire};
 pub use target::{Scheme, TargetError};
 pub use time::{Instant, Now};

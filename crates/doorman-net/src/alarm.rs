@@ -48,6 +48,13 @@ impl Alarm {
         }
     }
 
+    /// As [`Alarm::set_if_clear`], counted from the last reading of the clock: only right behind one.
+    pub fn set_recent_if_clear(&mut self, wait: Duration) {
+        if self.deadline.is_none() {
+            self.deadline = Some(self.clock.recent() + wait);
+        }
+    }
+
     /// No deadline from now on.
     pub const fn clear(&mut self) {
         self.deadline = None;

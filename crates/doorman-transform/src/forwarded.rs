@@ -4,11 +4,10 @@
 //! field is taken away before ours are written, also under names that origins fold into the same
 //! variable. A trusted peer's list is continued.
 
-use std::io::Write;
 use std::net::IpAddr;
 
 use doorman_http::target::authority;
-use doorman_http::{FieldId, Fields, Peer, RequestHead, Scheme, is_token};
+use doorman_http::{FieldId, Fields, IpText, Peer, RequestHead, Scheme, is_token};
 
 /// Hops that are looked at to find the client. Real chains have a handful; without a bound a head
 /// full of trusted addresses would cost a look-up each.
@@ -203,16 +202,17 @@ const fn fold(byte: u8) -> u8 {
 }
 
 fn write_x_forwarded(head: &mut RequestHead, peer: &Peer, received: &Received) {
-    let ip = IpText::new(peer.ip());
+    let ip = peer.ip().map(IpText::new);
+    let ip = ip.as_ref().map_or(&b""[..], IpText::as_bytes);
     if received.addresses.is_empty() {
-        if !ip.as_bytes().is_empty() {
-            head.fields.push_id(FieldId::XForwardedFor, ip.as_bytes());
+        if !ip.is_empty() {
+            head.fields.push_id(FieldId::XForwardedFor, ip);
         }
     } else {
         let mut list = received.addresses.clone();
-        if !ip.as_bytes().is_empty() {
+        if !ip.is_empty() {
             list.extend_from_slice(b", ");
-            list.extend_from_slice(ip.as_bytes());
+            list.extend_from_slice(ip);
         }
         head.fields.push_id(FieldId::XForwardedFor, &list);
     }
@@ -220,17 +220,10 @@ fn write_x_forwarded(head: &mut RequestHead, peer: &Peer, received: &Received) {
     head.fields.push_id(FieldId::XForwardedProto, received.scheme.as_deref().unwrap_or(scheme));
     match &received.host {
         Some(host) => head.fields.push_id(FieldId::XForwardedHost, host),
-        None => push_authority(head),
+        None => head.push_authority(FieldId::XForwardedHost),
     }
     if let Some(port) = &received.port {
         head.fields.push_id(FieldId::XForwardedPort, port);
-    }
-}
-
-fn push_authority(head: &mut RequestHead) {
-    if !head.authority().is_empty() {
-        let host = head.authority().to_vec();
-        head.fields.push_id(FieldId::XForwardedHost, &host);
     }
 }
 
@@ -268,12 +261,11 @@ fn separate(list: &mut Vec<u8>) {
 /// RFC 7239 section 6: IPv6 in brackets and therefore quoted; who is not known is `unknown`.
 fn node(ip: Option<IpAddr>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"for=");
-    let text = IpText::new(ip);
     match ip {
-        Some(IpAddr::V4(_)) => out.extend_from_slice(text.as_bytes()),
-        Some(IpAddr::V6(_)) => {
+        Some(ip @ IpAddr::V4(_)) => out.extend_from_slice(IpText::new(ip).as_bytes()),
+        Some(ip @ IpAddr::V6(_)) => {
             out.extend_from_slice(b"\"[");
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(IpText::new(ip).as_bytes());
             out.extend_from_slice(b"]\"");
         }
         None => out.extend_from_slice(b"unknown"),
@@ -294,28 +286,6 @@ fn quote(value: &[u8], out: &mut Vec<u8>) {
         out.push(byte);
     }
     out.push(b'"');
-}
-
-/// An address as text, without allocating. 45 bytes hold the longest form there is.
-struct IpText {
-    text: [u8; 45],
-    len: usize,
-}
-
-impl IpText {
-    fn new(ip: Option<IpAddr>) -> Self {
-        let mut text = [0; 45];
-        let mut room = &mut text[..];
-        if let Some(ip) = ip {
-            let _ = write!(room, "{ip}");
-        }
-        let len = 45 - room.len();
-        Self { text, len }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.text[..self.len]
-    }
 }
 
 #[cfg(test)]

@@ -279,7 +279,8 @@ impl<S: Stream> Upstream<S> {
         if phase == Phase::Uploading {
             return Poll::Pending;
         }
-        self.alarm.set_if_clear(wait);
+        // The request was sent in this turn, right behind a reading of the clock.
+        self.alarm.set_recent_if_clear(wait);
         ready!(self.alarm.poll(cx));
         Poll::Ready(match phase {
             Phase::Holding => None,
@@ -536,7 +537,8 @@ impl<S: Stream> Source for Upstream<S> {
         self.ended = false;
         self.alarm.clear();
         let pool = Rc::clone(&self.pool);
-        let now = self.clock.instant();
+        // The response's head was read a moment ago, or its body's last bytes.
+        let now = self.clock.recent();
         pool.put(self, now);
     }
 }

@@ -1,6 +1,6 @@
 //! Edits of heads on the way to the origin and back.
 
-use doorman_http::{FieldId, Peer, RequestHead, Response, Scheme};
+use doorman_http::{FieldId, IpText, Peer, RequestHead, Response, Scheme};
 use doorman_transform::{Context, Facts, Origin, rewrite_cookies};
 
 use super::fetch::Reply;
@@ -34,14 +34,14 @@ pub(crate) fn with_facts<T>(
     edit: impl FnOnce(&mut RequestHead, &Facts<'_>) -> T,
 ) -> T {
     let (id, conn) = (exchange.id(), exchange.conn());
-    let client_ip = exchange.client().map(|ip| ip.to_string()).unwrap_or_default();
+    let client_ip = exchange.client().map(IpText::new);
     let port = |peer: &Peer| match peer {
         Peer::Inet(address) => Some(address.port()),
         Peer::Unix => None,
     };
     let groups = exchange.captures.groups();
     let facts = Facts {
-        client_ip: &client_ip,
+        client_ip: client_ip.as_ref().map_or("", IpText::as_str),
         client_port: port(&conn.peer),
         local_port: port(&conn.local),
         request_id: std::str::from_utf8(&id).unwrap_or_default(),

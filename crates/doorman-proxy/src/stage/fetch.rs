@@ -68,7 +68,7 @@ pub(crate) async fn send<N: Net>(
             tried: &tried,
             key: None,
             dice: proxy.net.dice(),
-            now: proxy.core.clock.instant(),
+            now: proxy.core.clock.recent(),
         };
         let Some(lease) = group.balancer.pick(&pick) else { break };
         let id = lease.server();
@@ -82,7 +82,7 @@ pub(crate) async fn send<N: Net>(
         let host = route.edits.host(exchange, details)?;
         match ask(proxy, &plan.plan.upstream_limits, server, &timeouts, exchange, &host).await {
             Ok(answer) => {
-                group.balancer.report(id, Outcome::Reached, proxy.core.clock.instant());
+                group.balancer.report(id, Outcome::Reached, proxy.core.clock.recent());
                 let server =
                     Asked { authority: details.authority.clone(), secure: details.tls.is_some() };
                 return Ok(Reply { answer, host, server });
@@ -126,7 +126,7 @@ async fn ask<N: Net>(
     host: &[u8],
 ) -> Result<Answer, DialError> {
     let clock = &proxy.core.clock;
-    if let Some(connection) = server.dialler.pooled(clock.instant()) {
+    if let Some(connection) = server.dialler.pooled(clock.recent()) {
         match once(proxy, limits, connection, timeouts, exchange, host).await {
             Err(DialError::Closed { reused: true }) if may_repeat(exchange) => {
                 server.place.counters.retries_stale.add(1);
@@ -155,7 +155,7 @@ async fn once<N: Net>(
     exchange: &mut Exchange,
     host: &[u8],
 ) -> Result<Answer, DialError> {
-    exchange.record().connected = Some(proxy.core.clock.instant());
+    exchange.record().connected = Some(proxy.core.clock.recent());
     let asking = Asking {
         head: &exchange.head,
         host,
@@ -164,6 +164,6 @@ async fn once<N: Net>(
         timeouts: *timeouts,
     };
     let answer = connection.ask(asking, &mut exchange.body).await?;
-    exchange.record().answered = Some(proxy.core.clock.instant());
+    exchange.record().answered = Some(proxy.core.clock.recent());
     Ok(answer)
 }
