@@ -3,6 +3,7 @@
 
 mod grammar;
 mod meaning;
+mod plan;
 mod values;
 
 /// What a code means.
@@ -37,10 +38,17 @@ pub fn explanations() -> impl Iterator<Item = &'static Explanation> {
     grammar::CODES.iter().chain(meaning::CODES).chain(values::CODES).chain(meaning::WARNINGS)
 }
 
+/// Explanations of what only compiling a plan can find, by code.
+pub fn plan_explanations() -> impl Iterator<Item = &'static Explanation> {
+    plan::CODES.iter()
+}
+
 /// The long text of a code, in whatever case it is written; `None` if there is no such code.
 #[must_use]
 pub fn explain_code(code: &str) -> Option<String> {
-    let found = explanations().find(|known| known.code.eq_ignore_ascii_case(code))?;
+    let found = explanations()
+        .chain(plan_explanations())
+        .find(|known| known.code.eq_ignore_ascii_case(code))?;
     let indented =
         |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
     Some(format!(

@@ -39,7 +39,7 @@ pub use source::{MemorySource, Source};
 pub use span::{FileId, Place, Setting, SourceMap, Span, Spanned};
 
 pub use doorman_http::template::Template;
-pub use explain::{Explanation, explain_code, explanations};
+pub use explain::{Explanation, explain_code, explanations, plan_explanations};
 pub use format::{COLUMNS_MAX, format, format_tree};
 pub use help::{completion_words, help_directive, reference_markdown};
 pub use json::{JsonError, from_json, text_from_json, to_json};

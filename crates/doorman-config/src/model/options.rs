@@ -66,7 +66,7 @@ pub struct Rewrite {
     pub part: RewritePart,
     /// A regex. The syntax is checked, the size is not.
     pub from: Spanned<String>,
-    /// The replacement of the whole match; `$1` to `$9` are groups, `{name}` placeholders.
+    /// The replacement of the whole match; `{1}` to `{9}` are groups, `{name}` placeholders.
     pub to: Spanned<Template>,
 }
 

@@ -55,7 +55,7 @@ pub enum HostPattern {
     Any,
     /// One name, in lower case, without a final dot.
     Name(String),
-    /// `*.example.com`: one label more than this suffix (`example.com`), in lower case.
+    /// `*.example.com`: every name below this suffix (`example.com`), at any depth, in lower case.
     Wildcard(String),
     /// An IP address as host.
     Ip(IpAddr),

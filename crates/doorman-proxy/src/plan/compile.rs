@@ -17,7 +17,7 @@ pub(super) mod code {
     pub(crate) const FILE: &str = "E0601";
     pub(crate) const EXPRESSION: &str = "E0602";
     pub(crate) const CERTIFICATE: &str = "E0603";
-    pub(crate) const CERTIFICATE_WARNING: &str = "E0604";
+    pub(crate) const CERTIFICATE_WARNING: &str = "W0604";
     pub(crate) const LOCAL_CA: &str = "E0605";
     pub(crate) const UPSTREAM_TLS: &str = "E0606";
     pub(crate) const ROUTES: &str = "E0607";
