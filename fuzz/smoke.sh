@@ -7,10 +7,7 @@ seconds=${1:-60}
 # The flags of the fuzzer are unstable ones; this lets the stable compiler take them.
 export RUSTC_BOOTSTRAP=1
 
-targets=()
-for file in fuzz_targets/*.rs; do
-    targets+=("$(basename "$file" .rs)")
-done
+mapfile -t targets < <(cargo fuzz list)
 each=$((seconds / ${#targets[@]}))
 for target in "${targets[@]}"; do
     mkdir -p "corpus/$target" "seeds/$target"
