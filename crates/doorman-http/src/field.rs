@@ -148,14 +148,54 @@ const NAMES: [&str; FieldId::ALL.len() + 1] = {
     names
 };
 
+/// A known name in words of eight bytes, zeros behind its end, and the bit in which the cases of
+/// a letter differ for each of its letters: so that eight bytes compare at once, whatever their case.
+#[derive(Clone, Copy)]
+struct Folded {
+    words: [u64; WORDS],
+    case: [u64; WORDS],
+}
+
+/// Words that hold the longest name.
+const WORDS: usize = NAME_MAX.div_ceil(8);
+
+const FOLDED: [Folded; FieldId::ALL.len() + 1] = {
+    let mut all = [Folded { words: [0; WORDS], case: [0; WORDS] }; FieldId::ALL.len() + 1];
+    let mut i = 0;
+    while i < NAMES.len() {
+        let name = NAMES[i].as_bytes();
+        let mut at = 0;
+        while at < name.len() {
+            let shift = at % 8 * 8;
+            all[i].words[at / 8] |= (name[at] as u64) << shift;
+            if name[at].is_ascii_lowercase() {
+                all[i].case[at / 8] |= 0x20 << shift;
+            }
+            at += 1;
+        }
+        i += 1;
+    }
+    all
+};
+
 impl FieldId {
     /// The id of `name`, whatever its case.
     #[must_use]
     #[inline]
     pub fn of(name: &[u8]) -> Self {
         let id = TABLE[hash(name)];
-        let known = NAMES[id as usize].as_bytes();
-        if known.len() == name.len() && known.eq_ignore_ascii_case(name) { id } else { Self::Other }
+        if NAMES[id as usize].len() != name.len() {
+            return Self::Other;
+        }
+        let known = &FOLDED[id as usize];
+        let mut padded = [0; WORDS * 8];
+        padded[..name.len()].copy_from_slice(name);
+        let mut differs = 0;
+        for (n, word) in padded.chunks_exact(8).enumerate() {
+            let word = word.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+            differs |= (word ^ known.words[n]) & !known.case[n];
+        }
+        if differs == 0 { id } else { Self::Other }
     }
 
     /// Whether `name` is not a known name, but becomes one for a reader that takes other marks for

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use doorman_http::{Chunk, Data};
+use doorman_http::{Chunk, Data, SMALL};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::heads::Out;
@@ -139,6 +139,44 @@ pub(crate) fn with_room(mut chunk: Chunk) -> Chunk {
     large
 }
 
+/// Cuts a chunk in two: the content at `content`, and what lies behind `consumed`, each if there is
+/// any. Only if there are both, the shorter one is copied.
+pub(crate) fn split(
+    mut chunk: Chunk,
+    content: std::ops::Range<usize>,
+    consumed: usize,
+) -> (Option<Chunk>, Option<Chunk>) {
+    let copy = |bytes: &[u8]| {
+        let mut copy = if bytes.len() > SMALL { Chunk::large() } else { Chunk::small() };
+        copy.append(bytes);
+        copy
+    };
+    let (wanted, left) = (content.len(), chunk.len() - consumed);
+    match (wanted, left) {
+        (0, 0) => (None, None),
+        (_, 0) => {
+            chunk.consume(content.start);
+            chunk.truncate(wanted);
+            (Some(chunk), None)
+        }
+        (0, _) => {
+            chunk.consume(consumed);
+            (None, Some(chunk))
+        }
+        _ if wanted <= left => {
+            let front = copy(&chunk.filled()[content]);
+            chunk.consume(consumed);
+            (Some(front), Some(chunk))
+        }
+        _ => {
+            let rest = copy(&chunk.filled()[consumed..]);
+            chunk.consume(content.start);
+            chunk.truncate(wanted);
+            (Some(chunk), Some(rest))
+        }
+    }
+}
+
 /// Bytes on their way to a link: first what was encoded (heads, chunk sizes, small pieces), then
 /// at most one large piece that is not copied, then its tail.
 #[derive(Default)]
@@ -233,5 +271,29 @@ impl Outbox {
             }
         }
         self.tail = &self.tail[n.min(self.tail.len())..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_cut_without_losing_a_byte() {
+        let check = |content: std::ops::Range<usize>, consumed, front: &str, rest: &str| {
+            let mut chunk = Chunk::small();
+            chunk.append(b"0123456789");
+            let (a, b) = split(chunk, content, consumed);
+            let text = |chunk: Option<Chunk>| {
+                chunk.map(|c| String::from_utf8_lossy(c.filled()).into_owned()).unwrap_or_default()
+            };
+            assert_eq!((text(a).as_str(), text(b).as_str()), (front, rest));
+        };
+        check(0..10, 10, "0123456789", "");
+        check(2..8, 10, "234567", "");
+        check(0..0, 10, "", "");
+        check(0..0, 3, "", "3456789");
+        check(1..3, 4, "12", "456789");
+        check(1..8, 9, "1234567", "9");
     }
 }

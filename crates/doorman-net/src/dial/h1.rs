@@ -28,7 +28,7 @@ use tokio::io::AsyncWrite;
 
 use super::{DialError, DialTimeouts, Pool};
 use crate::alarm::Alarm;
-use crate::link::{Link, Outbox, with_room};
+use crate::link::{Link, Outbox, split, with_room};
 use crate::seam::Stream;
 use crate::{Clock, heads};
 
@@ -464,14 +464,15 @@ impl<S: Stream> Upstream<S> {
             Ok(step) => step,
             Err(fault) => return Some(Err(BodyError::UpstreamMalformed(fault.reason))),
         };
-        if step.consumed < chunk.len() {
+        let done = decoder.is_done();
+        let (content, rest) = split(chunk, step.content, step.consumed);
+        if done && rest.is_some() {
             // Bytes behind the end of the message: nobody asked for them (H1P-19).
             self.keep_alive = false;
+        } else {
+            self.input = rest;
         }
-        let content = step.content.len();
-        chunk.consume(step.content.start);
-        chunk.truncate(content);
-        if content == 0 { None } else { Some(Ok(Frame::Data(doorman_http::Data::Lent(chunk)))) }
+        content.map(|content| Ok(Frame::Data(doorman_http::Data::Lent(content))))
     }
 
     fn idle_limit(&self) -> Duration {
@@ -486,9 +487,14 @@ impl<S: Stream> Source for Upstream<S> {
             if let Upload::Failed(error) = self.upload {
                 return Poll::Ready(Some(Err(error)));
             }
-            if let Some(frame) = self.next_frame() {
-                self.alarm.clear();
-                return Poll::Ready(Some(frame));
+            if self.decoder.is_some() && self.input.is_some() {
+                if let Some(frame) = self.next_frame() {
+                    self.alarm.clear();
+                    return Poll::Ready(Some(frame));
+                }
+                if self.input.is_some() {
+                    continue;
+                }
             }
             let Some(decoder) = &mut self.decoder else { return Poll::Ready(None) };
             if decoder.is_done() {

@@ -26,7 +26,7 @@ use super::{Handler, Refused};
 use crate::alarm::Alarm;
 use crate::core::{Core, ServeSettings, Ticket};
 use crate::heads;
-use crate::link::{Link, Outbox, with_room};
+use crate::link::{Link, Outbox, split, with_room};
 use crate::seam::{Glimpse, Stream};
 
 /// What is read and thrown away of a body that the house did not want, so that the connection can
@@ -312,16 +312,9 @@ impl<S: Stream> Io<S> {
                 return Some(Err(BodyError::ClientMalformed(fault.reason)));
             }
         };
-        if step.consumed < chunk.len() {
-            let rest = &chunk.filled()[step.consumed..];
-            let mut next =
-                if rest.len() > doorman_http::SMALL { Chunk::large() } else { Chunk::small() };
-            next.append(rest);
-            self.input = Some(next);
-        }
-        chunk.consume(step.content.start);
-        chunk.truncate(step.content.len());
-        (!step.content.is_empty()).then(|| Ok(Frame::Data(Data::Lent(chunk))))
+        let (content, rest) = split(chunk, step.content, step.consumed);
+        self.input = rest;
+        content.map(|content| Ok(Frame::Data(Data::Lent(content))))
     }
 
     /// Ready when the client is gone, while we wait for others. Costs nothing while nothing comes.
