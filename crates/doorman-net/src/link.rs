@@ -208,7 +208,7 @@ impl Outbox {
 
     /// Whether another small piece may be encoded before a write is due.
     pub(crate) fn has_room(&self) -> bool {
-        self.piece.is_none() && self.encoded() < COPY_MAX
+        self.piece.is_none() && self.tail.is_empty() && self.encoded() < COPY_MAX
     }
 
     /// Adds a body piece and the bytes that follow it.

@@ -201,6 +201,10 @@ impl Line {
             return;
         }
         state.record(Some(id), side, What::Abort, &[]);
+        if self.pipes[side as usize].severed {
+            // The machine was gone before: its last words are under way and stay so.
+            return;
+        }
         // What the system still held back is lost, what was on the wire arrives.
         let flight = &mut self.pipes[side as usize].flight;
         let kept = state.dice.below(flight.len() as u64 + 1);
