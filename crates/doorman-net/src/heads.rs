@@ -1,5 +1,7 @@
 //! Heads and output buffers that are used again and again, per thread.
 
+#![expect(clippy::vec_box, reason = "the box is what travels: taking one out must move a word")]
+
 use std::cell::RefCell;
 
 use doorman_http::{RequestHead, ResponseHead};

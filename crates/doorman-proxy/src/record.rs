@@ -3,6 +3,8 @@
 //! The record rides on the response's body, so it is closed exactly once, when the last byte was
 //! handed to the client or the client is gone. Its box is used again.
 
+#![expect(clippy::vec_box, reason = "the box is what travels: taking one out must move a word")]
+
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -181,7 +181,7 @@ impl Ground {
     /// The counters of a server, the same for every plan that names it.
     fn server(&self, key: &str) -> Arc<ServerState> {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(servers.entry(key.to_owned()).or_insert_with(ServerState::new))
+        Arc::clone(servers.entry(key.to_owned()).or_default())
     }
 
     fn now(&self) -> u64 {

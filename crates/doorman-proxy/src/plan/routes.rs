@@ -19,7 +19,7 @@ pub(super) fn compile(config: &Config, faults: &mut Faults) -> (Vec<PlanSite>, O
             addresses: Vec::new(),
             routes: site.routes.iter().map(spec).collect(),
         });
-        let routes = site.routes.iter().map(|route| plan(config, route, faults)).collect();
+        let routes = site.routes.iter().map(|route| plan(route, faults)).collect();
         plans.push(PlanSite { name: site.name.as_str().into(), routes });
     }
     for (index, listener) in config.listeners.iter().enumerate() {
@@ -110,7 +110,7 @@ impl PlanRoute {
     }
 }
 
-fn plan(config: &Config, route: &Route, faults: &mut Faults) -> PlanRoute {
+fn plan(route: &Route, faults: &mut Faults) -> PlanRoute {
     let options = &route.options;
     let ending = match &route.ending.value {
         Ending::Proxy(targets) => PlanEnding::Proxy(
@@ -133,18 +133,6 @@ fn plan(config: &Config, route: &Route, faults: &mut Faults) -> PlanRoute {
         buffer_request: buffering(options.buffer_request.value),
         buffer_response: buffering(options.buffer_response.value),
         timeouts: upstreams::route_times(&options.timeouts),
-        ..PlanRoute::bare("", PlanEnding::Respond(404, None))
-    }
-    .checked(config)
-}
-
-impl PlanRoute {
-    /// Targets name upstreams by index; the loader made them, so they are there.
-    fn checked(self, config: &Config) -> Self {
-        if let PlanEnding::Proxy(targets) = &self.ending {
-            debug_assert!(targets.iter().all(|(index, _)| *index < config.upstreams.len()));
-        }
-        self
     }
 }
 

@@ -70,7 +70,7 @@ fn seeds() {
                     }
                     let guard = Named(seed);
                     let first = run(seed);
-                    if seed % REPEATED == 0 {
+                    if seed.is_multiple_of(REPEATED) {
                         assert_eq!(run(seed), first, "seed {seed} does not repeat");
                     }
                     std::mem::forget(guard);
@@ -115,7 +115,7 @@ impl Drop for Named {
 /// Tells one story; gives the hash of everything that happened on the network.
 fn run(seed: u64) -> u64 {
     // A third of the seeds have only misfortunes that lose nothing: then everything must succeed.
-    let gentle = seed % 3 == 0;
+    let gentle = seed.is_multiple_of(3);
     let faults = match (gentle, has_surplus(seed)) {
         (_, true) => Faults::swarm_of(seed, &[Fault::Reset, Fault::Refuse, Fault::Cut]),
         (true, false) => Faults::swarm_of(seed, &Fault::GENTLE),
@@ -132,7 +132,7 @@ fn run(seed: u64) -> u64 {
 /// them with it: what comes later, on a connection that has been given to the next request, cannot
 /// be told from the answer to that.
 fn has_surplus(seed: u64) -> bool {
-    seed % 7 == 0
+    seed.is_multiple_of(7)
 }
 
 async fn story(sim: Sim, seed: u64, gentle: bool) {
