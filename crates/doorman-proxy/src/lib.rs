@@ -5,6 +5,7 @@
 //! order is fixed here and never the operator's.
 
 mod exchange;
+pub mod explain;
 mod handle;
 mod house;
 pub mod metrics;
@@ -13,6 +14,7 @@ mod record;
 mod stage;
 mod stop;
 
+pub use doorman_route::{Reason, Tried, Verdict};
 pub use house::{Books, Journal, NoJournal, Proxy};
 pub use metrics::CoreCounters;
 pub use plan::{Compiled, Ground, Plan};

@@ -92,6 +92,23 @@ impl LocalCa {
         }
     }
 
+    /// Opens the authority in `directory/ca`, or makes one that lives in memory alone: for looking at what a
+    /// configuration would do, without doing it. `now` is in unix seconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalCa::open_or_create`]. Nothing is written.
+    pub fn open_or_imagine(directory: &Path, now: u64) -> Result<Self, LocalCaError> {
+        if let Some(authority) = Self::open(&directory.join("ca"), now)? {
+            return Ok(authority);
+        }
+        let (key, root, _) = make_root(now)?;
+        let issuer = Issuer::from_ca_cert_der(root.der(), key)
+            .map_err(|error| LocalCaError::Issue(error.to_string()))?;
+        let root_not_after = now.saturating_add(ROOT_SECONDS).min(TIME_MAX);
+        Ok(Self { issuer, root_pem: root.pem(), root_not_after })
+    }
+
     /// The root certificate as PEM text, for clients to trust.
     #[must_use]
     pub fn root_pem(&self) -> &str {
@@ -204,8 +221,8 @@ fn check_mode(key: &Path) -> Result<(), LocalCaError> {
     Err(LocalCaError::KeyOpenToOthers { file: key.to_owned(), mode })
 }
 
-/// Makes a root and puts both its files in place with one rename.
-fn create(directory: &Path, home: &Path, now: u64) -> Result<(), LocalCaError> {
+/// A new root with its key, and the tag in its name.
+fn make_root(now: u64) -> Result<(KeyPair, rcgen::Certificate, String), LocalCaError> {
     let issue = |error: rcgen::Error| LocalCaError::Issue(error.to_string());
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(issue)?;
     let mut tag = [0; 8];
@@ -219,7 +236,12 @@ fn create(directory: &Path, home: &Path, now: u64) -> Result<(), LocalCaError> {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let root = params.self_signed(&key).map_err(issue)?;
+    Ok((key, root, tag))
+}
 
+/// Makes a root and puts both its files in place with one rename.
+fn create(directory: &Path, home: &Path, now: u64) -> Result<(), LocalCaError> {
+    let (key, root, tag) = make_root(now)?;
     let at = |path: &Path| {
         let path = path.to_owned();
         move |error: io::Error| LocalCaError::io(&path, &error)

@@ -167,15 +167,38 @@ pub struct Ground {
     pub clock: Clock,
     /// Keys of session tickets.
     pub tickets: Arc<TicketKeys>,
+    pub(crate) keeping: Keeping,
     authority: Mutex<Option<Arc<LocalCa>>>,
     servers: Mutex<HashMap<String, Arc<ServerState>>>,
+}
+
+/// Whether what a plan needs for good is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// A local CA that is missing is made in the data folder.
+    Disk,
+    /// One that is missing is imagined.
+    Nothing,
 }
 
 impl Ground {
     /// The ground for all plans of a process.
     #[must_use]
     pub fn new(data: PathBuf, clock: Clock, tickets: Arc<TicketKeys>) -> Self {
-        Self { data, clock, tickets, authority: Mutex::default(), servers: Mutex::default() }
+        Self {
+            data,
+            clock,
+            tickets,
+            keeping: Keeping::Disk,
+            authority: Mutex::default(),
+            servers: Mutex::default(),
+        }
+    }
+
+    /// The ground for plans that are only looked at: compiling them writes nothing.
+    #[must_use]
+    pub fn looking(data: PathBuf, clock: Clock, tickets: Arc<TicketKeys>) -> Self {
+        Self { keeping: Keeping::Nothing, ..Self::new(data, clock, tickets) }
     }
 
     /// The counters of a server, the same for every plan that names it.

@@ -13,7 +13,7 @@ use doorman_net::tls::{
 };
 
 use super::compile::{self, Faults, code};
-use super::{Ground, PlanListener};
+use super::{Ground, Keeping, PlanListener};
 
 pub(super) fn listeners(
     config: &Config,
@@ -232,7 +232,12 @@ fn local_ca(ground: &Ground, site: &Site, faults: &mut Faults) -> Option<Arc<Loc
     if let Some(authority) = &*authority {
         return Some(Arc::clone(authority));
     }
-    match LocalCa::open_or_create(&ground.data.join("ca"), ground.now()) {
+    let folder = ground.data.join("ca");
+    let opened = match ground.keeping {
+        Keeping::Disk => LocalCa::open_or_create(&folder, ground.now()),
+        Keeping::Nothing => LocalCa::open_or_imagine(&folder, ground.now()),
+    };
+    match opened {
         Ok(made) => Some(Arc::clone(authority.insert(Arc::new(made)))),
         Err(error) => {
             let span = site.tls.as_ref().and_then(|tls| tls.source.span).unwrap_or(site.span);
