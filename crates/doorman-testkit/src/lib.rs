@@ -4,5 +4,11 @@
 //! bytes as they are, and what is wrong is reported, not repaired. [`sim`] runs the same code in
 //! virtual time from one seed.
 
+pub mod models;
+pub mod origin;
+pub mod raw;
+pub mod reply;
 pub mod sim;
 pub mod sums;
+pub mod tls;
+pub mod wire;
