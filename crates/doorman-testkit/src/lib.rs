@@ -4,8 +4,11 @@
 //! bytes as they are, and what is wrong is reported, not repaired. [`sim`] runs the same code in
 //! virtual time from one seed.
 
+pub mod h2;
+pub mod load;
 pub mod models;
 pub mod origin;
+pub mod process;
 pub mod raw;
 pub mod reply;
 pub mod sim;

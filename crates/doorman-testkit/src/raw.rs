@@ -156,6 +156,13 @@ impl Raw {
         self.wire.as_ref().map_or(&[], Wire::received)
     }
 
+    /// Forgets what was taken, so that a long life needs no memory.
+    pub fn forget(&mut self) {
+        if let Some(wire) = &mut self.wire {
+            wire.forget();
+        }
+    }
+
     /// The protocol that TLS agreed on.
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {

@@ -142,7 +142,7 @@ impl<S: Stream> Wire<S> {
 
     async fn response_head(&mut self) -> io::Result<Reply> {
         let head = self.take_head().await?;
-        let (line, fields) = split_head(&head)?;
+        let Head { line, fields } = Head::split(&head)?;
         let status = line
             .strip_prefix("HTTP/1.")
             .and_then(|rest| rest.get(2..5))
@@ -248,19 +248,26 @@ impl BodyReader {
     }
 }
 
-/// Lines and fields of a head.
-pub(crate) fn split_head(head: &[u8]) -> io::Result<(String, Vec<(String, Vec<u8>)>)> {
-    let text = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
-    let mut lines =
-        text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let first = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
-    let fields = lines
-        .map(|line| {
-            let shown = String::from_utf8_lossy(line);
-            split_field(line).ok_or_else(|| invalid(format!("no field: {shown:?}")))
-        })
-        .collect::<io::Result<_>>()?;
-    Ok((first, fields))
+/// The lines of a head.
+pub(crate) struct Head {
+    pub(crate) line: String,
+    pub(crate) fields: Vec<(String, Vec<u8>)>,
+}
+
+impl Head {
+    pub(crate) fn split(head: &[u8]) -> io::Result<Self> {
+        let text = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
+        let mut lines =
+            text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let line = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
+        let fields = lines
+            .map(|line| {
+                let shown = String::from_utf8_lossy(line);
+                split_field(line).ok_or_else(|| invalid(format!("no field: {shown:?}")))
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Self { line, fields })
+    }
 }
 
 fn split_field(line: &[u8]) -> Option<(String, Vec<u8>)> {

@@ -138,24 +138,29 @@ pub enum End {
 /// How much one read may bring.
 const READ_SIZE: usize = 16 * 1024;
 
+/// Sees what arrives.
+trait Tap: FnMut(&[u8]) {}
+
+impl<F: FnMut(&[u8])> Tap for F {}
+
 /// A connection whose every byte is kept.
 pub struct Wire<S> {
     lane: Lane<S>,
     received: Vec<u8>,
     taken: usize,
     end: Option<End>,
-    tap: Option<Box<dyn FnMut(&[u8])>>,
+    tap: Box<dyn Tap>,
 }
 
 impl<S: Stream> Wire<S> {
     /// On a plain stream.
-    pub const fn new(stream: S) -> Self {
+    pub fn new(stream: S) -> Self {
         Self::on(Lane::Plain(stream))
     }
 
     /// On a lane.
-    pub const fn on(lane: Lane<S>) -> Self {
-        Self { lane, received: Vec::new(), taken: 0, end: None, tap: None }
+    pub fn on(lane: Lane<S>) -> Self {
+        Self { lane, received: Vec::new(), taken: 0, end: None, tap: Box::new(|_: &[u8]| ()) }
     }
 
     /// The lane below.
@@ -165,7 +170,7 @@ impl<S: Stream> Wire<S> {
 
     /// Shows everything received from now on to `tap` as well.
     pub fn tap(&mut self, tap: impl FnMut(&[u8]) + 'static) {
-        self.tap = Some(Box::new(tap));
+        self.tap = Box::new(tap);
     }
 
     /// The lane alone; what was received and not taken is lost.
@@ -206,9 +211,7 @@ impl<S: Stream> Wire<S> {
             sent = send => sent,
             () = keep => unreachable!("reading goes on for ever"),
         };
-        if let Some(tap) = &mut self.tap {
-            tap(&self.received[known..]);
-        }
+        (self.tap)(&self.received[known..]);
         sent
     }
 
@@ -230,9 +233,7 @@ impl<S: Stream> Wire<S> {
         if self.end.is_none() {
             let known = self.received.len();
             self.end = read_some(&mut self.lane, &mut self.received).await;
-            if let Some(tap) = &mut self.tap {
-                tap(&self.received[known..]);
-            }
+            (self.tap)(&self.received[known..]);
         }
         self.end.is_none()
     }

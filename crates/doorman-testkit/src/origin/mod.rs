@@ -24,7 +24,7 @@ pub use ledger::{KEPT_MAX, Ledger, Seen};
 pub use script::{Answer, Script, Step, big, chunked, echo, fixed, mirror, reply, until_close};
 
 use crate::raw::blocking_runtime;
-use crate::reply::{BodyReader, Ending, split_head, values};
+use crate::reply::{BodyReader, Ending, Head, values};
 use crate::sums::Pattern;
 use crate::wire::{Lane, Wire};
 
@@ -266,7 +266,7 @@ async fn send_pattern<S: Stream>(
 
 async fn read_request<S: Stream>(wire: &mut Wire<S>, visit: &mut Visit) -> io::Result<Seen> {
     let head = wire.take_head().await?;
-    let (_, fields) = split_head(&head)?;
+    let Head { fields, .. } = Head::split(&head)?;
     if values(&fields, "expect").iter().any(|value| value.eq_ignore_ascii_case("100-continue")) {
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
@@ -289,7 +289,7 @@ async fn read_request<S: Stream>(wire: &mut Wire<S>, visit: &mut Visit) -> io::R
 }
 
 fn note(head: Vec<u8>, body: BodyReader, ending: Ending, visit: &mut Visit) -> io::Result<Seen> {
-    let (line, fields) = split_head(&head)?;
+    let Head { line, fields } = Head::split(&head)?;
     let seen = Seen {
         connection: visit.connection,
         index: visit.requests,
