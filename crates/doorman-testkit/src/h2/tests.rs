@@ -85,3 +85,48 @@ fn illegal_things_can_be_said() {
     // RFC 9113 section 4.3 wants COMPRESSION_ERROR; the crate says PROTOCOL_ERROR.
     assert!(matches!(frames.last().unwrap().code(), Some(1 | 9)));
 }
+
+/// A server on a socket that sends a request's body back, one stream after the other.
+fn serve_on_socket() -> std::net::SocketAddr {
+    use doorman_net::os::{Bound, ListenAddress};
+
+    let bound = Bound::listen(&ListenAddress::Inet("127.0.0.1:0".parse().unwrap()), 8).unwrap();
+    let ListenAddress::Inet(address) = bound.local_address().unwrap() else { unreachable!() };
+    std::thread::spawn(move || {
+        crate::raw::blocking_runtime().block_on(async {
+            let mut listener = bound.into_listener().unwrap();
+            let accept = std::future::poll_fn(|cx| {
+                doorman_net::seam::Listener::poll_accept(&mut listener, cx)
+            });
+            let (stream, ..) = accept.await.unwrap();
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                tokio::task::spawn_local(async move {
+                    let mut body = request.into_body();
+                    let mut stream = respond.send_response(Response::new(()), false).unwrap();
+                    while let Some(Ok(piece)) = body.data().await {
+                        let _ = body.flow_control().release_capacity(piece.len());
+                        stream.send_data(piece, false).unwrap();
+                    }
+                    stream.send_data(bytes::Bytes::new(), true).unwrap();
+                });
+            }
+        });
+    });
+    address
+}
+
+#[test]
+fn the_well_behaved_client_exchanges_bodies_at_once() {
+    let mut client = H2::connect(serve_on_socket()).unwrap();
+    let bodies = [0, 1, 70_000, 400_000]
+        .map(|length| bytes::Bytes::from(crate::sums::Pattern { seed: 5 }.bytes(length)));
+    let post = |body: &bytes::Bytes| http::Request::post("http://x/").body(body.clone()).unwrap();
+    let replies = client.requests(bodies.iter().map(post).collect()).unwrap();
+    for (reply, body) in replies.into_iter().zip(&bodies) {
+        let reply = reply.unwrap();
+        assert_eq!((reply.status, reply.is_complete(), &reply.body[..]), (200, true, &body[..]));
+    }
+    assert!(client.get("http://x/").unwrap().is_complete());
+    assert!(client.wait_for_end().unwrap().is_none());
+}
