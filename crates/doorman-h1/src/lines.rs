@@ -5,7 +5,7 @@
 //! pass refuses it refuses at the same byte however the stream was cut. The second pass runs once
 //! the head is whole, and splits each line.
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use doorman_http::{FieldId, Fields};
 
@@ -105,9 +105,8 @@ pub(crate) fn place_fields(
     let mut start = from;
     // The empty line is CR LF: the last line end before it is where the last field ends.
     let end = section.len().saturating_sub(2);
-    while start < end {
-        let Some(feed) = memchr(b'\n', &section[start..end]) else { break };
-        let line_end = start + feed - 1;
+    for feed in memchr_iter(b'\n', section.get(from..end).unwrap_or_default()) {
+        let line_end = from + feed - 1;
         let line = &section[start..line_end];
         let (name, marks) = name(line)?;
         seen.marks |= marks;
@@ -121,7 +120,7 @@ pub(crate) fn place_fields(
             FieldId::Upgrade => seen.upgrade = true,
             _ => {}
         }
-        start += feed + 1;
+        start = line_end + 2;
     }
     Ok(seen)
 }

@@ -297,8 +297,13 @@ impl Lines<'_> {
 
     /// The fields to forward, but those that are made anew.
     fn kept(&mut self, fields: &Fields) {
+        const ANEW: &[FieldId] = &[FieldId::Host, FieldId::Expect];
+        if self.trust == Trust::Entered {
+            self.count += fields.write_lines(ANEW, self.out);
+            return;
+        }
         for (id, name, value) in fields.iter() {
-            if !matches!(id, FieldId::Host | FieldId::Expect) {
+            if !ANEW.contains(&id) {
                 self.field(name, value);
             }
         }

@@ -266,6 +266,8 @@ impl Span {
 pub struct Field {
     id: FieldId,
     kept: bool,
+    /// Name and value lie in the buffer as they stand in a head: `name: value` and a line end.
+    is_line: bool,
     name: Span,
     value: Span,
 }
@@ -315,13 +317,12 @@ impl Fields {
         name: std::ops::Range<usize>,
         value: std::ops::Range<usize>,
     ) -> FieldId {
-        let id = FieldId::of(self.bytes.get(name.clone()).unwrap_or_default());
-        self.table.push(Field {
-            id,
-            kept: !id.is_hop_by_hop(),
-            name: span(name),
-            value: span(value),
-        });
+        let bytes = |range| self.bytes.get(range).unwrap_or_default();
+        let id = FieldId::of(bytes(name.clone()));
+        let is_line =
+            bytes(name.end..value.start) == b": " && bytes(value.end..value.end + 2) == b"\r\n";
+        let kept = !id.is_hop_by_hop();
+        self.table.push(Field { id, kept, is_line, name: span(name), value: span(value) });
         id
     }
 
@@ -329,23 +330,33 @@ impl Fields {
     /// anything that is not a constant or read by a codec.
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> FieldId {
         let id = FieldId::of(name);
-        let name = self.store(name);
-        let value = self.store(value);
-        self.table.push(Field { id, kept: !id.is_hop_by_hop(), name, value });
+        self.push_line(id, name, value);
         id
+    }
+
+    fn push_line(&mut self, id: FieldId, name: &[u8], value: &[u8]) {
+        let start = self.bytes.len();
+        let (name_end, value_start) = (start + name.len(), start + name.len() + 2);
+        let value_end = value_start + value.len();
+        self.bytes.reserve(value_end + 2 - start);
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(b": ");
+        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(b"\r\n");
+        let (name, value) = (span(start..name_end), span(value_start..value_end));
+        self.table.push(Field { id, kept: !id.is_hop_by_hop(), is_line: true, name, value });
     }
 
     /// Appends a field by its id.
     pub fn push_id(&mut self, id: FieldId, value: &[u8]) {
-        let name = self.store(id.name().as_bytes());
-        let value = self.store(value);
-        self.table.push(Field { id, kept: !id.is_hop_by_hop(), name, value });
+        self.push_line(id, id.name().as_bytes(), value);
     }
 
     /// Appends a field by its id whose value lies in the buffer already.
     pub(crate) fn push_span(&mut self, id: FieldId, value: Span) {
         let name = self.store(id.name().as_bytes());
-        self.table.push(Field { id, kept: !id.is_hop_by_hop(), name, value });
+        let kept = !id.is_hop_by_hop();
+        self.table.push(Field { id, kept, is_line: false, name, value });
     }
 
     /// Appends a field if its name is a token and its value has no byte that could end a line
@@ -434,6 +445,7 @@ impl Fields {
             let Some(value) = edit(self.table[i].value.of(&self.bytes)) else { continue };
             self.table[i].kept &= is_field_value(&value);
             self.table[i].value = self.store(&value);
+            self.table[i].is_line = false;
         }
     }
 
@@ -483,6 +495,34 @@ impl Fields {
             .iter()
             .filter(|f| f.kept)
             .map(|f| (f.id, f.name.of(&self.bytes), f.value.of(&self.bytes)))
+    }
+
+    /// Appends the fields to forward to `out`, each as a line of a head, but those with an id in
+    /// `but`; says how many lines that were. Neighbours that stand in the buffer as they will stand
+    /// in the head are copied together: of most heads that is nearly all of it.
+    pub fn write_lines(&self, but: &[FieldId], out: &mut Vec<u8>) -> usize {
+        let mut lines = 0;
+        let mut run = 0..0;
+        for field in self.table.iter().filter(|f| f.kept && !but.contains(&f.id)) {
+            lines += 1;
+            let (start, end) = (field.name.start as usize, field.value.end as usize + 2);
+            if field.is_line && start == run.end {
+                run.end = end;
+                continue;
+            }
+            out.extend_from_slice(self.bytes.get(run).unwrap_or_default());
+            run = 0..0;
+            if field.is_line {
+                run = start..end;
+                continue;
+            }
+            out.extend_from_slice(field.name.of(&self.bytes));
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(field.value.of(&self.bytes));
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(self.bytes.get(run).unwrap_or_default());
+        lines
     }
 
     /// Every field as received, framing and hop-by-hop included.
@@ -617,6 +657,42 @@ mod tests {
         assert_eq!(fields.iter().count(), 1);
         assert_eq!(fields.received().count(), 2);
         assert_eq!(fields.first(FieldId::ContentLength), Some(&b"5"[..]));
+    }
+
+    #[test]
+    fn lines_are_written_as_each_field_would_be() {
+        let head =
+            b"GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB:2\r\nC:  3 \r\nD: \r\nTE: x\r\nE: 5\r\n\r\n";
+        let mut fields = Fields::new();
+        fields.load(head);
+        let text = std::str::from_utf8(head).unwrap();
+        for line in text.split("\r\n").skip(1).take_while(|line| !line.is_empty()) {
+            let at = line.as_ptr() as usize - text.as_ptr() as usize;
+            let colon = line.find(':').unwrap();
+            let value = line[colon + 1..].trim();
+            let start = at + line.find(value).filter(|_| !value.is_empty()).unwrap_or(line.len());
+            fields.place(at..at + colon, start..start + value.len());
+        }
+        fields.push(b"F", b"6");
+        fields.push_id(FieldId::XForwardedProto, b"http");
+        fields.push(b"G", b"7");
+        fields.rewrite(FieldId::XForwardedProto, |_| Some(b"https".to_vec()));
+        fields.remove(b"A");
+        let check = |fields: &Fields, but: &[FieldId]| {
+            let mut each = Vec::new();
+            let kept = fields.iter().filter(|(id, ..)| !but.contains(id));
+            let lines = kept
+                .inspect(|(_, name, value)| {
+                    each.extend([name, &b": "[..], value, b"\r\n"].concat())
+                })
+                .count();
+            let mut together = Vec::new();
+            assert_eq!(fields.write_lines(but, &mut together), lines);
+            assert_eq!(String::from_utf8_lossy(&together), String::from_utf8_lossy(&each));
+        };
+        check(&fields, &[]);
+        check(&fields, &[FieldId::Host]);
+        check(&fields, &[FieldId::XForwardedProto]);
     }
 
     #[test]

@@ -103,9 +103,6 @@ pub struct Authority {
 /// # Errors
 /// Names what is wrong; user information, zones, commas and spaces are all refused.
 pub fn authority(bytes: &[u8]) -> Result<Authority, TargetError> {
-    if bytes.contains(&b'@') {
-        return Err(TargetError::UserInfo);
-    }
     let host_end = if bytes.first() == Some(&b'[') {
         let close = bytes.iter().position(|&b| b == b']').ok_or(TargetError::Host)?;
         let text = std::str::from_utf8(&bytes[1..close]).map_err(|_| TargetError::Host)?;
@@ -113,8 +110,11 @@ pub fn authority(bytes: &[u8]) -> Result<Authority, TargetError> {
         text.parse::<Ipv6Addr>().map_err(|_| TargetError::Host)?;
         close + 1
     } else {
-        bytes.iter().position(|&b| b == b':').unwrap_or(bytes.len())
+        bytes.iter().position(|&b| b == b':' || b == b'@').unwrap_or(bytes.len())
     };
+    if bytes[host_end..].contains(&b'@') {
+        return Err(TargetError::UserInfo);
+    }
     let port = match bytes.get(host_end) {
         None => None,
         Some(b':') => Some(port(&bytes[host_end + 1..])?),
@@ -145,21 +145,31 @@ fn port(digits: &[u8]) -> Result<u16, TargetError> {
     u16::try_from(port).map_err(|_| TargetError::Port)
 }
 
+/// Letters, digits, hyphen, dot and the underscore of service names; percent escapes and sub-delims
+/// of RFC 3986 name no host that DNS or a certificate could hold.
+const HOST_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    table
+};
+
 fn reg_name(host: &[u8]) -> Result<(), TargetError> {
     if host.is_empty() || host.len() > HOST_MAX || host[0] == b'.' {
         return Err(TargetError::Host);
     }
     let mut last = 0;
     for &byte in host {
-        // Letters, digits, hyphen, dot and the underscore of service names; percent escapes and
-        // sub-delims of RFC 3986 name no host that DNS or a certificate could hold.
-        if !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')) {
-            return Err(TargetError::Host);
-        }
-        if byte == b'.' && last == b'.' {
+        if !HOST_BYTES[byte as usize] || (byte == b'.' && last == b'.') {
             return Err(TargetError::Host);
         }
         last = byte;
+    }
+    if !last.is_ascii_digit() {
+        return Ok(());
     }
     // A name whose last label is all digits must be an IPv4 address, or two readers differ.
     let label = host.rsplit(|&b| b == b'.').next().unwrap_or_default();
