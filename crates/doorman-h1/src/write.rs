@@ -9,6 +9,7 @@ use doorman_http::{
     is_token,
 };
 
+use crate::lines::count_controls;
 use crate::{Refusal, connection};
 
 /// What of a request line and `Host` the route decides.
@@ -224,21 +225,12 @@ fn checked(out: &mut Vec<u8>, size: usize, write: impl Fn(&mut Lines<'_>)) {
     let mut lines = Lines { out, count: 0, trust: Trust::Entered };
     write(&mut lines);
     let expected = lines.count * 2;
-    if controls(&out[start..]) == expected {
+    if count_controls(&out[start..]) == expected {
         return;
     }
     debug_assert!(false, "a control byte came as far as the writer");
     out.truncate(start);
     write(&mut Lines { out, count: 0, trust: Trust::None });
-}
-
-/// How many control bytes but HTAB there are. The inner sum fits a byte, so that it is done in
-/// vectors.
-fn controls(head: &[u8]) -> usize {
-    let is_control = |byte: u8| ((byte < 0x20) & (byte != b'\t')) | (byte == 0x7F);
-    head.chunks(128)
-        .map(|part| usize::from(part.iter().fold(0u8, |n, &byte| n + u8::from(is_control(byte)))))
-        .sum()
 }
 
 /// Whether a head's parts are believed to be valid.

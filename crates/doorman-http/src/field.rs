@@ -317,10 +317,13 @@ impl Fields {
         name: std::ops::Range<usize>,
         value: std::ops::Range<usize>,
     ) -> FieldId {
-        let bytes = |range| self.bytes.get(range).unwrap_or_default();
-        let id = FieldId::of(bytes(name.clone()));
-        let is_line =
-            bytes(name.end..value.start) == b": " && bytes(value.end..value.end + 2) == b"\r\n";
+        let bytes = &self.bytes;
+        let id = FieldId::of(bytes.get(name.clone()).unwrap_or_default());
+        let at = |place: usize| bytes.get(place).copied();
+        let is_line = value.start == name.end + 2
+            && at(name.end + 1) == Some(b' ')
+            && at(value.end) == Some(b'\r')
+            && at(value.end + 1) == Some(b'\n');
         let kept = !id.is_hop_by_hop();
         self.table.push(Field { id, kept, is_line, name: span(name), value: span(value) });
         id
