@@ -59,8 +59,8 @@ impl Histogram {
     }
 }
 
-/// Statuses with a series of their own; others count under their class's `x00` code's neighbour
-/// `_OTHER`, so that an origin cannot make series at will.
+/// Statuses with a series of their own. All others count together, under `code="_OTHER"`, so that
+/// an origin cannot make series at will.
 pub const STATUSES: [u16; 40] = [
     101, 200, 201, 202, 203, 204, 205, 206, 207, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403,
     404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 416, 417, 421, 422, 429, 431, 500, 501, 502,

@@ -1,9 +1,11 @@
 //! The door: command line, run, reload, admin API, logs.
 
+mod admin;
 mod command;
 mod engine;
 mod files;
 mod log;
+mod metrics;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,6 +1,8 @@
 //! The command line.
 
+mod reload;
 mod run;
+mod status;
 
 use std::process::ExitCode;
 
@@ -10,8 +12,14 @@ use clap::{Parser, Subcommand};
 pub mod exit {
     /// Something failed.
     pub const FAILED: u8 = 1;
+    /// The command was not understood.
+    pub const USAGE: u8 = 2;
     /// The configuration is faulty.
     pub const CONFIG: u8 = 3;
+    /// No proxy answers.
+    pub const UNREACHABLE: u8 = 4;
+    /// The proxy answers, but not to us.
+    pub const NOT_PERMITTED: u8 = 5;
 }
 
 #[derive(Parser)]
@@ -25,11 +33,17 @@ struct Arguments {
 enum Command {
     /// Run in the foreground
     Run(run::Run),
+    /// Let the running proxy read its configuration again
+    Reload(reload::Reload),
+    /// Show how the running proxy is doing
+    Status(status::Status),
 }
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(run) => run.run(),
+        Command::Reload(reload) => reload.run(),
+        Command::Status(status) => status.run(),
     }
 }

@@ -23,17 +23,9 @@ pub struct Run {
 
 impl Run {
     pub fn run(self) -> ExitCode {
-        start_log();
+        crate::log::error::start();
         serve(Origin::File(self.config))
     }
-}
-
-fn start_log() {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }
 
 /// Starts a proxy and serves until a signal ends it.
@@ -43,7 +35,7 @@ pub fn serve(origin: Origin) -> ExitCode {
         let ground = engine::ground(&config, clock)?;
         let prepared = engine::compile(&config, diagnostics, sources, &ground)?;
         show(&prepared.warnings, &prepared.sources);
-        Engine::start(ground, prepared)
+        Engine::start(ground, prepared, origin.clone())
     });
     let engine = match started {
         Ok(engine) => engine,
@@ -51,12 +43,12 @@ pub fn serve(origin: Origin) -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return ExitCode::from(exit::FAILED) };
-    runtime.block_on(heed(&engine, &origin));
+    runtime.block_on(heed(&engine));
     ExitCode::SUCCESS
 }
 
 /// Follows signals: HUP reloads, USR1 reopens logs, TERM drains, INT or a second TERM ends now.
-async fn heed(engine: &Arc<Engine>, origin: &Origin) {
+async fn heed(engine: &Arc<Engine>) {
     let kinds = [
         SignalKind::hangup(),
         SignalKind::user_defined1(),
@@ -72,7 +64,7 @@ async fn heed(engine: &Arc<Engine>, origin: &Origin) {
             biased;
             _ = int.recv() => return stop(engine, false, &mut term, &mut int).await,
             _ = term.recv() => return stop(engine, true, &mut term, &mut int).await,
-            _ = hup.recv() => reload(engine, origin),
+            _ = hup.recv() => reload(engine),
             _ = usr1.recv() => engine.reopen_logs(),
         }
     }
@@ -99,8 +91,8 @@ async fn stop(
     }
 }
 
-fn reload(engine: &Engine, origin: &Origin) {
-    match engine.reload(origin) {
+fn reload(engine: &Engine) {
+    match engine.reload() {
         Ok(done) => {
             show(&done.warnings, &done.sources);
             tracing::info!("configuration {} is in force", done.generation);

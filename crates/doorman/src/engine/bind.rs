@@ -12,7 +12,7 @@ use super::Sockets;
 
 /// A socket that cannot be bound.
 #[derive(Debug)]
-pub struct BindError {
+pub(crate) struct BindError {
     /// Where.
     pub address: ListenAddress,
     /// Why.

@@ -6,34 +6,45 @@
 //! not change (listeners, pools, counters, connections, tunnels) is never touched.
 
 mod bind;
+mod history;
 mod worker;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use doorman_config::{Config, Diagnostic, SourceMap, Workers};
+use doorman_config::{Config, Diagnostic, FileId, SourceMap, Workers, render};
+use doorman_http::{Instant, Now};
 use doorman_net::Clock;
 use doorman_net::os::{Bound, ListenAddress};
 use doorman_net::tls::TicketKeys;
 use doorman_proxy::{CoreCounters, Ground, Plan};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::admin;
 use crate::files::Files;
 use crate::log::access::{AccessLog, Target};
+use crate::log::error;
 
-pub use bind::BindError;
+pub(crate) use bind::BindError;
+pub(crate) use history::History;
 use worker::Command;
 
 /// A running proxy.
-pub struct Engine {
+pub(crate) struct Engine {
+    origin: Origin,
     ground: Ground,
     clock: Clock,
     cores: Vec<Core>,
     access_log: Arc<AccessLog>,
+    admin: admin::Handle,
+    started: Now,
     current: Mutex<Current>,
+    /// Held for as long as a reload takes: two at once could end with the older configuration.
+    reloading: Mutex<()>,
+    history: Mutex<History>,
 }
 
 struct Core {
@@ -45,14 +56,16 @@ struct Core {
 struct Current {
     plan: Arc<Plan>,
     bound: BTreeSet<ListenAddress>,
+    hash: String,
     generation: u64,
     loaded_at: u64,
     stopping: bool,
+    deadline: Option<Instant>,
 }
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// A file.
     File(PathBuf),
     /// Text that a command made, and the name that diagnostics give it.
@@ -60,7 +73,7 @@ pub enum Origin {
 }
 
 /// Why a start or a reload did not happen.
-pub enum Refused {
+pub(crate) enum Refused {
     /// The configuration is faulty; all faults.
     Config(Vec<Diagnostic>, SourceMap),
     /// A socket cannot be bound.
@@ -71,8 +84,37 @@ pub enum Refused {
     Stopping,
 }
 
+impl Refused {
+    /// The reason in one line; of several faults the first, and how many there are.
+    #[must_use]
+    pub(crate) fn summary(&self) -> String {
+        match self {
+            Self::Config(diagnostics, sources) => {
+                let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+                let first = errors.next().map(|error| render::short(error, sources));
+                first_of(first, 1 + errors.count())
+            }
+            Self::Bind(errors) => {
+                let first =
+                    errors.first().map(|e| format!("cannot listen on {}: {}", e.address, e.error));
+                first_of(first, errors.len())
+            }
+            Self::System(why) => why.clone(),
+            Self::Stopping => "doorman is stopping".to_owned(),
+        }
+    }
+}
+
+fn first_of(first: Option<String>, count: usize) -> String {
+    match (first, count) {
+        (None, _) => "unknown".to_owned(),
+        (Some(first), 0 | 1) => first,
+        (Some(first), count) => format!("{first} (and {} more)", count - 1),
+    }
+}
+
 /// A configuration that was read, with all that was said about it.
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// The plan.
     pub plan: Plan,
     /// Warnings.
@@ -85,7 +127,7 @@ pub struct Prepared {
 ///
 /// # Errors
 /// All its faults.
-pub fn read(origin: &Origin) -> Result<(Arc<Config>, Vec<Diagnostic>, SourceMap), Refused> {
+pub(crate) fn read(origin: &Origin) -> Result<(Arc<Config>, Vec<Diagnostic>, SourceMap), Refused> {
     let loaded = match origin {
         Origin::File(path) => doorman_config::load(&Files, &path.to_string_lossy()),
         Origin::Text(name, text) => {
@@ -103,7 +145,7 @@ pub fn read(origin: &Origin) -> Result<(Arc<Config>, Vec<Diagnostic>, SourceMap)
 ///
 /// # Errors
 /// All that stands against it: files, certificates, expressions.
-pub fn compile(
+pub(crate) fn compile(
     config: &Arc<Config>,
     mut diagnostics: Vec<Diagnostic>,
     sources: SourceMap,
@@ -119,7 +161,7 @@ pub fn compile(
 
 /// Folder for what doorman keeps by itself.
 #[must_use]
-pub fn data_folder(config: &Config) -> PathBuf {
+pub(crate) fn data_folder(config: &Config) -> PathBuf {
     if let Some(data) = &config.global.data {
         return data.value.clone();
     }
@@ -138,25 +180,33 @@ pub fn data_folder(config: &Config) -> PathBuf {
 ///
 /// # Errors
 /// The system gave no randomness for ticket keys.
-pub fn ground(config: &Config, clock: Clock) -> Result<Ground, Refused> {
+pub(crate) fn ground(config: &Config, clock: Clock) -> Result<Ground, Refused> {
     let tickets =
         TicketKeys::new(Arc::new(clock)).map_err(|error| Refused::System(error.to_string()))?;
     Ok(Ground::new(data_folder(config), clock, tickets))
 }
 
 impl Engine {
-    /// Starts a proxy: binds, starts a thread per core, and serves.
+    /// Starts a proxy: binds, starts a thread per core and one for the admin API, and serves.
+    /// `origin` is where a reload reads the configuration from.
     ///
     /// # Errors
     /// Sockets that cannot be bound, or a log that cannot be opened. Nothing runs then.
-    pub fn start(ground: Ground, prepared: Prepared) -> Result<Arc<Self>, Refused> {
+    pub(crate) fn start(
+        ground: Ground,
+        prepared: Prepared,
+        origin: Origin,
+    ) -> Result<Arc<Self>, Refused> {
         let plan = Arc::new(prepared.plan);
         let clock = ground.clock;
         let cores = cores(&plan.config);
         let wanted = bind::wanted(&plan);
         let sockets = bind::bind(&wanted, cores, plan.backlog()).map_err(Refused::Bind)?;
+        let error_log = open_error_log(&plan.config)?;
+        let doors = admin::Change::prepare(&plan.config, &ground.data, &admin::Doors::default())?;
         let access_log = AccessLog::start(Target::of(&plan.config.global.access_log.value))
             .map_err(|error| Refused::System(format!("access log: {error}")))?;
+        error::retarget(error_log);
         let mut started = Vec::new();
         for (index, sockets) in sockets.into_iter().enumerate() {
             let seed = seed().map_err(Refused::System)?;
@@ -169,28 +219,47 @@ impl Engine {
                 &access_log,
             ));
         }
+        let now = clock.now();
         let current = Current {
             bound: wanted,
+            hash: hash(&prepared.sources),
             generation: 1,
-            loaded_at: clock.now().unix_seconds(),
+            loaded_at: now.unix_seconds(),
             stopping: false,
+            deadline: None,
             plan,
         };
-        Ok(Arc::new(Self {
+        let engine = Arc::new(Self {
+            origin,
             ground,
             clock,
             cores: started,
             access_log,
+            admin: admin::Handle::new(),
+            started: now,
             current: Mutex::new(current),
-        }))
+            reloading: Mutex::new(()),
+            history: Mutex::new(History::started(now.unix_seconds())),
+        });
+        engine.admin.start(&engine, doors);
+        Ok(engine)
     }
 
-    /// Takes another configuration into force, or says why not; then nothing has changed.
+    /// Reads the configuration again and takes it into force, or says why not; then nothing has
+    /// changed. Reloads wait for each other, and the result of each is kept.
     ///
     /// # Errors
     /// All faults of the configuration, or the sockets that cannot be bound.
-    pub fn reload(&self, origin: &Origin) -> Result<Reloaded, Refused> {
-        let (config, diagnostics, sources) = read(origin)?;
+    pub(crate) fn reload(&self) -> Result<Reloaded, Refused> {
+        let _turn = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.reload_once();
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.note(self.clock.now().unix_seconds(), result.as_ref().err());
+        result
+    }
+
+    fn reload_once(&self) -> Result<Reloaded, Refused> {
+        let (config, diagnostics, sources) = read(&self.origin)?;
         let prepared = compile(&config, diagnostics, sources, &self.ground)?;
         let plan = Arc::new(prepared.plan);
         let mut current = self.current();
@@ -202,15 +271,21 @@ impl Engine {
         let closed = current.bound.difference(&wanted).cloned().collect();
         let sockets =
             bind::bind(&fresh, self.cores.len(), plan.backlog()).map_err(Refused::Bind)?;
+        let doors = admin::Change::prepare(&plan.config, &self.ground.data, &self.admin.doors())?;
+        let error_log = open_error_log(&plan.config)?;
+        // The last step that can fail; nothing has changed before it.
         self.access_log
             .retarget(Target::of(&plan.config.global.access_log.value))
             .map_err(|error| Refused::System(format!("access log: {error}")))?;
+        error::retarget(error_log);
+        self.admin.follow(doors);
         for (core, sockets) in self.cores.iter().zip(sockets) {
             // A core that is gone has panicked outside of any request; the others go on.
             let _ = core.commands.send(Command::Follow(Arc::clone(&plan), sockets));
         }
         current.generation += 1;
         current.loaded_at = self.clock.now().unix_seconds();
+        current.hash = hash(&prepared.sources);
         current.bound = wanted;
         current.plan = plan;
         Ok(Reloaded {
@@ -224,67 +299,93 @@ impl Engine {
 
     /// Stops accepting, lets requests end for as long as the configuration says, then closes.
     /// Returns when all cores are done.
-    pub fn drain(&self) {
-        let limit = {
-            let mut current = self.current();
-            current.stopping = true;
-            current.plan.config.global.drain.value
-        };
-        self.tell(|| Command::Drain(limit));
+    pub(crate) fn drain(&self) {
+        let limit = self.plan().config.global.drain.value;
+        self.end_within(limit);
         self.join();
     }
 
     /// Closes everything now.
-    pub fn stop(&self) {
-        self.current().stopping = true;
-        self.tell(|| Command::Drain(Duration::ZERO));
+    pub(crate) fn stop(&self) {
+        self.end_within(Duration::ZERO);
         self.join();
     }
 
     /// Shortens a drain that is under way to nothing.
-    pub fn hurry(&self) {
-        self.tell(|| Command::Drain(Duration::ZERO));
+    pub(crate) fn hurry(&self) {
+        self.end_within(Duration::ZERO);
+    }
+
+    fn end_within(&self, limit: Duration) {
+        let mut current = self.current();
+        current.stopping = true;
+        let deadline = self.clock.instant() + limit;
+        current.deadline = Some(current.deadline.map_or(deadline, |old| old.min(deadline)));
+        drop(current);
+        self.tell(|| Command::Drain(limit));
     }
 
     /// Opens log files again, after they were rotated.
-    pub fn reopen_logs(&self) {
+    pub(crate) fn reopen_logs(&self) {
         self.access_log.reopen();
+        error::reopen();
     }
 
     /// The plan in force.
     #[must_use]
-    pub fn plan(&self) -> Arc<Plan> {
+    pub(crate) fn plan(&self) -> Arc<Plan> {
         Arc::clone(&self.current().plan)
     }
 
-    /// How many configurations have been in force, and when the last came, unix seconds.
+    /// What is in force, and whether it is ending.
     #[must_use]
-    pub fn generation(&self) -> (u64, u64) {
+    pub(crate) fn state(&self) -> EngineState {
         let current = self.current();
-        (current.generation, current.loaded_at)
+        let now = self.clock.instant();
+        EngineState {
+            plan: Arc::clone(&current.plan),
+            hash: current.hash.clone(),
+            generation: current.generation,
+            loaded_at: current.loaded_at,
+            bound: current.bound.iter().cloned().collect(),
+            stopping: current.stopping,
+            drain_left: current.deadline.map(|deadline| deadline.since(now)),
+        }
+    }
+
+    /// What became of reloads.
+    #[must_use]
+    pub(crate) fn history(&self) -> History {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// When it started, and the time now.
+    #[must_use]
+    pub(crate) fn times(&self) -> (Now, Now) {
+        (self.started, self.clock.now())
+    }
+
+    /// Where its configuration comes from.
+    #[must_use]
+    pub(crate) const fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Each core's counters.
-    pub fn counters(&self) -> impl Iterator<Item = &Arc<CoreCounters>> {
+    pub(crate) fn counters(&self) -> impl Iterator<Item = &Arc<CoreCounters>> {
         self.cores.iter().map(|core| &core.counters)
     }
 
     /// The access log.
     #[must_use]
-    pub const fn access_log(&self) -> &Arc<AccessLog> {
+    pub(crate) const fn access_log(&self) -> &Arc<AccessLog> {
         &self.access_log
     }
 
     /// What plans are made on.
     #[must_use]
-    pub const fn ground(&self) -> &Ground {
+    pub(crate) const fn ground(&self) -> &Ground {
         &self.ground
-    }
-
-    /// Addresses that are listened on, with the ports that the system chose.
-    #[must_use]
-    pub fn bound(&self) -> BTreeMap<ListenAddress, ()> {
-        self.current().bound.iter().map(|address| (address.clone(), ())).collect()
     }
 
     fn tell(&self, command: impl Fn() -> Command) {
@@ -301,6 +402,7 @@ impl Engine {
             }
         }
         self.access_log.finish();
+        self.admin.end();
         for address in &self.current().bound {
             if let ListenAddress::Unix(path) = address {
                 let _ = std::fs::remove_file(path);
@@ -313,8 +415,26 @@ impl Engine {
     }
 }
 
+/// A look at what is in force.
+pub(crate) struct EngineState {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Hash over the texts that it was made from, hexadecimal.
+    pub hash: String,
+    /// How many configurations have been in force.
+    pub generation: u64,
+    /// When this one came, unix seconds.
+    pub loaded_at: u64,
+    /// What it listens on.
+    pub bound: Vec<ListenAddress>,
+    /// Whether it is ending.
+    pub stopping: bool,
+    /// How long requests still have, if it is ending.
+    pub drain_left: Option<Duration>,
+}
+
 /// What a reload did.
-pub struct Reloaded {
+pub(crate) struct Reloaded {
     /// Number of the configuration now in force.
     pub generation: u64,
     /// Addresses that are new.
@@ -325,6 +445,24 @@ pub struct Reloaded {
     pub warnings: Vec<Diagnostic>,
     /// The texts they refer to.
     pub sources: SourceMap,
+}
+
+fn open_error_log(config: &Config) -> Result<error::Opened, Refused> {
+    error::Opened::open(&config.global.error_log.value)
+        .map_err(|error| Refused::System(format!("error log: {error}")))
+}
+
+/// Tells configurations apart, over machines and restarts too. Files count in the order in which
+/// they were read, each with its length, so that no two lists of files give the same bytes.
+fn hash(sources: &SourceMap) -> String {
+    let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for index in 0..sources.len() {
+        let text = sources.text(FileId(u32::try_from(index).unwrap_or(u32::MAX)));
+        digest.update(&(text.len() as u64).to_be_bytes());
+        digest.update(text.as_bytes());
+    }
+    // 64 bits tell two configurations apart; a label should stay readable.
+    digest.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn cores(config: &Config) -> usize {

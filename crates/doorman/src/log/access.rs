@@ -1,36 +1,40 @@
 //! The access log: lines gather in a buffer of the core, buffers go to one writer thread through
 //! a bounded ring, and a line that finds the ring full is dropped and counted. A request never
-//! waits for a log.
+//! waits for a log, and neither does a reload or a stop: what the writer is told goes beside the
+//! ring, so that it may hang in a pipe that nobody reads without holding anybody up.
 
 use std::cell::{Cell, RefCell};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use doorman_config::{AccessFormat, AccessLog as Written, LogTarget};
 use doorman_proxy::{Journal, Record};
 use tokio::sync::Notify;
 
-use super::line;
+use super::line::{Line, Look};
+use super::sink::Sink;
 
 /// A buffer is handed over when it holds this much, bytes.
-const BATCH: usize = 64 * 1024;
-/// Buffers under way to the writer, over all cores: with [`BATCH`], 16 MiB at the most.
+const BATCH: usize = 56 * 1024;
+/// Room of a buffer, bytes: a batch and the line that fills it.
+const BUFFER: usize = 64 * 1024;
+/// Buffers under way to the writer, over all cores: with [`BUFFER`], 16 MiB at the most.
 const RING: usize = 256;
+/// How long a stop waits for the writer: a disk is done by then, a reader that hangs never is.
+const FINISH_MAX: Duration = Duration::from_secs(3);
 
 /// Where lines go and how they look.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target(Option<(AccessFormat, LogTarget)>);
+pub(crate) struct Target(Option<(AccessFormat, LogTarget)>);
 
 impl Target {
     /// What a configuration says.
     #[must_use]
-    pub fn of(written: &Written) -> Self {
+    pub(crate) fn of(written: &Written) -> Self {
         match written {
             Written::Off => Self(None),
             Written::On { format, to } => Self(Some((*format, to.clone()))),
@@ -39,25 +43,30 @@ impl Target {
 }
 
 enum Message {
-    Lines(Vec<u8>),
-    To(Output),
-    Flush(SyncSender<()>),
-    End,
+    /// Lines, and how many.
+    Lines(Vec<u8>, u64),
+    /// Only to wake the writer.
+    Wake,
 }
 
-enum Output {
-    Nothing,
-    Stdout,
-    Stderr,
-    File(File),
+/// What the writer and those who steer it share.
+struct Shared {
+    next: Mutex<Option<Option<Sink>>>,
+    ending: AtomicBool,
+    dropped: AtomicU64,
 }
 
 /// The access log of the process.
-pub struct AccessLog {
+pub(crate) struct AccessLog {
     ring: SyncSender<Message>,
-    target: Mutex<Target>,
-    dropped: AtomicU64,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    state: Mutex<State>,
+    shared: Arc<Shared>,
+    done: Mutex<Receiver<()>>,
+}
+
+struct State {
+    target: Target,
+    look: Option<Look>,
 }
 
 impl AccessLog {
@@ -65,92 +74,104 @@ impl AccessLog {
     ///
     /// # Errors
     /// The file cannot be opened, or no thread be started.
-    pub fn start(target: Target) -> io::Result<Arc<Self>> {
-        let output = open(&target)?;
+    pub(crate) fn start(target: Target) -> io::Result<Arc<Self>> {
+        let sink = open(&target)?;
+        let look = look(&target, sink.as_ref());
         let (ring, lines) = sync_channel(RING);
-        let writer = std::thread::Builder::new()
-            .name("access-log".to_owned())
-            .spawn(move || write(&lines, output))?;
-        Ok(Arc::new(Self {
-            ring,
-            target: Mutex::new(target),
+        let (finished, done) = sync_channel(1);
+        let shared = Arc::new(Shared {
+            next: Mutex::new(None),
+            ending: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
-            writer: Mutex::new(Some(writer)),
-        }))
+        });
+        let own = Arc::clone(&shared);
+        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
+            write(&lines, sink, &own);
+            let _ = finished.send(());
+        })?;
+        let (state, done) = (Mutex::new(State { target, look }), Mutex::new(done));
+        Ok(Arc::new(Self { ring, state, shared, done }))
     }
 
     /// Writes to another target from now on.
     ///
     /// # Errors
     /// The file cannot be opened; the old target stays.
-    pub fn retarget(&self, target: Target) -> io::Result<()> {
-        let mut current = self.target();
-        if *current != target {
-            let output = open(&target)?;
-            *current = target;
-            let _ = self.ring.send(Message::To(output));
+    pub(crate) fn retarget(&self, target: Target) -> io::Result<()> {
+        let mut state = self.state();
+        if state.target != target {
+            let sink = open(&target)?;
+            state.look = look(&target, sink.as_ref());
+            state.target = target;
+            self.change(sink);
         }
         Ok(())
     }
 
-    /// Opens the file again, after it was moved away.
-    pub fn reopen(&self) {
-        match open(&self.target()) {
-            Ok(output) => {
-                let _ = self.ring.send(Message::To(output));
-            }
+    /// Opens the file again, after it was moved away. If that fails, the old one stays.
+    pub(crate) fn reopen(&self) {
+        match open(&self.state().target) {
+            Ok(sink) => self.change(sink),
             Err(error) => tracing::error!("cannot reopen the access log: {error}"),
         }
     }
 
-    /// Lines that were dropped because the writer was too slow.
+    /// Lines that are lost: the writer was too slow, or could not write them.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    pub(crate) fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Writes what is left and stops the writer.
-    pub fn finish(&self) {
-        let _ = self.ring.send(Message::End);
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer {
-            let _ = writer.join();
-        }
-    }
-
-    /// Waits until everything handed over so far is written.
-    pub fn flush(&self) {
-        let (done, wait) = sync_channel(1);
-        if self.ring.send(Message::Flush(done)).is_ok() {
-            let _ = wait.recv();
+    /// Writes what is left and stops the writer. Gives up after three seconds.
+    pub(crate) fn finish(&self) {
+        self.shared.ending.store(true, Ordering::Release);
+        let _ = self.ring.try_send(Message::Wake);
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if done.recv_timeout(FINISH_MAX).is_err() {
+            tracing::warn!("the access log could not be written to its end");
         }
     }
 
     /// A core's end of the log.
     #[must_use]
-    pub fn journal(self: &Arc<Self>) -> Rc<CoreJournal> {
+    pub(crate) fn journal(self: &Arc<Self>) -> Rc<CoreJournal> {
         Rc::new(CoreJournal {
             log: Arc::clone(self),
-            format: Cell::new(self.format()),
+            look: Cell::new(self.state().look),
             lines: RefCell::new(Vec::new()),
             count: Cell::new(0),
             dirty: Notify::new(),
         })
     }
 
-    fn format(&self) -> Option<AccessFormat> {
-        self.target().0.as_ref().map(|(format, _)| *format)
+    fn change(&self, sink: Option<Sink>) {
+        *self.shared.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+        let _ = self.ring.try_send(Message::Wake);
     }
 
-    fn target(&self) -> std::sync::MutexGuard<'_, Target> {
-        self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn look(target: &Target, sink: Option<&Sink>) -> Option<Look> {
+    let (format, _) = target.0.as_ref()?;
+    Some(match format {
+        AccessFormat::Json => Look::Json,
+        AccessFormat::Combined => Look::Combined,
+        AccessFormat::Pretty if sink.is_some_and(|sink| sink.is_terminal) => Look::Colourful,
+        AccessFormat::Pretty => Look::Pretty,
+    })
+}
+
+fn open(target: &Target) -> io::Result<Option<Sink>> {
+    target.0.as_ref().map(|(_, to)| Sink::open(to)).transpose()
+}
+
 /// One core's lines.
-pub struct CoreJournal {
+pub(crate) struct CoreJournal {
     log: Arc<AccessLog>,
-    format: Cell<Option<AccessFormat>>,
+    look: Cell<Option<Look>>,
     lines: RefCell<Vec<u8>>,
     count: Cell<u64>,
     dirty: Notify,
@@ -159,91 +180,94 @@ pub struct CoreJournal {
 impl CoreJournal {
     /// Whether lines wait to be handed over.
     #[must_use]
-    pub fn is_dirty(&self) -> bool {
+    pub(crate) fn is_dirty(&self) -> bool {
         self.count.get() > 0
     }
 
     /// Waits for the first line after a [`CoreJournal::flush`].
-    pub async fn dirty(&self) {
+    pub(crate) async fn dirty(&self) {
         self.dirty.notified().await;
     }
 
     /// The format may have changed with a reload.
-    pub fn follow(&self) {
+    pub(crate) fn follow(&self) {
         self.flush();
-        self.format.set(self.log.format());
+        self.look.set(self.log.state().look);
     }
 
     /// Hands the lines over; if the ring is full they are dropped and counted.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         let count = self.count.take();
         if count == 0 {
             return;
         }
-        let lines = std::mem::replace(&mut *self.lines.borrow_mut(), Vec::with_capacity(BATCH));
-        match self.log.ring.try_send(Message::Lines(lines)) {
+        let lines = std::mem::replace(&mut *self.lines.borrow_mut(), Vec::with_capacity(BUFFER));
+        match self.log.ring.try_send(Message::Lines(lines, count)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.log.dropped.fetch_add(count, Ordering::Relaxed);
+                self.log.shared.dropped.fetch_add(count, Ordering::Relaxed);
             }
+        }
+    }
+
+    fn push(&self, write: impl FnOnce(Look, &mut Vec<u8>)) {
+        let Some(look) = self.look.get() else { return };
+        let mut lines = self.lines.borrow_mut();
+        write(look, &mut lines);
+        let length = lines.len();
+        drop(lines);
+        let count = self.count.get();
+        self.count.set(count + 1);
+        if count == 0 {
+            self.dirty.notify_one();
+        }
+        if length >= BATCH {
+            self.flush();
         }
     }
 }
 
 impl Journal for CoreJournal {
     fn write(&self, record: &Record) {
-        let Some(format) = self.format.get() else { return };
-        line::write(format, record, &mut self.lines.borrow_mut());
-        let count = self.count.get();
-        self.count.set(count + 1);
-        if count == 0 {
-            self.dirty.notify_one();
-        }
-        if self.lines.borrow().len() >= BATCH {
-            self.flush();
-        }
+        self.push(|look, lines| Line::of(record).write(look, lines));
     }
 }
 
-fn open(target: &Target) -> io::Result<Output> {
-    Ok(match &target.0 {
-        None => Output::Nothing,
-        Some((_, LogTarget::Stdout)) => Output::Stdout,
-        Some((_, LogTarget::Stderr)) => Output::Stderr,
-        Some((_, LogTarget::File(path))) => Output::File(append(path)?),
-    })
-}
-
-fn append(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
-}
-
-fn write(lines: &Receiver<Message>, mut output: Output) {
+/// The writer's thread.
+fn write(lines: &Receiver<Message>, mut sink: Option<Sink>, shared: &Shared) {
     let mut failing = false;
-    while let Ok(message) = lines.recv() {
-        match message {
-            Message::Lines(lines) => {
-                let written = match &mut output {
-                    Output::Nothing => Ok(()),
-                    Output::Stdout => io::stdout().lock().write_all(&lines),
-                    Output::Stderr => io::stderr().lock().write_all(&lines),
-                    Output::File(file) => file.write_all(&lines),
-                };
-                // Said once for each time it begins to fail: a full disk must not fill another.
-                match written {
-                    Ok(()) => failing = false,
-                    Err(error) if !failing => {
-                        failing = true;
-                        tracing::error!("cannot write the access log: {error}");
-                    }
-                    Err(_) => {}
+    loop {
+        let message = if shared.ending.load(Ordering::Acquire) {
+            match lines.try_recv() {
+                Ok(message) => message,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        } else {
+            match lines.recv() {
+                Ok(message) => message,
+                Err(_) => return,
+            }
+        };
+        let next = shared.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(next) = next {
+            sink = next;
+        }
+        let Message::Lines(lines, count) = message else { continue };
+        let written = sink.as_mut().map_or(Ok(()), |sink| sink.write(&lines));
+        // Said once for each time it begins to fail: a full disk must not fill another.
+        match written {
+            Ok(()) => failing = false,
+            Err((error, rest)) => {
+                let lost = rest.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                shared.dropped.fetch_add(lost.min(count), Ordering::Relaxed);
+                if !failing {
+                    failing = true;
+                    tracing::error!("cannot write the access log: {error}");
                 }
             }
-            Message::To(next) => output = next,
-            Message::Flush(done) => {
-                let _ = done.send(());
-            }
-            Message::End => return,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

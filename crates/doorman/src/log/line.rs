@@ -1,92 +1,285 @@
 //! One line of the access log, in each of its formats.
+//!
+//! Everything in a line may come from the network, so nothing reaches it unescaped that could end
+//! the line, the field, or speak to the terminal of whoever reads it. No line allocates: it is
+//! appended to a buffer that its core keeps.
 
-use std::io::Write;
+use std::net::IpAddr;
 
-use doorman_config::AccessFormat;
-use doorman_http::{FieldId, Instant};
-use doorman_proxy::Record;
+use doorman_http::{FieldId, Instant, IpText};
+use doorman_proxy::{End, Record};
 
-/// Appends a record's line.
-pub fn write(format: AccessFormat, record: &Record, out: &mut Vec<u8>) {
-    match format {
-        AccessFormat::Json => json(record, out),
-        AccessFormat::Combined => combined(record, out),
-        AccessFormat::Pretty => pretty(record, out),
-    }
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// One JSON object.
+    Json,
+    /// What log analysers read.
+    Combined,
+    /// For people.
+    Pretty,
+    /// For people at a terminal: the status has a colour.
+    Colourful,
 }
 
 /// Bytes of a field that goes into a line; longer ones are cut, so that no client makes lines at will.
 const VALUE_MAX: usize = 2048;
 
-fn json(record: &Record, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"time\":\"");
-    out.extend_from_slice(&timestamp(record.started.unix_nanos));
-    out.extend_from_slice(b"\",\"request_id\":\"");
-    out.extend_from_slice(&record.request_id);
-    out.push(b'"');
-    if let Some(place) = &record.place {
-        text(out, "site", place.site.as_bytes());
-        text(out, "route", place.route.as_bytes());
-    }
-    if let Some(client) = record.client {
-        out.extend_from_slice(b",\"client\":\"");
-        let _ = write!(out, "{client}");
-        out.push(b'"');
-    }
-    if let Some(head) = &record.head {
-        text(out, "method", head.method.as_str().as_bytes());
-        text(out, "host", head.authority());
-        text(out, "path", head.received_path());
-        if let Some(query) = head.received_query() {
-            text(out, "query", query);
-        }
-        text(out, "proto", head.version.as_str().as_bytes());
-    }
-    number(out, "status", u64::from(record.status));
-    number(out, "bytes_in", record.bytes_in);
-    number(out, "bytes_out", record.bytes_out);
-    let micros =
-        |from: Instant, to: Instant| u64::try_from(to.since(from).as_micros()).unwrap_or(u64::MAX);
-    let started = record.started.instant;
-    if let Some(connected) = record.connected {
-        number(out, "connect_us", micros(started, connected));
-        if let Some(answered) = record.answered {
-            number(out, "answer_us", micros(connected, answered));
-        }
-    }
-    number(out, "total_us", micros(started, record.ended));
-    text(out, "end", record.end.as_str().as_bytes());
-    if let Some(detail) = &record.detail {
-        text(out, "detail", detail.as_bytes());
-    }
-    if let Some(server) = &record.server {
-        text(out, "upstream", server.upstream.as_bytes());
-        text(out, "server", server.server.as_bytes());
-        number(out, "attempts", u64::from(record.attempts));
-    }
-    if let Some(tls) = &record.conn.tls {
-        text(out, "tls", tls.version.as_bytes());
-    }
-    if let Some(head) = &record.head {
-        if let Some(agent) = head.fields.first(FieldId::UserAgent) {
-            text(out, "user_agent", agent);
-        }
-        if let Some(referer) = head.fields.first(FieldId::Referer) {
-            text(out, "referer", referer);
-        }
-    }
-    out.extend_from_slice(b"}\n");
+/// What a line may tell, gathered from where it lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Line<'a> {
+    /// Start, nanoseconds since the epoch.
+    pub unix_nanos: u64,
+    /// The request's id.
+    pub request_id: &'a [u8],
+    /// Site and route.
+    pub place: Option<(&'a str, &'a str)>,
+    /// Who asked.
+    pub client: Option<IpAddr>,
+    /// The request's head, as far as there was one.
+    pub head: Option<Head<'a>>,
+    /// Status sent.
+    pub status: u16,
+    /// Content bytes received.
+    pub bytes_in: u64,
+    /// Content bytes sent.
+    pub bytes_out: u64,
+    /// Until a server was connected.
+    pub connect_micros: Option<u64>,
+    /// From there to the head of its response.
+    pub answer_micros: Option<u64>,
+    /// All of it.
+    pub total_micros: u64,
+    /// How it ended.
+    pub end: End,
+    /// Words for a person about a fault.
+    pub detail: Option<&'a str>,
+    /// Upstream, server and tries.
+    pub server: Option<(&'a str, &'a str, u32)>,
+    /// Version of TLS.
+    pub tls: Option<&'a str>,
 }
 
-fn number(out: &mut Vec<u8>, name: &str, mut value: u64) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
+/// What a line tells of a request's head.
+#[derive(Clone, Debug)]
+pub(crate) struct Head<'a> {
+    /// Method.
+    pub method: &'a [u8],
+    /// Authority.
+    pub host: &'a [u8],
+    /// Path as it was received.
+    pub path: &'a [u8],
+    /// Query as it was received.
+    pub query: Option<&'a [u8]>,
+    /// `HTTP/1.1` and so on.
+    pub version: &'a str,
+    /// `User-Agent`.
+    pub agent: Option<&'a [u8]>,
+    /// `Referer`.
+    pub referer: Option<&'a [u8]>,
+}
+
+impl<'a> Line<'a> {
+    /// The line of a record.
+    #[must_use]
+    #[inline]
+    pub(crate) fn of(record: &'a Record) -> Self {
+        let started = record.started.instant;
+        let micros = |from: Instant, to: Instant| {
+            u64::try_from(to.since(from).as_micros()).unwrap_or(u64::MAX)
+        };
+        let head = record.head.as_ref().map(|head| Head {
+            method: head.method.as_str().as_bytes(),
+            host: head.authority(),
+            path: head.received_path(),
+            query: head.received_query(),
+            version: head.version.as_str(),
+            agent: head.fields.first(FieldId::UserAgent),
+            referer: head.fields.first(FieldId::Referer),
+        });
+        Self {
+            unix_nanos: record.started.unix_nanos,
+            request_id: &record.request_id,
+            place: record.place.as_ref().map(|place| (&*place.site, &*place.route)),
+            client: record.client,
+            head,
+            status: record.status,
+            bytes_in: record.bytes_in,
+            bytes_out: record.bytes_out,
+            connect_micros: record.connected.map(|connected| micros(started, connected)),
+            answer_micros: record.connected.zip(record.answered).map(|(c, a)| micros(c, a)),
+            total_micros: micros(started, record.ended),
+            end: record.end,
+            detail: record.detail.as_deref(),
+            server: record.server.as_ref().map(|s| (&*s.upstream, &*s.server, record.attempts)),
+            tls: record.conn.tls.as_ref().map(|tls| tls.version),
+        }
+    }
+
+    /// Appends the line.
+    pub(crate) fn write(&self, look: Look, out: &mut Vec<u8>) {
+        match look {
+            Look::Json => self.json(out),
+            Look::Combined => self.combined(out),
+            Look::Pretty => self.pretty(out, None),
+            Look::Colourful => self.pretty(out, Some(paint(self.status))),
+        }
+    }
+
+    fn json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"time\":\"");
+        out.extend_from_slice(&timestamp(self.unix_nanos));
+        out.extend_from_slice(b"\",\"request_id\":\"");
+        json_text(out, self.request_id);
+        out.push(b'"');
+        if let Some((site, route)) = self.place {
+            field(out, b",\"site\":\"", site.as_bytes());
+            field(out, b",\"route\":\"", route.as_bytes());
+        }
+        if let Some(client) = self.client {
+            field(out, b",\"client\":\"", IpText::new(client).as_str().as_bytes());
+        }
+        if let Some(head) = &self.head {
+            field(out, b",\"method\":\"", head.method);
+            field(out, b",\"host\":\"", head.host);
+            field(out, b",\"path\":\"", head.path);
+            if let Some(query) = head.query {
+                field(out, b",\"query\":\"", query);
+            }
+            field(out, b",\"proto\":\"", head.version.as_bytes());
+        }
+        number(out, b",\"status\":", u64::from(self.status));
+        number(out, b",\"bytes_in\":", self.bytes_in);
+        number(out, b",\"bytes_out\":", self.bytes_out);
+        if let Some(micros) = self.connect_micros {
+            number(out, b",\"connect_us\":", micros);
+        }
+        if let Some(micros) = self.answer_micros {
+            number(out, b",\"answer_us\":", micros);
+        }
+        number(out, b",\"total_us\":", self.total_micros);
+        field(out, b",\"end\":\"", self.end.as_str().as_bytes());
+        if let Some(detail) = self.detail {
+            field(out, b",\"detail\":\"", detail.as_bytes());
+        }
+        if let Some((upstream, server, attempts)) = self.server {
+            field(out, b",\"upstream\":\"", upstream.as_bytes());
+            field(out, b",\"server\":\"", server.as_bytes());
+            number(out, b",\"attempts\":", u64::from(attempts));
+        }
+        if let Some(version) = self.tls {
+            field(out, b",\"tls\":\"", version.as_bytes());
+        }
+        if let Some(agent) = self.head.as_ref().and_then(|head| head.agent) {
+            field(out, b",\"user_agent\":\"", agent);
+        }
+        if let Some(referer) = self.head.as_ref().and_then(|head| head.referer) {
+            field(out, b",\"referer\":\"", referer);
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// The format that Apache's httpd calls so: client, two unknown names, time, request line,
+    /// status, bytes, referrer, agent.
+    fn combined(&self, out: &mut Vec<u8>) {
+        match self.client {
+            Some(client) => out.extend_from_slice(IpText::new(client).as_str().as_bytes()),
+            None => out.push(b'-'),
+        }
+        out.extend_from_slice(b" - - [");
+        out.extend_from_slice(&common_time(self.unix_nanos));
+        out.extend_from_slice(b"] \"");
+        match &self.head {
+            Some(head) => {
+                plain_text(out, head.method);
+                out.push(b' ');
+                target(out, head);
+                out.push(b' ');
+                out.extend_from_slice(head.version.as_bytes());
+            }
+            None => out.push(b'-'),
+        }
+        number(out, b"\" ", u64::from(self.status));
+        number(out, b" ", self.bytes_out);
+        for value in [
+            self.head.as_ref().and_then(|head| head.referer),
+            self.head.as_ref().and_then(|head| head.agent),
+        ] {
+            out.extend_from_slice(b" \"");
+            plain_text(out, value.unwrap_or(b"-"));
+            out.push(b'"');
+        }
+        out.push(b'\n');
+    }
+
+    fn pretty(&self, out: &mut Vec<u8>, paint: Option<&[u8]>) {
+        out.extend_from_slice(&timestamp(self.unix_nanos)[11..23]);
+        out.push(b' ');
+        if let Some(paint) = paint {
+            out.extend_from_slice(paint);
+        }
+        number(out, b"", u64::from(self.status));
+        if paint.is_some() {
+            out.extend_from_slice(b"\x1b[0m");
+        }
+        out.push(b' ');
+        if let Some(head) = &self.head {
+            plain_text(out, head.method);
+            let pad = 5usize.saturating_sub(head.method.len()).max(1);
+            out.extend_from_slice(&b"     "[..pad]);
+            plain_text(out, head.host);
+            target(out, head);
+        }
+        number(out, b"  ", self.total_micros / 1000);
+        number(out, b".", self.total_micros % 1000 / 100);
+        number(out, b" ms  ", self.bytes_out);
+        out.extend_from_slice(b" B");
+        if let Some((upstream, server, _)) = self.server {
+            out.extend_from_slice(b"  -> ");
+            plain_text(out, upstream.as_bytes());
+            if upstream != server {
+                out.push(b'/');
+                plain_text(out, server.as_bytes());
+            }
+        }
+        if self.end != End::Ok {
+            out.extend_from_slice(b"  ");
+            out.extend_from_slice(self.end.as_str().as_bytes());
+            if let Some(detail) = self.detail {
+                out.extend_from_slice(b" (");
+                plain_text(out, detail.as_bytes());
+                out.push(b')');
+            }
+        }
+        out.push(b'\n');
+    }
+}
+
+/// Green, cyan, yellow, red by class.
+const fn paint(status: u16) -> &'static [u8] {
+    match status {
+        0..300 => b"\x1b[32m",
+        300..400 => b"\x1b[36m",
+        400..500 => b"\x1b[33m",
+        _ => b"\x1b[31m",
+    }
+}
+
+fn target(out: &mut Vec<u8>, head: &Head<'_>) {
+    plain_text(out, head.path);
+    if let Some(query) = head.query {
+        out.push(b'?');
+        plain_text(out, query);
+    }
+}
+
+fn number(out: &mut Vec<u8>, before: &[u8], mut value: u64) {
+    out.extend_from_slice(before);
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     loop {
         at -= 1;
-        digits[at] = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        digits[at] = digit(value % 10);
         value /= 10;
         if value == 0 {
             break;
@@ -95,31 +288,99 @@ fn number(out: &mut Vec<u8>, name: &str, mut value: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-fn text(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":\"");
-    escaped(out, value);
+#[expect(clippy::cast_possible_truncation, reason = "below ten")]
+const fn digit(value: u64) -> u8 {
+    b'0' + (value % 10) as u8
+}
+
+fn field(out: &mut Vec<u8>, before: &[u8], value: &[u8]) {
+    out.extend_from_slice(before);
+    json_text(out, value);
     out.push(b'"');
 }
 
-/// JSON needs quotes, backslashes and control bytes escaped; bytes beyond ASCII that are no UTF-8
-/// become replacement characters.
-fn escaped(out: &mut Vec<u8>, value: &[u8]) {
-    let value = &value[..value.len().min(VALUE_MAX)];
-    if value.iter().all(|&b| matches!(b, 0x20..=0x7E) && b != b'"' && b != b'\\') {
+/// A character that could end a line, move a cursor or turn the direction of writing: control
+/// characters, line and paragraph separators, marks and overrides of direction, byte order marks.
+#[must_use]
+pub(crate) fn is_risky(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// Whether nothing needs an escape. Without an early end, so that it is done many bytes at a time.
+#[inline]
+fn is_plain(value: &[u8]) -> bool {
+    value
+        .iter()
+        .fold(true, |plain, &b| plain & (b >= 0x20) & (b < 0x7F) & (b != b'"') & (b != b'\\'))
+}
+
+/// The first bytes of a value, without half a character at the end.
+fn cut(value: &[u8]) -> &[u8] {
+    if value.len() <= VALUE_MAX {
+        return value;
+    }
+    // A character has at most three bytes behind its first; more of them are no UTF-8 anyway.
+    let is_inner = |at: usize| value[at] & 0xC0 == 0x80;
+    let end = (VALUE_MAX - 3..=VALUE_MAX).rev().find(|&at| !is_inner(at)).unwrap_or(VALUE_MAX);
+    &value[..end]
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Content of a JSON string (RFC 8259 section 7). Bytes that are no UTF-8 become replacement
+/// characters, one for each broken sequence.
+fn json_text(out: &mut Vec<u8>, value: &[u8]) {
+    let value = cut(value);
+    if is_plain(value) {
         out.extend_from_slice(value);
         return;
     }
-    for c in String::from_utf8_lossy(value).chars() {
-        match c {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
+    for chunk in value.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => {
+                    out.push(b'\\');
+                    push(out, c);
+                }
+                c if is_risky(c) => escape(out, c),
+                c => push(out, c),
             }
-            c => {
-                let _ = write!(out, "{c}");
+        }
+        if !chunk.invalid().is_empty() {
+            push(out, char::REPLACEMENT_CHARACTER);
+        }
+    }
+}
+
+fn push(out: &mut Vec<u8>, c: char) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// `\u001b`; all risky characters are in the basic plane.
+fn escape(out: &mut Vec<u8>, c: char) {
+    let code = u32::from(c);
+    out.extend_from_slice(b"\\u");
+    for shift in [12, 8, 4, 0] {
+        out.push(HEX[(code >> shift & 15) as usize]);
+    }
+}
+
+/// Text between quotes for analysers and terminals: printable ASCII as it is, quotes and
+/// backslashes behind a backslash, any other byte as `\xHH`.
+fn plain_text(out: &mut Vec<u8>, value: &[u8]) {
+    let value = &value[..value.len().min(VALUE_MAX)];
+    if is_plain(value) {
+        out.extend_from_slice(value);
+        return;
+    }
+    for &byte in value {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0x20..=0x7E => out.push(byte),
+            _ => {
+                let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+                out.extend_from_slice(&[b'\\', b'x', HEX[high], HEX[low]]);
             }
         }
     }
@@ -129,21 +390,43 @@ fn escaped(out: &mut Vec<u8>, value: &[u8]) {
 fn timestamp(unix_nanos: u64) -> [u8; 24] {
     let seconds = unix_nanos / 1_000_000_000;
     let (year, month, day) = civil(seconds / 86_400);
-    let rest = seconds % 86_400;
     let mut text = *b"0000-00-00T00:00:00.000Z";
     put(&mut text[0..4], year);
     put(&mut text[5..7], month);
     put(&mut text[8..10], day);
-    put(&mut text[11..13], rest / 3600);
-    put(&mut text[14..16], rest / 60 % 60);
-    put(&mut text[17..19], rest % 60);
+    clock(&mut text[11..19], seconds);
     put(&mut text[20..23], unix_nanos / 1_000_000 % 1000);
     text
 }
 
+/// `10/Oct/2000:13:55:36 +0000`.
+fn common_time(unix_nanos: u64) -> [u8; 26] {
+    const MONTHS: [&[u8; 3]; 12] = [
+        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov",
+        b"Dec",
+    ];
+    let seconds = unix_nanos / 1_000_000_000;
+    let (year, month, day) = civil(seconds / 86_400);
+    let name = usize::try_from(month - 1).ok().and_then(|month| MONTHS.get(month));
+    let mut text = *b"00/Jan/0000:00:00:00 +0000";
+    put(&mut text[0..2], day);
+    text[3..6].copy_from_slice(name.copied().unwrap_or(MONTHS[0]));
+    put(&mut text[7..11], year);
+    clock(&mut text[12..20], seconds);
+    text
+}
+
+/// `HH:MM:SS` of the day.
+fn clock(place: &mut [u8], seconds: u64) {
+    let rest = seconds % 86_400;
+    put(&mut place[0..2], rest / 3600);
+    put(&mut place[3..5], rest / 60 % 60);
+    put(&mut place[6..8], rest % 60);
+}
+
 fn put(place: &mut [u8], mut value: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
+    for place in place.iter_mut().rev() {
+        *place = digit(value % 10);
         value /= 10;
     }
 }
@@ -162,76 +445,5 @@ const fn civil(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
-fn combined(record: &Record, out: &mut Vec<u8>) {
-    match record.client {
-        Some(client) => {
-            let _ = write!(out, "{client}");
-        }
-        None => out.push(b'-'),
-    }
-    let seconds = record.started.unix_nanos / 1_000_000_000;
-    let (year, month, day) = civil(seconds / 86_400);
-    let rest = seconds % 86_400;
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month =
-        usize::try_from(month - 1).ok().and_then(|m| MONTHS.get(m)).copied().unwrap_or("Jan");
-    let _ = write!(
-        out,
-        " - - [{day:02}/{month}/{year}:{:02}:{:02}:{:02} +0000] \"",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    );
-    if let Some(head) = &record.head {
-        escaped(out, head.method.as_str().as_bytes());
-        out.push(b' ');
-        escaped(out, head.received_path());
-        if let Some(query) = head.received_query() {
-            out.push(b'?');
-            escaped(out, query);
-        }
-        out.push(b' ');
-        out.extend_from_slice(head.version.as_str().as_bytes());
-    }
-    let _ = write!(out, "\" {} {} \"", record.status, record.bytes_out);
-    for id in [FieldId::Referer, FieldId::UserAgent] {
-        match record.head.as_ref().and_then(|head| head.fields.first(id)) {
-            Some(value) => escaped(out, value),
-            None => out.push(b'-'),
-        }
-        out.extend_from_slice(if id == FieldId::Referer { b"\" \"" } else { b"\"\n" });
-    }
-}
-
-fn pretty(record: &Record, out: &mut Vec<u8>) {
-    let time = timestamp(record.started.unix_nanos);
-    out.extend_from_slice(&time[11..23]);
-    let _ = write!(out, " {} ", record.status);
-    if let Some(head) = &record.head {
-        let _ = write!(out, "{:<4} ", head.method.as_str());
-        escaped(out, head.authority());
-        escaped(out, head.received_path());
-        if let Some(query) = head.received_query() {
-            out.push(b'?');
-            escaped(out, query);
-        }
-    }
-    let total = record.ended.since(record.started.instant);
-    let _ = write!(out, "  {:.1} ms  {} B", total.as_secs_f64() * 1000.0, record.bytes_out);
-    if let Some(server) = &record.server {
-        let _ = write!(out, "  -> {}", server.upstream);
-        if server.upstream != server.server {
-            let _ = write!(out, "/{}", server.server);
-        }
-    }
-    if record.end != doorman_proxy::End::Ok {
-        let _ = write!(out, "  {}", record.end.as_str());
-        if let Some(detail) = &record.detail {
-            out.extend_from_slice(b" (");
-            escaped(out, detail.as_bytes());
-            out.push(b')');
-        }
-    }
-    out.push(b'\n');
-}
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,6 @@
 //! Logs: the access log of requests, and the log of the process itself.
 
-pub mod access;
+pub(crate) mod access;
+pub(crate) mod error;
 mod line;
+mod sink;

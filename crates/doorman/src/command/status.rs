@@ -1,0 +1,199 @@
+//! `doorman status`: one screen about the running proxy; the exit code tells its health.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::exit;
+use super::reload::{fail, print};
+use crate::admin::Client;
+use crate::admin::status::{RunState, Status as Report};
+
+#[derive(Args)]
+pub(crate) struct Status {
+    /// Where the running proxy listens: unix:PATH or IP:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// The configuration that may name the admin socket
+    #[arg(short, long, default_value = "doorman.conf")]
+    config: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(crate) fn run(self) -> ExitCode {
+        let found =
+            Client::find(self.admin.as_deref(), &self.config).and_then(|client| client.status());
+        let (report, body) = match found {
+            Ok(found) => found,
+            Err(error) => return fail(&error),
+        };
+        if self.json {
+            print(&body);
+        } else {
+            let is_terminal = std::io::stdout().is_terminal();
+            let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
+            use std::io::Write as _;
+            let _ = std::io::stdout().write_all(screen(&report, Paint(colour)).as_bytes());
+        }
+        ExitCode::from(if report.is_healthy() { 0 } else { exit::FAILED })
+    }
+}
+
+/// Whether to colour.
+#[derive(Clone, Copy)]
+struct Paint(bool);
+
+impl Paint {
+    fn good(self, text: &str) -> String {
+        self.with("32", text)
+    }
+
+    fn bad(self, text: &str) -> String {
+        self.with("31", text)
+    }
+
+    fn with(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn screen(report: &Report, paint: Paint) -> String {
+    let mut text = String::new();
+    let state = match (report.state, report.drain_seconds_left) {
+        (RunState::Running, _) => paint.good("running"),
+        (RunState::Draining, None) => paint.bad("draining"),
+        (RunState::Draining, Some(left)) => paint.bad(&format!("draining, {left} s left")),
+    };
+    let _ = writeln!(
+        text,
+        "doorman {}  {state}  pid {}  up {}",
+        report.version,
+        report.pid,
+        span(report.uptime_seconds)
+    );
+    let config = &report.config;
+    let _ = writeln!(
+        text,
+        "config       {}  generation {}  hash {}",
+        config.origin, config.generation, config.hash
+    );
+    if let Some(reload) = &config.last_reload {
+        let result =
+            if reload.result == "ok" { paint.good("ok") } else { paint.bad(&reload.result) };
+        let _ = writeln!(text, "last reload  {result}");
+        for line in reload.error.iter().flat_map(|error| error.lines()) {
+            let _ = writeln!(text, "             {line}");
+        }
+    }
+    let _ = writeln!(text, "connections  {}", report.connections);
+    if report.access_log_dropped > 0 {
+        let lost = paint.bad(&report.access_log_dropped.to_string());
+        let _ = writeln!(text, "log lines    {lost} lost");
+    }
+    if report.panics > 0 {
+        let _ = writeln!(text, "faults       {}", paint.bad(&report.panics.to_string()));
+    }
+    for listener in &report.listeners {
+        let kind = if listener.tls { "https" } else { "http" };
+        let _ = writeln!(text, "listener     {kind:<5}  {}", listener.addresses.join("  "));
+    }
+    servers(&mut text, report, paint);
+    text
+}
+
+fn servers(text: &mut String, report: &Report, paint: Paint) {
+    let rows: Vec<_> = report
+        .upstreams
+        .iter()
+        .flat_map(|upstream| upstream.servers.iter().map(move |server| (upstream, server)))
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    let width = |pick: fn(&str, &str) -> usize, least: usize| {
+        let widths = rows.iter().map(|(u, s)| pick(&u.name, &s.name));
+        widths.chain([least]).max().unwrap_or(least)
+    };
+    let (first, second) = (width(|u, _| u.chars().count(), 8), width(|_, s| s.chars().count(), 6));
+    let _ = writeln!(
+        text,
+        "\n{:<first$}  {:<second$}  {:>9}  {:>12}  STATE",
+        "UPSTREAM", "SERVER", "IN FLIGHT", "PICKED"
+    );
+    for (upstream, server) in rows {
+        let state = if server.resting { paint.bad("resting") } else { paint.good("ready") };
+        let _ = writeln!(
+            text,
+            "{:<first$}  {:<second$}  {:>9}  {:>12}  {state}",
+            upstream.name, server.name, server.in_flight, server.picks
+        );
+    }
+}
+
+/// Seconds as people say them.
+fn span(seconds: u64) -> String {
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{rest} s"),
+        (0, 0, _) => format!("{minutes} min {rest} s"),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_screen() {
+        let report: Report = serde_json::from_value(serde_json::json!({
+            "version": "1.2.3", "pid": 7, "uptime_seconds": 3700, "state": "draining",
+            "drain_seconds_left": 12,
+            "config": {
+                "origin": "doorman.conf", "hash": "0011223344556677", "generation": 3,
+                "loaded_at": 1, "last_reload": { "result": "failed", "at": 2, "error": "no" },
+            },
+            "listeners": [{ "name": ":80", "addresses": ["0.0.0.0:80", "[::]:80"], "tls": false }],
+            "connections": 5,
+            "upstreams": [{ "name": "api", "servers": [
+                { "name": "10.0.0.1:80", "in_flight": 2, "picks": 100, "resting": false },
+                { "name": "b", "in_flight": 0, "picks": 9, "resting": true },
+            ] }],
+            "access_log_dropped": 4, "panics": 0,
+        }))
+        .unwrap();
+        let expect = "\
+doorman 1.2.3  draining, 12 s left  pid 7  up 1 h 1 min
+config       doorman.conf  generation 3  hash 0011223344556677
+last reload  failed
+             no
+connections  5
+log lines    4 lost
+listener     http   0.0.0.0:80  [::]:80
+
+UPSTREAM  SERVER       IN FLIGHT        PICKED  STATE
+api       10.0.0.1:80          2           100  ready
+api       b                    0             9  resting
+";
+        assert_eq!(screen(&report, Paint(false)), expect);
+        assert!(screen(&report, Paint(true)).contains("\x1b[31mresting\x1b[0m"));
+        assert!(!report.is_healthy());
+    }
+
+    #[test]
+    fn spans() {
+        for (seconds, expect) in
+            [(0, "0 s"), (61, "1 min 1 s"), (7260, "2 h 1 min"), (90_000, "1 d 1 h")]
+        {
+            assert_eq!(span(seconds), expect);
+        }
+    }
+}
