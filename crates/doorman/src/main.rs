@@ -1,5 +1,10 @@
 //! The door: command line, run, reload, admin API, logs.
 
+#![expect(
+    unreachable_pub,
+    reason = "nothing of a binary is reachable from outside; `pub` says what other modules may use"
+)]
+
 mod admin;
 mod command;
 mod engine;

@@ -1,126 +1,287 @@
-//! `doorman run`: the proxy in the foreground.
+//! `doorman run`: the proxy in the foreground; and the way in which every command serves.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use doorman_config::render::{self, Colour};
-use doorman_config::{Diagnostic, SourceMap};
-use doorman_net::Clock;
-use tokio::signal::unix::{SignalKind, signal};
+use doorman_config::{SourceMap, TlsSource};
+use doorman_control::{Debounce, FileWatch};
+use doorman_net::{Alarm, Clock};
+use doorman_proxy::Plan;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
-use super::exit;
+use super::screen::{self, Screen};
+use super::{FILE, refuse};
 use crate::engine::{self, Engine, Origin, Refused};
 
+const EXAMPLES: &str = "\
+Examples:
+  doorman run
+  doorman run -c /etc/doorman/doorman.conf
+  doorman run --watch                  reload by itself when a file changes
+";
+
+/// The local authority's root certificate, in the data folder.
+pub const LOCAL_ROOT: &str = "ca/ca/root.pem";
+
+/// Run the proxy in the foreground
+///
+/// TERM lets requests end and stops, INT stops at once, HUP reads the configuration again, USR1
+/// opens log files again.
 #[derive(Args)]
+#[command(before_help = EXAMPLES)]
 pub struct Run {
     /// The configuration
-    #[arg(short, long, default_value = "doorman.conf")]
+    #[arg(short, long, default_value = FILE)]
     config: PathBuf,
+    /// Read the configuration again when it, a file that it includes or a certificate changes
+    #[arg(long)]
+    watch: bool,
 }
 
 impl Run {
-    pub fn run(self) -> ExitCode {
+    pub fn run(self, screen: &Screen) -> ExitCode {
         crate::log::error::start();
-        serve(Origin::File(self.config))
+        let mut serving = Serving::new(Origin::File(self.config));
+        if self.watch {
+            serving.watching = Watching::Files;
+        }
+        serve(serving, screen)
     }
 }
 
+/// Whether files are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watching {
+    Nothing,
+    Files,
+}
+
+/// What is to be served, and what is said about it.
+pub struct Serving {
+    origin: Origin,
+    watching: Watching,
+    greet: Box<dyn FnOnce(&Engine)>,
+    on_taken: Option<&'static str>,
+}
+
+impl Serving {
+    /// A configuration that says by itself that it is ready.
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            watching: Watching::Nothing,
+            greet: Box::new(|engine| eprintln!("doorman is ready: {}", listening(&engine.plan()))),
+            on_taken: None,
+        }
+    }
+
+    /// Says this instead when it runs.
+    pub fn greet(mut self, greet: impl FnOnce(&Engine) + 'static) -> Self {
+        self.greet = Box::new(greet);
+        self
+    }
+
+    /// Says this when a port is taken.
+    pub fn on_taken(mut self, help: &'static str) -> Self {
+        self.on_taken = Some(help);
+        self
+    }
+}
+
+/// The addresses of a plan in one line.
+fn listening(plan: &Plan) -> String {
+    let one = |listener: &doorman_proxy::plan::PlanListener| {
+        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        format!("{scheme} on {}", listener.name)
+    };
+    plan.listeners.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 /// Starts a proxy and serves until a signal ends it.
-pub fn serve(origin: Origin) -> ExitCode {
+pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
     let clock = Clock::system();
-    let started = engine::read(&origin).and_then(|(config, diagnostics, sources)| {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return screen::failed(&format!("no runtime: {error}")),
+    };
+    // Before anything runs: a signal that comes while it starts must not be lost.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new()
+    };
+    let mut signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => return screen::failed(&format!("cannot listen for signals: {error}")),
+    };
+    let started = engine::read(&serving.origin).and_then(|(config, diagnostics, sources)| {
         let ground = engine::ground(&config, clock)?;
         let prepared = engine::compile(&config, diagnostics, sources, &ground)?;
-        show(&prepared.warnings, &prepared.sources);
-        Engine::start(ground, prepared, origin.clone())
+        screen.tell(&prepared.warnings, &prepared.sources);
+        let sources = prepared.sources.clone();
+        Engine::start(ground, prepared, serving.origin.clone()).map(|engine| (engine, sources))
     });
-    let engine = match started {
-        Ok(engine) => engine,
-        Err(refused) => return say(&refused),
+    let (engine, sources) = match started {
+        Ok(started) => started,
+        Err(refused) => {
+            let code = refuse(&refused, screen);
+            if let (Refused::Bind(_), Some(help)) = (&refused, serving.on_taken) {
+                eprintln!("  help: {help}");
+            }
+            return code;
+        }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return ExitCode::from(exit::FAILED) };
-    runtime.block_on(heed(&engine));
+    let watch = match serving.watching {
+        Watching::Nothing => Watch::nothing(clock),
+        Watching::Files => match Watch::files(clock, &sources, &engine.plan()) {
+            Ok(watch) => watch,
+            Err(error) => {
+                engine.stop();
+                return screen::failed(&format!("cannot watch files: {error}"));
+            }
+        },
+    };
+    (serving.greet)(&engine);
+    runtime.block_on(heed(&engine, &mut signals, watch, screen));
     ExitCode::SUCCESS
 }
 
+struct Signals {
+    hup: Signal,
+    usr1: Signal,
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hup: signal(SignalKind::hangup())?,
+            usr1: signal(SignalKind::user_defined1())?,
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Follows signals: HUP reloads, USR1 reopens logs, TERM drains, INT or a second TERM ends now.
-async fn heed(engine: &Arc<Engine>) {
-    let kinds = [
-        SignalKind::hangup(),
-        SignalKind::user_defined1(),
-        SignalKind::terminate(),
-        SignalKind::interrupt(),
-    ];
-    let [Ok(mut hup), Ok(mut usr1), Ok(mut term), Ok(mut int)] = kinds.map(signal) else {
-        tracing::error!("cannot listen for signals");
-        return;
-    };
+async fn heed(engine: &Arc<Engine>, signals: &mut Signals, mut watch: Watch, screen: &Screen) {
     loop {
         tokio::select! {
             biased;
-            _ = int.recv() => return stop(engine, false, &mut term, &mut int).await,
-            _ = term.recv() => return stop(engine, true, &mut term, &mut int).await,
-            _ = hup.recv() => reload(engine),
-            _ = usr1.recv() => engine.reopen_logs(),
+            _ = signals.int.recv() => return stop(engine, End::Now, signals).await,
+            _ = signals.term.recv() => return stop(engine, End::Drained, signals).await,
+            _ = signals.hup.recv() => reload(engine, &mut watch, screen),
+            _ = signals.usr1.recv() => engine.reopen_logs(),
+            () = watch.settled() => reload(engine, &mut watch, screen),
         }
     }
 }
 
-async fn stop(
-    engine: &Arc<Engine>,
-    gently: bool,
-    term: &mut tokio::signal::unix::Signal,
-    int: &mut tokio::signal::unix::Signal,
-) {
+/// How a proxy ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Drained,
+    Now,
+}
+
+async fn stop(engine: &Arc<Engine>, end: End, signals: &mut Signals) {
     let draining = Arc::clone(engine);
-    let mut done =
-        tokio::task::spawn_blocking(
-            move || if gently { draining.drain() } else { draining.stop() },
-        );
+    let mut done = tokio::task::spawn_blocking(move || match end {
+        End::Drained => draining.drain(),
+        End::Now => draining.stop(),
+    });
     loop {
         tokio::select! {
             biased;
             _ = &mut done => return,
-            _ = term.recv() => engine.hurry(),
-            _ = int.recv() => engine.hurry(),
+            _ = signals.term.recv() => engine.hurry(),
+            _ = signals.int.recv() => engine.hurry(),
         }
     }
 }
 
-fn reload(engine: &Engine) {
+fn reload(engine: &Engine, watch: &mut Watch, screen: &Screen) {
     match engine.reload() {
         Ok(done) => {
-            show(&done.warnings, &done.sources);
+            screen.tell(&done.warnings, &done.sources);
+            watch.follow(&done.sources, &engine.plan());
             tracing::info!("configuration {} is in force", done.generation);
         }
         Err(refused) => {
-            say(&refused);
+            refuse(&refused, screen);
+            // Files that a faulty configuration includes are where its fault will be mended.
+            if let Refused::Config(_, sources) = &refused {
+                watch.follow(sources, &engine.plan());
+            }
             tracing::error!("the configuration was not reloaded; the old one stays in force");
         }
     }
 }
 
-fn show(diagnostics: &[Diagnostic], sources: &SourceMap) {
-    if !diagnostics.is_empty() {
-        let colour = if std::io::stderr().is_terminal() { Colour::Always } else { Colour::Never };
-        eprintln!("{}", render::annotated(diagnostics, sources, colour));
+/// The watch over files, and when what changed has settled.
+struct Watch {
+    clock: Clock,
+    files: Option<FileWatch>,
+    changed: Arc<Notify>,
+    debounce: Debounce,
+}
+
+impl Watch {
+    fn nothing(clock: Clock) -> Self {
+        Self { clock, files: None, changed: Arc::default(), debounce: Debounce::default() }
+    }
+
+    fn files(clock: Clock, sources: &SourceMap, plan: &Plan) -> Result<Self, String> {
+        let mut watch = Self::nothing(clock);
+        let changed = Arc::clone(&watch.changed);
+        watch.files = Some(FileWatch::new(move || changed.notify_one())?);
+        watch.follow(sources, plan);
+        Ok(watch)
+    }
+
+    /// Watches what this plan was made from.
+    fn follow(&mut self, sources: &SourceMap, plan: &Plan) {
+        let Some(files) = &mut self.files else { return };
+        for fault in files.follow(files_of(sources, plan)) {
+            tracing::warn!("cannot watch: {fault}");
+        }
+    }
+
+    /// Waits until something has changed and nothing has changed for a moment.
+    async fn settled(&mut self) {
+        loop {
+            let mut alarm = Alarm::new(self.clock);
+            if let Some(due) = self.debounce.due() {
+                alarm.set(due);
+            }
+            tokio::select! {
+                biased;
+                () = self.changed.notified() => self.debounce.touch(self.clock.instant()),
+                () = alarm.wait() => {
+                    self.debounce.settle();
+                    return;
+                }
+            }
+        }
     }
 }
 
-/// Says why nothing was done, and gives the exit code for it.
-fn say(refused: &Refused) -> ExitCode {
-    match refused {
-        Refused::Config(diagnostics, sources) => {
-            show(diagnostics, sources);
-            return ExitCode::from(exit::CONFIG);
+/// Every file whose content is in a plan: texts, certificates, keys.
+fn files_of(sources: &SourceMap, plan: &Plan) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = sources.paths().map(PathBuf::from).collect();
+    for tls in plan.config.sites.iter().filter_map(|site| site.tls.as_ref()) {
+        if let TlsSource::Files(pairs) = &tls.source.value {
+            for pair in pairs {
+                files.push(pair.value.certificate.value.clone());
+                files.push(pair.value.key.value.clone());
+            }
         }
-        Refused::Bind(errors) => errors.iter().for_each(|error| eprintln!("error: {error}")),
-        Refused::System(why) => eprintln!("error: {why}"),
-        Refused::Stopping => eprintln!("error: doorman is stopping"),
     }
-    ExitCode::from(exit::FAILED)
+    let authorities = plan.config.upstreams.iter().filter_map(|upstream| upstream.tls.ca.as_ref());
+    files.extend(authorities.map(|ca| ca.value.clone()));
+    files
 }

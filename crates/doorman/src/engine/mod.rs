@@ -186,6 +186,16 @@ pub(crate) fn ground(config: &Config, clock: Clock) -> Result<Ground, Refused> {
     Ok(Ground::new(data_folder(config), clock, tickets))
 }
 
+/// The ground for plans that are only looked at.
+///
+/// # Errors
+/// As [`ground`].
+pub fn looking(config: &Config, clock: Clock) -> Result<Ground, Refused> {
+    let tickets =
+        TicketKeys::new(Arc::new(clock)).map_err(|error| Refused::System(error.to_string()))?;
+    Ok(Ground::looking(data_folder(config), clock, tickets))
+}
+
 impl Engine {
     /// Starts a proxy: binds, starts a thread per core and one for the admin API, and serves.
     /// `origin` is where a reload reads the configuration from.
