@@ -586,8 +586,10 @@ fn examples_and_readme_are_valid() {
         std::fs::write(folder.path().join("doorman.conf"), text).unwrap();
         let ran = folder.run("check --format short");
         // Certificates that only the reader has cannot be there; all else must be right.
-        let others =
-            ran.out.lines().filter(|line| line.contains("error[") && !line.ends_with("no such file"));
+        let others = ran
+            .out
+            .lines()
+            .filter(|line| line.contains("error[") && !line.ends_with("no such file"));
         assert_eq!(others.collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
         assert!(matches!(ran.code, 0 | 3), "{name}: {}", ran.err);
     }
