@@ -143,7 +143,10 @@ mod tests {
         let file = folder.path().join("doorman.conf");
         std::fs::write(&file, "one").unwrap();
         let (tell, told) = channel();
-        let mut watch = FileWatch::new(move || drop(tell.send(()))).unwrap();
+        let mut watch = FileWatch::new(move || {
+            let _ = tell.send(());
+        })
+        .unwrap();
         assert_eq!(watch.follow([file.clone()]), Vec::<String>::new());
         std::fs::write(folder.path().join("other"), "nobody's business").unwrap();
         change(&file);

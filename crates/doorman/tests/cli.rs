@@ -1,6 +1,8 @@
 //! The command line as people and scripts meet it: the built binary over files in a temporary
 //! folder. Expected texts stand in the tests, in one piece with what they come from.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

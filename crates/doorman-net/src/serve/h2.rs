@@ -3,25 +3,29 @@
 //! Two things are ours. All frames that are ready in one turn of the event loop leave in one
 //! write: the crate would flush after each, so its flushes are ignored and the connection's task
 //! writes when the crate has nothing more to do. And every frame that costs us work but brings no
-//! request is counted against a budget of the connection ([`watch`]), whoever caused it.
+//! request is counted against a budget of the connection ([`watch`]), whoever caused it; what half
+//! sent responses hold is counted as well ([`ledger`]).
 //!
 //! No type of the crate leaves this module.
 
 mod convert;
 mod io;
+mod ledger;
 mod stream;
 mod watch;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use doorman_http::{Conn, Data};
 use h2::Reason;
 
-use self::io::{Coalesced, Shared};
+use self::io::{Coalesced, Shared, Written};
+use self::ledger::Ledger;
 use super::{Handler, Lost};
 use crate::alarm::Alarm;
 use crate::core::{Core, ServeSettings, Ticket};
@@ -34,8 +38,16 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Streams that we reset for the client's errors before the connection ends (MadeYouReset).
 const LOCAL_RESETS_MAX: usize = 100;
-/// Streams that were reset before we looked at them (Rapid Reset, CVE-2023-44487).
-const PENDING_RESETS_MAX: usize = 20;
+/// Streams that were reset before we looked at them (Rapid Reset, CVE-2023-44487): a browser may
+/// leave several pages at once. No work begins for them, and [`watch`], which counts them, ends the
+/// reading before this many.
+const PENDING_RESETS_MAX: usize = 400;
+/// What the crate may hold of a stream's response, bytes.
+const SEND_BUFFER_MAX: usize = 64 * 1024;
+/// How long we go on reading after the last frame, so that the client gets it before a reset could
+/// destroy it, and how many bytes.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 type Connection<S> = h2::server::Connection<Coalesced<S>, Data>;
 
@@ -56,29 +68,59 @@ pub(super) async fn serve<S: Stream, H: Handler>(
     };
     alarm.clear();
     let mut session = Session {
-        core,
+        core: Rc::clone(&core),
         ticket,
-        conn,
-        handler,
-        settings,
-        shared,
+        conn: Rc::clone(&conn),
+        handler: Rc::clone(&handler),
+        settings: Rc::clone(&settings),
+        shared: Rc::clone(&shared),
         connection,
-        active: Rc::new(Cell::new(0)),
-        alarm,
+        ledger: Rc::default(),
+        stall: Alarm::new(core.clock),
+        idle: Alarm::new(core.clock),
+        block: Alarm::new(core.clock),
         leaving: Leaving::No,
+        opened: 0,
     };
     let end = poll_fn(|cx| session.poll(cx)).await;
+    let _ticket = session.ticket;
+    // Streams that are still open learn by this that the client is gone.
+    drop(session.connection);
     if end == End::Protocol {
-        session.handler.lost(&session.conn, Lost::Protocol);
+        handler.lost(&conn, Lost::Protocol);
     }
-    // What was said last (GOAWAY) still has to leave.
-    let mut alarm = Alarm::new(session.core.clock);
+    if end == End::Stalled {
+        return shared.borrow_mut().abort();
+    }
+    close(&shared, end, &settings, alarm).await;
+}
+
+/// Closes so that the client gets what was said last (GOAWAY).
+async fn close<S: Stream>(
+    shared: &Rc<RefCell<Shared<S>>>,
+    end: End,
+    settings: &ServeSettings,
+    mut alarm: Alarm,
+) {
     poll_fn(|cx| {
-        alarm.set_if_clear(session.settings.write_idle);
+        alarm.set_if_clear(settings.write_idle);
         if alarm.poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        session.shared.borrow_mut().poll_close(cx)
+        shared.borrow_mut().poll_close(cx).map(drop)
+    })
+    .await;
+    if end != End::Protocol {
+        return;
+    }
+    alarm.clear();
+    let mut left = LINGER_BYTES_MAX;
+    poll_fn(|cx| {
+        alarm.set_if_clear(LINGER);
+        if alarm.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        shared.borrow_mut().poll_discard(cx, &mut left)
     })
     .await;
 }
@@ -97,6 +139,7 @@ async fn shake<S: Stream>(
         .max_header_list_size(list_max)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
         .max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
+        .max_send_buffer_size(SEND_BUFFER_MAX)
         .handshake::<_, Data>(Coalesced::new(Rc::clone(shared)));
     poll_fn(|cx| {
         let shaken = Pin::new(&mut handshake).poll(cx);
@@ -117,6 +160,8 @@ enum End {
     Closed,
     /// A protocol error or a flood.
     Protocol,
+    /// The client does not read.
+    Stalled,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,66 +181,113 @@ struct Session<S: Stream, H: Handler> {
     settings: Rc<ServeSettings>,
     shared: Rc<RefCell<Shared<S>>>,
     connection: Connection<S>,
-    active: Rc<Cell<u32>>,
-    alarm: Alarm,
+    ledger: Rc<Ledger>,
+    /// For a client that does not read.
+    stall: Alarm,
+    /// For a connection without streams.
+    idle: Alarm,
+    /// For the rest of a header block.
+    block: Alarm,
     leaving: Leaving,
+    opened: u64,
 }
 
 impl<S: Stream, H: Handler> Session<S, H> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.ticket.register(cx.waker());
+        self.ledger.register(cx.waker());
         self.heed_drain();
-        loop {
-            match self.connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond),
-                Poll::Ready(Some(Err(error))) => {
-                    let ours = error.is_go_away() || error.is_io() || error.is_reset();
-                    let calm = error.reason() == Some(Reason::NO_ERROR);
-                    return Poll::Ready(if calm || (ours && error.is_io()) {
-                        End::Closed
-                    } else {
-                        End::Protocol
-                    });
-                }
-                Poll::Ready(None) => {
-                    let flood = self.shared.borrow().is_flooded();
-                    return Poll::Ready(if flood { End::Protocol } else { End::Closed });
-                }
-                Poll::Pending => break,
-            }
+        if let Poll::Ready(end) = self.poll_streams(cx) {
+            return Poll::Ready(end);
         }
-        if self.shared.borrow().is_flooded() && self.leaving != Leaving::Now {
+        if self.leaving != Leaving::Now && self.is_unbearable(cx) {
             self.leaving = Leaving::Now;
             self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            // GOAWAY leaves first, even if the connection has been idle for long enough.
+            self.idle.set(self.core.clock.instant() + self.settings.write_idle);
             cx.waker().wake_by_ref();
         }
-        let mut shared = self.shared.borrow_mut();
-        match shared.poll_write_out(cx) {
-            Poll::Ready(Err(_)) => return Poll::Ready(End::Closed),
-            Poll::Ready(Ok(wrote)) => {
-                if wrote || self.active.get() > 0 {
-                    self.alarm.clear();
-                }
-                if self.active.get() > 0 {
-                    return Poll::Pending;
-                }
-                self.alarm.set_if_clear(self.settings.keep_alive);
-            }
-            Poll::Pending => self.alarm.set_if_clear(self.settings.write_idle),
+        if let Poll::Ready(end) = self.poll_write(cx) {
+            return Poll::Ready(end);
         }
-        drop(shared);
-        if self.alarm.poll(cx).is_pending() {
+        self.poll_idle(cx)
+    }
+
+    /// Reads frames and opens streams until nothing more is there.
+    fn poll_streams(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            match self.connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond, cx),
+                Poll::Ready(Some(Err(error))) => {
+                    let calm = error.is_io() || error.reason() == Some(Reason::NO_ERROR);
+                    return Poll::Ready(if calm { End::Closed } else { End::Protocol });
+                }
+                Poll::Ready(None) => {
+                    let flood = self.shared.borrow().watch().is_flooded();
+                    return Poll::Ready(if flood { End::Protocol } else { End::Closed });
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Whether the client floods us, or keeps a header block open for too long.
+    fn is_unbearable(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut shared = self.shared.borrow_mut();
+        shared.refund(self.ledger.take_sent());
+        match shared.watch().block_since() {
+            Some(since) => self.block.set(since + self.settings.head_timeout),
+            None => self.block.clear(),
+        }
+        shared.watch().is_flooded() || self.block.poll(cx).is_ready()
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let written = self.shared.borrow_mut().poll_write_out(cx);
+        match written {
+            Poll::Ready(Err(_)) => return Poll::Ready(End::Closed),
+            Poll::Ready(Ok(Written::All)) => {
+                self.stall.clear();
+                self.ledger.all_written();
+            }
+            Poll::Ready(Ok(Written::CrateHasMore)) => {
+                self.stall.clear();
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending => {
+                self.stall.set_if_clear(self.settings.write_idle);
+                return self.stall.poll(cx).map(|()| End::Stalled);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Ends a connection that has no streams. Frames that are no requests do not prolong it.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.ledger.active() > 0 {
+            self.idle.clear();
             return Poll::Pending;
         }
-        // Idle for too long, or not reading: say goodbye once, then leave.
+        let wait = match self.leaving {
+            Leaving::No => self.settings.keep_alive,
+            Leaving::Gracefully | Leaving::Now => self.settings.write_idle,
+        };
+        self.idle.set_if_clear(wait);
+        if self.idle.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
         if self.leaving != Leaving::No {
             return Poll::Ready(End::Closed);
         }
-        self.leaving = Leaving::Gracefully;
-        self.connection.graceful_shutdown();
-        self.alarm.set(self.core.clock.instant() + self.settings.write_idle);
+        self.leave();
+        self.idle.set(self.core.clock.instant() + self.settings.write_idle);
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn leave(&mut self) {
+        self.leaving = Leaving::Gracefully;
+        self.connection.graceful_shutdown();
     }
 
     fn heed_drain(&mut self) {
@@ -203,8 +295,7 @@ impl<S: Stream, H: Handler> Session<S, H> {
             self.leaving = Leaving::Now;
             self.connection.abrupt_shutdown(Reason::NO_ERROR);
         } else if self.core.is_draining() && self.leaving == Leaving::No {
-            self.leaving = Leaving::Gracefully;
-            self.connection.graceful_shutdown();
+            self.leave();
         }
     }
 
@@ -212,15 +303,23 @@ impl<S: Stream, H: Handler> Session<S, H> {
         &mut self,
         request: http::Request<h2::RecvStream>,
         mut respond: h2::server::SendResponse<Data>,
+        cx: &mut Context<'_>,
     ) {
+        if respond.poll_reset(cx).is_ready() {
+            // Nobody waits for the answer: no work begins.
+            return;
+        }
+        self.opened += 1;
+        if self.opened >= self.settings.requests_max && self.leaving == Leaving::No {
+            self.leave();
+        }
         // A stream that was reset is off the crate's count at once; its work is off ours only when
         // it has stopped (invariant I6).
-        if self.active.get() >= self.settings.h2_streams {
+        if self.ledger.active() >= self.settings.h2_streams {
             self.shared.borrow_mut().count_glitch();
             respond.send_reset(Reason::REFUSED_STREAM);
             return;
         }
-        let running = Running::new(&self.active);
         let task = stream::serve(
             self.core.clock,
             Rc::clone(&self.conn),
@@ -228,26 +327,8 @@ impl<S: Stream, H: Handler> Session<S, H> {
             Rc::clone(&self.handler),
             request,
             respond,
-            running,
+            self.ledger.enter(),
         );
         tokio::task::spawn_local(task);
-    }
-}
-
-/// A stream's work, counted while it lasts.
-struct Running {
-    active: Rc<Cell<u32>>,
-}
-
-impl Running {
-    fn new(active: &Rc<Cell<u32>>) -> Self {
-        active.set(active.get() + 1);
-        Self { active: Rc::clone(active) }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.active.set(self.active.get().saturating_sub(1));
     }
 }

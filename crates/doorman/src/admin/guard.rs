@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use doorman_config::{Admin, SocketAddress};
 
 /// Shorter tokens can be guessed.
@@ -127,7 +127,7 @@ pub(super) fn read_token(path: &Path) -> Result<Vec<u8>, String> {
     Ok(token.to_vec())
 }
 
-fn is_safe_host(host: &axum::http::HeaderValue) -> bool {
+fn is_safe_host(host: &HeaderValue) -> bool {
     let Ok(host) = host.to_str() else { return false };
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -138,12 +138,12 @@ fn is_safe_host(host: &axum::http::HeaderValue) -> bool {
 
 /// Browsers mark what a page makes them send; other clients send neither field.
 fn is_cross_site(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").map(axum::http::HeaderValue::as_bytes);
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
         return true;
     }
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let host = headers.get(header::HOST).map(axum::http::HeaderValue::as_bytes);
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
     let own = origin.as_bytes().strip_prefix(b"http://");
     own.is_none() || own != host
 }
@@ -171,7 +171,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         for field in fields.split(" | ").filter(|field| !field.is_empty()) {
             let (name, value) = field.split_once('=').unwrap();
-            let name = axum::http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            let name = header::HeaderName::from_bytes(name.as_bytes()).unwrap();
             headers.insert(name, value.parse().unwrap());
         }
         guard.check(&method.parse().unwrap(), &headers)

@@ -288,7 +288,6 @@ fn number(out: &mut Vec<u8>, before: &[u8], mut value: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "below ten")]
 const fn digit(value: u64) -> u8 {
     b'0' + (value % 10) as u8
 }
@@ -312,7 +311,7 @@ pub(crate) fn is_risky(c: char) -> bool {
 fn is_plain(value: &[u8]) -> bool {
     value
         .iter()
-        .fold(true, |plain, &b| plain & (b >= 0x20) & (b < 0x7F) & (b != b'"') & (b != b'\\'))
+        .fold(true, |plain, &b| plain & (0x20..0x7F).contains(&b) & (b != b'"') & (b != b'\\'))
 }
 
 /// The first bytes of a value, without half a character at the end.

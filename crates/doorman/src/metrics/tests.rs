@@ -1,7 +1,10 @@
 use super::*;
 
+/// Name, labels, value.
+type Sample = (String, Vec<(String, String)>, f64);
+
 /// Reads a page back: name, labels, value. Panics at what is no line of the format.
-fn read(page: &str) -> Vec<(String, Vec<(String, String)>, f64)> {
+fn read(page: &str) -> Vec<Sample> {
     let mut samples = Vec::new();
     for line in page.lines().filter(|line| !line.starts_with('#')) {
         let (series, value) = line.rsplit_once(' ').expect("a value");

@@ -3,7 +3,7 @@
 use doorman_h1::Limits;
 use doorman_http::{
     FieldId, Fields, HeadError, Length, Method, RequestHead, ResponseHead, Scheme, Version,
-    is_field_value,
+    is_field_value, is_token,
 };
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -23,8 +23,13 @@ pub(super) fn request(
     head.scheme = Scheme::Https;
     head.method = Method::from_bytes(parts.method.as_str().as_bytes())
         .ok_or(malformed("method is not a token"))?;
+    // Each crumb of a cookie counts (RFC 9113 section 8.2.3), and each field that is dropped later.
     if parts.headers.len() > limits.fields {
         return Err(Refused { status: 431, reason: "too many header fields" });
+    }
+    // HTTP/2 comes over TLS only.
+    if parts.uri.scheme().is_some_and(|scheme| *scheme != http::uri::Scheme::HTTPS) {
+        return Err(malformed(":scheme is not https"));
     }
     let length = fields(&parts.headers, head)?;
     match head.method {
@@ -75,6 +80,10 @@ fn fields(map: &HeaderMap, head: &mut RequestHead) -> Result<Option<u64>, Refuse
     let mut cookies: Vec<u8> = Vec::new();
     for (name, value) in map {
         let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+        // The crate takes quotation marks for part of a token.
+        if !is_token(name) {
+            return Err(malformed("field name is not a token"));
+        }
         if value.trim_ascii().len() != value.len() || !is_field_value(value) {
             return Err(malformed("field value begins or ends with white space"));
         }
@@ -133,14 +142,21 @@ fn digits(value: &[u8]) -> Option<u64> {
 }
 
 /// Trailer fields of a request, without those that may not stand in one (RFC 9110 section 6.5.1).
-pub(super) fn trailers(map: &HeaderMap) -> Fields {
+pub(super) fn trailers(map: &HeaderMap, limits: &Limits) -> Result<Fields, &'static str> {
+    if map.len() > limits.fields {
+        return Err("too many trailer fields");
+    }
     let mut fields = Fields::new();
     for (name, value) in map {
-        if doorman_h1::may_be_trailer(name.as_str().as_bytes()) {
-            fields.push(name.as_str().as_bytes(), value.as_bytes());
+        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+        if value.trim_ascii().len() != value.len() || !is_field_value(value) {
+            return Err("trailer value begins or ends with white space");
+        }
+        if is_token(name) && doorman_h1::may_be_trailer(name) {
+            fields.push(name, value);
         }
     }
-    fields
+    Ok(fields)
 }
 
 /// A response's head as the crate wants it. Fields that HTTP/2 has no place for are left out; a
@@ -171,11 +187,28 @@ pub(super) fn trailer_map(fields: &Fields) -> HeaderMap {
 }
 
 fn copy(fields: &Fields, map: &mut HeaderMap) {
-    for (_, name, value) in fields.iter() {
+    for (id, name, value) in fields.iter() {
+        if is_of_connection(id) {
+            continue;
+        }
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
         {
             map.append(name, value);
         }
     }
+}
+
+/// Fields that HTTP/2 has no place for (RFC 9113 section 8.2.2). An operator may have set one; the
+/// crate would refuse the whole response for it.
+const fn is_of_connection(id: FieldId) -> bool {
+    matches!(
+        id,
+        FieldId::Connection
+            | FieldId::KeepAlive
+            | FieldId::ProxyConnection
+            | FieldId::TransferEncoding
+            | FieldId::Upgrade
+            | FieldId::Te
+    )
 }

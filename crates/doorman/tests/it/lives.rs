@@ -1,0 +1,250 @@
+//! Reload and stop: nothing that is under way is lost, and a bad file changes nothing.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use doorman_testkit::load::{Load, Tally};
+use doorman_testkit::origin::{self as scripted, answering, echo};
+use doorman_testkit::tls::Tls;
+use rustix::process::Signal;
+
+use crate::rig::client::once;
+use crate::rig::origin::reply;
+use crate::rig::{Ask, Back, Client, Front, House, Origin, Pair, Wire, h1_pairs, pairs};
+use crate::upgrades::{ASK, SWITCH};
+
+pairs!(opr_12_term_drains, opr_05_a_request_outlives_a_reload);
+h1_pairs!(opr_07_a_websocket_survives_reloads);
+
+/// Reloads under load: every 100 ms, as often as this.
+const RELOADS: usize = 20;
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// OPR-01 in small.
+fn reloads_lose_nothing(front: Front) {
+    let target = scripted::Origin::start(answering(echo()));
+    let text = |n: usize| {
+        format!(
+            "upstream o {{ server {} }} @SITE {{ response-header set X-Generation {n}\nproxy o }}",
+            target.address()
+        )
+    };
+    let house = House::with(Pair { front, back: Back::H1 }, "", &text(0));
+    let tls = (front == Front::H1Tls).then(|| {
+        let authority = std::fs::read_to_string(house.authority()).expect("a certificate");
+        Tls::new("localhost", &authority)
+    });
+    let load = Load {
+        target: house.address,
+        tls,
+        host: "localhost".to_owned(),
+        clients: 4,
+        body_max: 20_000,
+    };
+    let running = load.start();
+    running.wait_for(50);
+    let watch = Origin::start(Back::H1, |_| Ok(()));
+    for n in 1..=RELOADS {
+        house.rewrite("", &text(n));
+        house.signal(Signal::HUP);
+        watch.pause(PERIOD);
+    }
+    running.wait_for(50);
+    // Signals that come while another is being followed are one.
+    house.wait_said("is in force", RELOADS / 4);
+    let tally = running.stop();
+    assert_eq!(tally.failed(), 0, "{tally:?}");
+    assert!(tally.right > 100, "{tally:?}");
+    assert_eq!(tally.connections, 4, "connections of what did not change are kept");
+    assert_eq!(Tally::duplicates(&target), Vec::<String>::new());
+    let answer = once(&house, &Ask::get("/")).expect("an answer");
+    assert_eq!(answer.field("x-generation"), Some(RELOADS.to_string().as_str()));
+}
+
+#[test]
+fn opr_01_reloads_lose_nothing() {
+    reloads_lose_nothing(Front::H1);
+}
+
+#[test]
+fn opr_01_reloads_lose_nothing_under_tls() {
+    reloads_lose_nothing(Front::H1Tls);
+}
+
+fn opr_05_a_request_outlives_a_reload(pair: Pair) {
+    let origin = Origin::start(pair.back, |talk| {
+        while let Some(seen) = talk.request()? {
+            if seen.target() == "/slow" {
+                talk.hold();
+            }
+            talk.send(reply("200 OK", "", b"the old way"))?;
+        }
+        Ok(())
+    });
+    let text = format!("{} @SITE {{ proxy o }}", origin.upstream("o"));
+    let house = House::with(pair, "", &text);
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| once(&house, &Ask::get("/slow")).expect("an answer").text());
+        origin.wait("request", |book| !book.seen.is_empty());
+        house.rewrite("", "@SITE { respond 200 new }");
+        house.signal(Signal::HUP);
+        house.wait_said("is in force", 1);
+        let mut client = Client::connect(&house);
+        while client.ask(&Ask::get("/")).text() != "new" {}
+        origin.release();
+        assert_eq!(slow.join().expect("no panic"), "the old way");
+    });
+}
+
+fn opr_07_a_websocket_survives_reloads(pair: Pair) {
+    let origin = Origin::start(pair.back, |talk| {
+        if talk.head()?.is_none() {
+            return Ok(());
+        }
+        talk.send(SWITCH)?;
+        while let Ok(byte) = talk.wire.exactly(1) {
+            talk.send(byte)?;
+        }
+        Ok(())
+    });
+    let text = format!("{} @SITE {{ proxy o }}", origin.upstream("o"));
+    let house = House::with(pair, "", &text);
+    let mut client = Wire::connect(&house);
+    assert_eq!(client.ask(ASK).status, 101);
+    for n in 1..=3 {
+        house.rewrite(
+            "",
+            &text.replace("proxy o", &format!("response-header set X-N {n}\nproxy o")),
+        );
+        house.signal(Signal::HUP);
+        house.wait_said("is in force", n);
+        client.send("ping").unwrap();
+        assert_eq!(client.exactly(4).unwrap(), b"ping");
+    }
+    // Even its upstream may leave the configuration.
+    house.rewrite("", "@SITE { respond 200 gone }");
+    house.signal(Signal::HUP);
+    house.wait_said("is in force", 4);
+    client.send("pong").unwrap();
+    assert_eq!(client.exactly(4).unwrap(), b"pong");
+    assert_eq!(origin.book().received.len(), 1);
+}
+
+/// OPR-03, OPR-04.
+#[test]
+fn opr_03_a_bad_file_changes_nothing() {
+    let house = House::with(Pair::PLAIN, "", "@SITE { respond 200 good }");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("a bound socket").port();
+    let bad = [
+        "@SITE { respond 200 bad".to_owned(),
+        "@SITE { respnd 200 bad }".to_owned(),
+        "@SITE { proxy nowhere }".to_owned(),
+        "@SITE { route ~ ( { respond 200 }\nrespond 200 bad }".to_owned(),
+        "site https://x.test:@PORT { tls cert no.pem key no.key\nrespond 200 bad }".to_owned(),
+        "@SITE { error-page 404 no-such-file.html\nrespond 200 bad }".to_owned(),
+        "upstream o { server https://127.0.0.1:1; tls ca no.pem name x } @SITE { proxy o }"
+            .to_owned(),
+        "@SITE { respond 200 bad }\n@SITE { respond 200 twice }".to_owned(),
+        "@SITE { route * { respond 200 bad }\nroute /x { respond 200 never } }".to_owned(),
+        format!("@SITE {{ respond 200 bad }} site http://*:{port} {{ respond 200 bad }}"),
+        String::new(),
+    ];
+    let mut client = Wire::connect(&house);
+    for (n, text) in bad.iter().enumerate() {
+        house.rewrite("", text);
+        house.signal(Signal::HUP);
+        let empty = text.is_empty();
+        if empty {
+            break;
+        }
+        house.wait_said("was not reloaded", n + 1);
+        assert_eq!(client.ask(Ask::get("/").bytes()).text(), "good", "{text}");
+        assert_eq!(once(&house, &Ask::get("/")).expect("an answer").text(), "good", "{text}");
+    }
+    house.rewrite("", "@SITE { respond 200 better }");
+    house.signal(Signal::HUP);
+    while client.ask(Ask::get("/").bytes()).text() != "better" {}
+}
+
+fn opr_12_term_drains(pair: Pair) {
+    let origin = Origin::start(pair.back, |talk| {
+        while let Some(seen) = talk.request()? {
+            if seen.target() == "/slow" {
+                talk.hold();
+            }
+            talk.send(reply("200 OK", "", b"to the end"))?;
+        }
+        Ok(())
+    });
+    let house = House::before(pair, &origin, "");
+    let mut idle = Client::connect(&house);
+    assert_eq!(idle.ask(&Ask::get("/")).status, 200);
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| {
+            let mut client = Client::connect(&house);
+            let answer = client.exchange(&Ask::get("/slow"));
+            (client, answer)
+        });
+        origin.wait("request", |book| book.seen.len() == 2);
+        house.signal(Signal::TERM);
+        // A connection with nothing under way is closed at once, in order.
+        match idle {
+            Client::H1(mut wire) => {
+                let (rest, end) = wire.rest();
+                assert_eq!(rest, b"");
+                end.expect("an orderly end");
+            }
+            Client::H2(h2) => h2.closed().expect("GOAWAY without an error"),
+        }
+        while TcpStream::connect(house.address).is_ok() {
+            origin.pause(Duration::from_millis(5));
+        }
+        origin.release();
+        let (client, answer) = slow.join().expect("no panic");
+        let answer = answer.expect("a whole answer");
+        assert_eq!(answer.text(), "to the end");
+        match client {
+            Client::H1(_) => assert_eq!(answer.field("connection"), Some("close")),
+            Client::H2(h2) => h2.closed().expect("GOAWAY without an error"),
+        }
+    });
+    assert!(house.ended_within(Duration::from_secs(10)).success());
+}
+
+#[test]
+fn opr_14_a_second_term_ends_now() {
+    let origin = Origin::start(Back::H1, |talk| {
+        talk.request()?;
+        talk.wire.more().map(drop)
+    });
+    let house = House::before(Pair::PLAIN, &origin, "");
+    let mut client = Wire::connect(&house);
+    client.send(Ask::get("/hangs").bytes()).unwrap();
+    origin.wait("request", |book| book.seen.len() == 1);
+    house.signal(Signal::TERM);
+    while TcpStream::connect(house.address).is_ok() {
+        origin.pause(Duration::from_millis(5));
+    }
+    house.signal(Signal::HUP);
+    house.signal(Signal::TERM);
+    house.ended_within(Duration::from_secs(5));
+    assert!(client.reply("GET").is_err(), "an answer that was never whole");
+}
+
+#[test]
+fn drain_has_a_deadline() {
+    let origin = Origin::start(Back::H1, |talk| {
+        talk.request()?;
+        talk.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")?;
+        talk.wire.more().map(drop)
+    });
+    let text = format!("{} @SITE {{ proxy o }}", origin.upstream("o"));
+    let house = House::with(Pair::PLAIN, "drain 500ms", &text);
+    let mut client = Wire::connect(&house);
+    client.send(Ask::get("/hangs").bytes()).unwrap();
+    client.head().unwrap().expect("a head");
+    house.signal(Signal::TERM);
+    assert!(house.ended_within(Duration::from_secs(8)).success());
+    assert!(client.exactly(10).is_err(), "a cut body must look cut");
+}
