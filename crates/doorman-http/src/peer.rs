@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::Scheme;
+
 /// Protocol version of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
@@ -25,6 +27,20 @@ impl Version {
             Self::Http11 => "HTTP/1.1",
             Self::Http2 => "HTTP/2",
             Self::Http3 => "HTTP/3",
+        }
+    }
+}
+
+impl Version {
+    /// The wire that brings this version under this scheme.
+    #[must_use]
+    pub const fn wire(self, scheme: Scheme) -> Wire {
+        match (scheme, self) {
+            (_, Self::Http3) => Wire::H3,
+            (Scheme::Https, Self::Http2) => Wire::H2,
+            (Scheme::Https, _) => Wire::H1Tls,
+            (Scheme::Http, Self::Http2) => Wire::H2c,
+            (Scheme::Http, _) => Wire::H1,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use doorman_http::{
     Body, Conn, FieldId, Fields, Frame, Method, Peer, Request, RequestHead, Response, Scheme,
-    TlsFacts, Upgrade, Version, Wire, is_field_value, is_token,
+    TlsFacts, Upgrade, Version, is_field_value, is_token,
 };
 use doorman_net::Clock;
 use doorman_net::os::ListenAddress;
@@ -204,7 +204,10 @@ impl Plan {
     fn listener_for(&self, question: &Question, host: &[u8]) -> Option<usize> {
         let fits = |index: &usize| {
             let listener = &self.listeners[*index];
-            let port = |address: &ListenAddress| matches!(address, ListenAddress::Inet(inet) if inet.port() == question.port);
+            let port = |address: &ListenAddress| match address {
+                ListenAddress::Inet(inet) => inet.port() == question.port,
+                ListenAddress::Unix(_) => false,
+            };
             listener.tls.is_some() == (question.scheme == Scheme::Https)
                 && listener.addresses.iter().any(port)
         };
@@ -229,12 +232,7 @@ impl Plan {
         Rc::new(Conn {
             peer: Peer::Inet(SocketAddr::new(question.from, CLIENT_PORT)),
             local: Peer::Inet(local),
-            wire: match (secure, version) {
-                (true, Version::Http2) => Wire::H2,
-                (true, _) => Wire::H1Tls,
-                (false, Version::Http2) => Wire::H2c,
-                (false, _) => Wire::H1,
-            },
+            wire: version.wire(question.scheme),
             tls: secure.then(|| TlsFacts {
                 version: "TLSv1.3",
                 server_name: name.map(|name| name.to_ascii_lowercase().into()),

@@ -1,5 +1,7 @@
 //! Stories about the admin API, the metrics and the logs, told over the binary as it is installed.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

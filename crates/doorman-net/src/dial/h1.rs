@@ -248,7 +248,11 @@ impl<S: Stream> Upstream<S> {
 
     fn on_interim(&mut self, asking: &Asking<'_>, head: &mut ResponseHead) {
         if head.status == 100 {
-            self.let_go();
+            // A tunnel opens with 101 and nothing else: what the client sent behind its request is
+            // the next request until then (H1P-11).
+            if !matches!(self.upload, Upload::Held(_, Coding::Tunnel)) {
+                self.let_go();
+            }
         } else if let Some(interim) = asking.interim {
             interim.send(head);
         }

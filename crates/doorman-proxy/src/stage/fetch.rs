@@ -155,7 +155,7 @@ async fn once<N: Net>(
     exchange: &mut Exchange,
     host: &[u8],
 ) -> Result<Answer, DialError> {
-    exchange.record().connected = Some(proxy.core.clock.recent());
+    exchange.record().connected = Some(proxy.core.clock.instant());
     let asking = Asking {
         head: &exchange.head,
         host,
@@ -164,6 +164,6 @@ async fn once<N: Net>(
         timeouts: *timeouts,
     };
     let answer = connection.ask(asking, &mut exchange.body).await?;
-    exchange.record().answered = Some(proxy.core.clock.recent());
+    exchange.record().answered = Some(proxy.core.clock.instant());
     Ok(answer)
 }

@@ -303,7 +303,8 @@ fn field(out: &mut Vec<u8>, before: &[u8], value: &[u8]) {
 #[must_use]
 pub(crate) fn is_risky(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{FEFF}')
+        || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether nothing needs an escape. Without an early end, so that it is done many bytes at a time.

@@ -2,7 +2,7 @@
 
 use doorman_testkit::h2::{Frame, flag, hpack, kind};
 
-use crate::rig::{Client, House, INITIAL_WINDOW, WINDOW_MAX, house};
+use crate::rig::{Client, House, INITIAL_WINDOW, house};
 
 /// Hostile connections, and streams on each.
 const CONNECTIONS: usize = 10;
@@ -38,39 +38,6 @@ fn heads(client: &mut Client) {
 
 fn ids() -> impl Iterator<Item = u32> {
     (0..STREAMS).map(|i| 2 * i + 1)
-}
-
-#[test]
-fn responses_that_stand_still_h2d_25() {
-    // A hundred streams: what each costs by itself, and one small piece of its response.
-    check("zero window", 5 * 1024, &[(INITIAL_WINDOW, 0)], |_, client| {
-        let gets: Vec<Frame> = ids().map(|id| client.get(id, "/big/10000000")).collect();
-        client.send(&gets);
-        heads(client);
-    });
-    // The window opens a little, so that more is taken from the origins.
-    check("small window", 7 * 1024, &[(INITIAL_WINDOW, 0)], |_, client| {
-        let gets: Vec<Frame> = ids().map(|id| client.get(id, "/big/10000000")).collect();
-        client.send(&gets);
-        heads(client);
-        for _ in 0..4 {
-            let more: Vec<Frame> = ids().map(|id| Frame::window(id, 17_000)).collect();
-            client.send(&more);
-        }
-        let mut bytes = 0;
-        while bytes < 64 * 17_000 * usize::try_from(STREAMS).expect("small") / 100 {
-            let frame = client.frame().expect("a frame");
-            bytes += if frame.kind == kind::DATA { frame.payload.len() } else { 0 };
-        }
-    });
-    // The windows are as wide as can be, but the socket is not read.
-    check("socket", 7 * 1024, &[(INITIAL_WINDOW, WINDOW_MAX)], |house, client| {
-        let before = house.origin.requests().len();
-        let gets: Vec<Frame> = ids().map(|id| client.get(id, "/big/10000000")).collect();
-        let bytes: Vec<u8> = gets.iter().flat_map(Frame::bytes).collect();
-        client.raw.send(bytes).expect("a connection");
-        house.origin.wait_for_requests(before + 100);
-    });
 }
 
 #[test]
@@ -118,14 +85,5 @@ fn heads_that_a_table_multiplies_h2d_11() {
             .collect();
         client.send(&frames);
         heads(client);
-    });
-}
-
-#[test]
-fn idle_connections_h2d_43() {
-    check("idle", 120, &[], |_, client| {
-        let get = client.get(1, "/");
-        client.send(&[get]);
-        assert_eq!(client.outcome(1).status, Some(200));
     });
 }

@@ -296,10 +296,13 @@ fn unix_sockets_at_both_ends() {
     let listener = UnixListener::bind(&back).expect("our own folder");
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let mut wire = Wire::new(Lane::Unix(stream));
-            while let Ok(Some(_)) = wire.head() {
-                let _ = wire.send(reply("200 OK", "", b"local"));
-            }
+            // Each core keeps connections of its own.
+            std::thread::spawn(move || {
+                let mut wire = Wire::new(Lane::Unix(stream));
+                while let Ok(Some(_)) = wire.head() {
+                    let _ = wire.send(reply("200 OK", "", b"local"));
+                }
+            });
         }
     });
     let text = format!(

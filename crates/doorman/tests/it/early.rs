@@ -131,8 +131,10 @@ fn upb_14_early_answer_to_an_upload(pair: Pair) {
     });
     let house = House::before(pair, &origin, "");
     for path in ["/reads", "/stops", "/closes"] {
-        for length in [10, 300_000, 3_000_000] {
-            // The origin never reads a body, so the connection serves one request.
+        // More than all buffers on the way hold: what fits into them has been sent whole, and whether
+        // the origin read it nobody can tell.
+        let length = 20_000_000;
+        {
             let reply = once(&house, &Ask::post(path, vec![b'x'; length]));
             match reply {
                 Ok(reply) => assert_eq!(reply.text(), "early", "{path} {length}"),

@@ -5,6 +5,11 @@
 //! send and keep bytes as they are, and each story that does not depend on one wire runs over every
 //! pair of front and back that exists. Ids in names and comments are those of the reliability plan.
 
+#![expect(
+    clippy::type_complexity,
+    clippy::async_yields_async,
+    reason = "the rig is plain on purpose"
+)]
 #![expect(dead_code, reason = "the rig offers more than every story uses")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 #![expect(
