@@ -126,8 +126,8 @@ impl Listener for Bounded {
                 std::future::pending().await
             };
             let accepted = match &self.inner {
-                Inner::Tcp(listener) => listener.accept().await.map(|(s, _)| Wire::Tcp(s)),
-                Inner::Unix(listener) => listener.accept().await.map(|(s, _)| Wire::Unix(s)),
+                Inner::Tcp(listener) => listener.accept().await.map(|(s, _)| Lane::Tcp(s)),
+                Inner::Unix(listener) => listener.accept().await.map(|(s, _)| Lane::Unix(s)),
             };
             let mut alarm = Alarm::new(self.clock);
             match accepted {
@@ -148,14 +148,14 @@ impl Listener for Bounded {
     }
 }
 
-enum Wire {
+enum Lane {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 /// A connection with its place among the few, and its deadline.
 struct Held {
-    wire: Wire,
+    wire: Lane,
     alarm: Alarm,
     _place: OwnedSemaphorePermit,
 }
@@ -177,8 +177,8 @@ impl AsyncRead for Held {
     ) -> Poll<io::Result<()>> {
         self.poll_alive(cx)?;
         match &mut self.wire {
-            Wire::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Wire::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Lane::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Lane::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -191,8 +191,8 @@ impl AsyncWrite for Held {
     ) -> Poll<io::Result<usize>> {
         self.poll_alive(cx)?;
         match &mut self.wire {
-            Wire::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Wire::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Lane::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Lane::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -202,8 +202,8 @@ impl AsyncWrite for Held {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.wire {
-            Wire::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Wire::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Lane::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Lane::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
