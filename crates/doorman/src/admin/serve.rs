@@ -131,9 +131,9 @@ impl Listener for Bounded {
             };
             let mut alarm = Alarm::new(self.clock);
             match accepted {
-                Ok(wire) => {
+                Ok(lane) => {
                     alarm.set(self.clock.instant() + LIFE);
-                    return (Held { wire, alarm, _place: place }, ());
+                    return (Held { lane, alarm, _place: place }, ());
                 }
                 Err(_) => {
                     alarm.set(self.clock.instant() + PAUSE);
@@ -155,7 +155,7 @@ enum Lane {
 
 /// A connection with its place among the few, and its deadline.
 struct Held {
-    wire: Lane,
+    lane: Lane,
     alarm: Alarm,
     _place: OwnedSemaphorePermit,
 }
@@ -176,7 +176,7 @@ impl AsyncRead for Held {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.poll_alive(cx)?;
-        match &mut self.wire {
+        match &mut self.lane {
             Lane::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Lane::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
@@ -190,7 +190,7 @@ impl AsyncWrite for Held {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_alive(cx)?;
-        match &mut self.wire {
+        match &mut self.lane {
             Lane::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Lane::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
@@ -201,7 +201,7 @@ impl AsyncWrite for Held {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
+        match &mut self.lane {
             Lane::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Lane::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
