@@ -13,7 +13,6 @@ use crate::rig::{Ask, Client, Front, House, Origin, Pair, Wire, h1_pairs, pairs}
 pairs!(
     h1p_06_expect_answered_without_reading,
     interim_responses_pass_and_are_capped,
-    upb_14_early_answer_to_an_upload,
     upb_17_a_client_that_leaves_ends_the_work,
     upb_19_a_slow_client_holds_the_origin_back,
 );
@@ -113,48 +112,6 @@ fn interim_responses_pass_and_are_capped(pair: Pair) {
     }
     assert_eq!(once(&house, &Ask::get("/1000")).expect("an answer").status, 502);
     assert_eq!(client.ask(&Ask::get("/1")).text(), "done");
-}
-
-/// H1P-17, H1F-27: the answer arrives, and the connection with half a request is not used again.
-fn upb_14_early_answer_to_an_upload(pair: Pair) {
-    let origin = Origin::start(pair.back, |talk| {
-        while let Some(head) = talk.head()? {
-            talk.send(reply("200 OK", "", b"early"))?;
-            match head.line.split(' ').nth(1) {
-                Some("/reads") => return talk.wire.rest().1,
-                Some("/stops") => talk.hold(),
-                Some("/closes") => return Ok(()),
-                _ => {}
-            }
-        }
-        Ok(())
-    });
-    let house = House::before(pair, &origin, "");
-    for path in ["/reads", "/stops", "/closes"] {
-        // More than all buffers on the way hold: what fits into them has been sent whole, and whether
-        // the origin read it nobody can tell.
-        let length = 20_000_000;
-        {
-            let reply = once(&house, &Ask::post(path, vec![b'x'; length]));
-            match reply {
-                Ok(reply) => assert_eq!(reply.text(), "early", "{path} {length}"),
-                // The upload is given up: a client that only writes sees its connection end.
-                Err(failure) => assert!(length > 10, "{path} {length}: {failure:?}"),
-            }
-        }
-    }
-    origin.release();
-    for _ in 0..5 {
-        assert_eq!(once(&house, &Ask::get("/next")).expect("an answer").text(), "early");
-    }
-    let book = origin.book();
-    for bytes in &book.received {
-        let heads = bytes.windows(10).filter(|window| window == b" HTTP/1.1\r").count();
-        assert!(
-            heads <= 1 || !bytes.starts_with(b"POST"),
-            "a connection with half a body was used again"
-        );
-    }
 }
 
 /// A client that writes first and reads later still reads why it was refused.
