@@ -39,7 +39,7 @@ pub(crate) fn facts(words: &[&str]) -> Result<Vec<String>, Failure> {
     ])
 }
 
-/// "wrk 4.1.0 [epoll] Copyright ..." without its second half.
+/// `wrk 4.1.0 [epoll] Copyright ...` without its second half.
 fn short(version: &str) -> &str {
     version.split(" [").next().unwrap_or(version)
 }
