@@ -198,3 +198,26 @@ fn a_goaway_from_the_client_does_not_switch_the_budget_off_h2d_07() {
     };
     check("H2D-07", begin, |_, _| vec![Frame::new(kind::PING, 0, 0, [0; 8])], CALM);
 }
+
+#[test]
+fn habits_of_browsers_are_no_flood() {
+    let house = house();
+    let mut client = house.client();
+    // A page of a hundred images is left, and another is opened: several times.
+    for page in 0..3 {
+        let ids: Vec<u32> = (0..100).map(|i| 1 + 2 * (100 * page + i)).collect();
+        let mut frames: Vec<Frame> = ids.iter().map(|id| client.get(*id, "/wait")).collect();
+        frames.extend(ids.iter().map(|id| Frame::reset(*id, 8)));
+        client.send(&frames);
+    }
+    let get = client.get(1001, "/");
+    client.send(&[get]);
+    assert_eq!(client.outcome(1001).status, Some(200));
+    // Pings between requests cost nothing in the long run.
+    for i in 0..600 {
+        let id = 1003 + 2 * i;
+        let get = client.get(id, "/");
+        client.send(&[Frame::new(kind::PING, 0, 0, [0; 8]), get]);
+        assert_eq!(client.outcome(id).status, Some(200), "round {i}");
+    }
+}

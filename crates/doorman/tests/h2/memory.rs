@@ -2,19 +2,30 @@
 
 use doorman_testkit::h2::{Frame, flag, hpack, kind};
 
-use crate::rig::{Client, House, INITIAL_WINDOW, house};
+use crate::rig::{Client, House, INITIAL_WINDOW, WINDOW_MAX, house};
 
-/// Hostile connections, and streams on each.
-const CONNECTIONS: usize = 10;
+/// Hostile connections, idle ones, and streams on each of the first.
+const HOSTILE: usize = 10;
+const IDLE: usize = 200;
 const STREAMS: u32 = 100;
 
-/// Memory by which the program grows per connection, KiB, when `act` is done on many; at most
-/// `bound_kib`.
 fn check(id: &str, bound_kib: usize, settings: &[(u16, u32)], act: impl Fn(&House, &mut Client)) {
+    check_many(HOSTILE, id, bound_kib, settings, act);
+}
+
+/// Memory by which the program grows per connection, KiB, when `act` is done on so many; at most
+/// `bound_kib`.
+fn check_many(
+    connections: usize,
+    id: &str,
+    bound_kib: usize,
+    settings: &[(u16, u32)],
+    act: impl Fn(&House, &mut Client),
+) {
     let house = house();
     house.still_serves();
     let before = house.resident();
-    let clients: Vec<Client> = (0..CONNECTIONS)
+    let clients: Vec<Client> = (0..connections)
         .map(|_| {
             let mut client = house.greeted(settings);
             act(&house, &mut client);
@@ -22,7 +33,7 @@ fn check(id: &str, bound_kib: usize, settings: &[(u16, u32)], act: impl Fn(&Hous
         })
         .collect();
     house.still_serves();
-    let grown = house.resident().saturating_sub(before) / CONNECTIONS;
+    let grown = house.resident().saturating_sub(before) / connections;
     println!("{id}: {grown} KiB per connection");
     assert!(grown <= bound_kib, "{id}: {grown} KiB per connection");
     drop(clients);
@@ -41,6 +52,39 @@ fn ids() -> impl Iterator<Item = u32> {
 }
 
 #[test]
+fn responses_that_stand_still_h2d_25() {
+    // A hundred streams: what each costs by itself, and one small piece of its response.
+    check("zero window", 8 * 1024, &[(INITIAL_WINDOW, 0)], |_, client| {
+        let gets: Vec<Frame> = ids().map(|id| client.get(id, "/big/600000")).collect();
+        client.send(&gets);
+        heads(client);
+    });
+    // The window opens a little, so that more is taken from the origins.
+    check("small window", 9 * 1024, &[(INITIAL_WINDOW, 0)], |_, client| {
+        let gets: Vec<Frame> = ids().map(|id| client.get(id, "/big/600000")).collect();
+        client.send(&gets);
+        heads(client);
+        for _ in 0..4 {
+            let more: Vec<Frame> = ids().map(|id| Frame::window(id, 17_000)).collect();
+            client.send(&more);
+        }
+        let mut bytes = 0;
+        while bytes < 64 * 17_000 * usize::try_from(STREAMS).expect("small") / 100 {
+            let frame = client.frame().expect("a frame");
+            bytes += if frame.kind == kind::DATA { frame.payload.len() } else { 0 };
+        }
+    });
+    // The windows are as wide as can be, but the socket is not read.
+    check("socket", 9 * 1024, &[(INITIAL_WINDOW, WINDOW_MAX)], |house, client| {
+        let before = house.origin.requests().len();
+        let gets: Vec<Frame> = ids().map(|id| client.get(id, "/big/600000")).collect();
+        let bytes: Vec<u8> = gets.iter().flat_map(Frame::bytes).collect();
+        client.raw.send(bytes).expect("a connection");
+        house.origin.wait_for_requests(before + 100);
+    });
+}
+
+#[test]
 fn heads_that_a_table_multiplies_h2d_11() {
     // One entry of four thousand bytes, and seven references to it in every head: all streams ask
     // for something large that they do not let come.
@@ -53,7 +97,7 @@ fn heads_that_a_table_multiplies_h2d_11() {
             (b":method", b"GET"),
             (b":scheme", b"https"),
             (b":authority", authority.as_bytes()),
-            (b":path", b"/big/10000000"),
+            (b":path", b"/big/600000"),
         ]);
         let flags = flag::END_STREAM | flag::END_HEADERS;
         let frames: Vec<Frame> = ids()
@@ -85,5 +129,14 @@ fn heads_that_a_table_multiplies_h2d_11() {
             .collect();
         client.send(&frames);
         heads(client);
+    });
+}
+
+#[test]
+fn idle_connections_h2d_43() {
+    check_many(IDLE, "idle", 120, &[], |_, client| {
+        let get = client.get(1, "/");
+        client.send(&[get]);
+        assert_eq!(client.outcome(1).status, Some(200));
     });
 }

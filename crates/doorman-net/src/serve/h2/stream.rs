@@ -306,8 +306,11 @@ impl Pump<'_> {
             // Others hold the connection's share. A client that gives this stream no window
             // meanwhile has only itself to wait for.
             self.stream.reserve_capacity(1);
-            if let Poll::Ready(Err(error)) = self.poll_window(cx) {
-                return Poll::Ready(Err(error));
+            match self.poll_window(cx) {
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                // From here on it waits for the others.
+                Poll::Ready(Ok(_)) => self.pace.stop(),
+                Poll::Pending => {}
             }
             return self.poll_gone(cx);
         }
@@ -419,12 +422,17 @@ impl Pace {
         self.alarm.poll(cx)
     }
 
-    /// Hears of `n` bytes that the client made room for.
-    fn took(&mut self, n: usize) {
+    /// The client is not waited for any longer.
+    fn stop(&mut self) {
         if let Some(since) = self.since.take() {
             self.alarm.clear();
             self.left = self.left.saturating_sub(self.clock.instant().since(since));
         }
+    }
+
+    /// Hears of `n` bytes that the client made room for.
+    fn took(&mut self, n: usize) {
+        self.stop();
         self.taken += n;
         if self.taken >= TAKEN_MIN {
             self.taken = 0;
