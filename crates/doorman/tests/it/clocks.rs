@@ -77,7 +77,7 @@ fn a_whole_head_deadline_covers_all(pair: Pair) {
         }
         Ok(())
     });
-    let house = House::before(pair, &origin, "timeout response 300ms");
+    let house = House::before(pair, &origin, "timeout response 2s");
     let mut client = Client::connect(&house);
     for _ in 0..2 {
         assert_eq!(client.ask(&Ask::get("/hang")).status, 504);
