@@ -117,7 +117,8 @@ pub struct Conn {
     pub wire: Wire,
     /// Facts of the handshake, if there was one.
     pub tls: Option<TlsFacts>,
-    /// Index of the listener in the plan that accepted the connection.
+    /// Id of the listener that accepted the connection. It stays the same over reloads, since a
+    /// connection outlives the plan it came under.
     pub listener: usize,
 }
 

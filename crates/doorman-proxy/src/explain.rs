@@ -238,7 +238,7 @@ impl Plan {
                 server_name: name.map(|name| name.to_ascii_lowercase().into()),
                 resumed: false,
             }),
-            listener,
+            listener: self.listeners[listener].id,
         })
     }
 }

@@ -7,6 +7,7 @@ use doorman_net::serve::{Handler, Lost, Refused};
 use doorman_net::{Net, within_deadline};
 use doorman_route::{Found, Query};
 
+use crate::crowd::Admitted;
 use crate::exchange::Exchange;
 use crate::house::{CorePlan, Proxy};
 use crate::plan::{PlanEnding, PlanRoute};
@@ -89,6 +90,8 @@ fn route_at<N: Net>(plan: &CorePlan<N>, found: Option<usize>) -> Option<&PlanRou
 }
 
 impl<N: Net> Handler for Proxy<N> {
+    type Place = Admitted;
+
     /// Infallible: whatever happens inside, the wire gets a response to write.
     async fn handle(&self, conn: &Rc<Conn>, request: Request) -> Response {
         let plan = self.plan();
@@ -121,35 +124,25 @@ impl<N: Net> Handler for Proxy<N> {
         exchange.close(response)
     }
 
-    fn admit(&self, conn: &Conn) -> bool {
+    fn admit(&self, conn: &Conn) -> Option<Admitted> {
         let plan = self.plan();
-        let counters = plan.listeners.get(conn.listener);
-        let open = self.connections();
-        if open.get() >= plan.plan.connections_max {
-            if let Some(counters) = counters {
-                counters.refused.add(1);
+        let counters = plan.listener(conn.listener).cloned();
+        let entry = plan.plan.crowd.enter(conn.peer.ip(), plan.plan.crowd_limits);
+        if let Some(counters) = &counters {
+            match entry {
+                Some(_) => {
+                    counters.accepted.add(1);
+                    counters.open.add(1);
+                }
+                None => counters.refused.add(1),
             }
-            return false;
         }
-        open.set(open.get() + 1);
-        if let Some(counters) = counters {
-            counters.accepted.add(1);
-            counters.open.add(1);
-        }
-        true
-    }
-
-    fn leave(&self, conn: &Conn) {
-        let open = self.connections();
-        open.set(open.get().saturating_sub(1));
-        if let Some(counters) = self.plan().listeners.get(conn.listener) {
-            counters.open.subtract(1);
-        }
+        Some(Admitted { counters, _entry: entry? })
     }
 
     fn lost(&self, conn: &Conn, why: Lost) {
         let plan = self.plan();
-        let Some(counters) = plan.listeners.get(conn.listener) else { return };
+        let Some(counters) = plan.listener(conn.listener) else { return };
         match why {
             Lost::Handshake | Lost::HandshakeTimeout => counters.handshakes_failed.add(1),
             Lost::Protocol => counters.protocol_errors.add(1),

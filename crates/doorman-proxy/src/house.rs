@@ -1,6 +1,6 @@
 //! What a core's requests share: the plan in force, the connections to origins, the books.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -100,7 +100,15 @@ pub(crate) struct CorePlan<N: Net> {
     pub(crate) places: Vec<Vec<Rc<Place>>>,
     pub(crate) no_route: Vec<Rc<Place>>,
     pub(crate) no_site: Rc<Place>,
-    pub(crate) listeners: Vec<Arc<ListenerCounters>>,
+    /// By listener id; looked through when a connection comes, not when a request does.
+    pub(crate) listeners: Vec<(usize, Arc<ListenerCounters>)>,
+}
+
+impl<N: Net> CorePlan<N> {
+    /// The counters of a listener; `None` if it is in this plan no more.
+    pub(crate) fn listener(&self, id: usize) -> Option<&Arc<ListenerCounters>> {
+        self.listeners.iter().find(|(known, _)| *known == id).map(|(_, counters)| counters)
+    }
 }
 
 pub(crate) struct CoreUpstream<N: Net> {
@@ -122,7 +130,6 @@ pub struct Proxy<N: Net> {
     pub(crate) books: Rc<Books>,
     current: RefCell<Rc<CorePlan<N>>>,
     pools: RefCell<Pools<N::Stream>>,
-    connections: Cell<u64>,
 }
 
 /// Names in metrics for requests that found no site or no route: a closed set, never the client's
@@ -136,14 +143,7 @@ impl<N: Net> Proxy<N> {
     pub fn new(net: N, core: Rc<Core>, books: Rc<Books>, plan: Arc<Plan>) -> Rc<Self> {
         let pools = RefCell::default();
         let current = Rc::new(core_plan(&net, core.clock, &books, &pools, plan));
-        Rc::new(Self {
-            net,
-            core,
-            books,
-            current: RefCell::new(current),
-            pools,
-            connections: Cell::new(0),
-        })
+        Rc::new(Self { net, core, books, current: RefCell::new(current), pools })
     }
 
     /// Follows another plan from now on. Requests under way end with the plan they began with;
@@ -177,11 +177,6 @@ impl<N: Net> Proxy<N> {
     pub fn upstream_connections(&self) -> (usize, usize) {
         let pools = self.pools.borrow();
         pools.values().fold((0, 0), |(idle, open), pool| (idle + pool.idle(), open + pool.open()))
-    }
-
-    /// Client connections of this core.
-    pub(crate) const fn connections(&self) -> &Cell<u64> {
-        &self.connections
     }
 }
 
@@ -249,7 +244,7 @@ fn core_plan<N: Net>(
         splits: splits.collect(),
         no_route: plan.sites.iter().map(|site| place(&site.name, NO_ROUTE)).collect(),
         no_site: place(NO_SITE, NO_ROUTE),
-        listeners: plan.listeners.iter().map(|l| counters.listener(&l.name)).collect(),
+        listeners: plan.listeners.iter().map(|l| (l.id, counters.listener(&l.name))).collect(),
         plan,
     }
 }

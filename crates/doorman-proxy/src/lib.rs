@@ -4,6 +4,7 @@
 //! only handler that wires know in production. Stages are one call deep into a room and back; their
 //! order is fixed here and never the operator's.
 
+mod crowd;
 mod exchange;
 pub mod explain;
 mod handle;
@@ -14,6 +15,7 @@ mod record;
 mod stage;
 mod stop;
 
+pub use crowd::{Admitted, Crowd, CrowdLimits};
 pub use doorman_route::{Reason, Tried, Verdict};
 pub use house::{Books, Journal, NoJournal, Proxy};
 pub use metrics::CoreCounters;

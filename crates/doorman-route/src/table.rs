@@ -37,7 +37,7 @@ pub struct SiteSpec {
 /// One address of a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Index of the listener, as in [`doorman_http::Conn::listener`].
+    /// Id of the listener, as in [`doorman_http::Conn::listener`].
     pub listener: usize,
     /// Which hosts.
     pub host: HostPattern,
@@ -106,7 +106,7 @@ impl std::error::Error for TableError {}
 /// A request as routing sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
-    /// Index of the listener that accepted the connection.
+    /// Id of the listener that accepted the connection.
     pub listener: usize,
     /// The request.
     pub head: &'a RequestHead,

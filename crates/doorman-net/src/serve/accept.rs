@@ -83,19 +83,13 @@ async fn connection<S: Stream, H: Handler>(
 ) {
     let ticket = core.enter();
     let mut conn = Conn { peer, local, wire: Wire::H1, tls: None, listener: doorway.listener };
-    if !handler.admit(&conn) {
-        handler.lost(&conn, Lost::Limit);
-        return;
-    }
-    let guard = Leaving { handler: Rc::clone(&handler), conn: None };
-    let mut guard = guard;
+    // Held until this task ends, in whatever way.
+    let Some(_place) = handler.admit(&conn) else { return handler.lost(&conn, Lost::Limit) };
     let Some(tls) = &doorway.tls else {
         let conn = Rc::new(conn);
-        guard.conn = Some(Rc::clone(&conn));
         h1::serve(core, ticket, conn, Link::Plain(stream), doorway.settings, handler).await;
         return;
     };
-    guard.conn = Some(Rc::new(conn.clone()));
     let shaken = {
         let mut alarm = Alarm::new(core.clock);
         alarm.set(core.clock.instant() + doorway.settings.handshake_timeout);
@@ -110,26 +104,11 @@ async fn connection<S: Stream, H: Handler>(
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     conn.wire = if is_h2 { Wire::H2 } else { Wire::H1Tls };
     let conn = Rc::new(conn);
-    guard.conn = Some(Rc::clone(&conn));
     let link = Link::Server(stream);
     if is_h2 {
         Box::pin(h2::serve(core, ticket, conn, link, doorway.settings, handler)).await;
     } else {
         h1::serve(core, ticket, conn, link, doorway.settings, handler).await;
-    }
-}
-
-/// Counts a connection out, however its task ends.
-struct Leaving<H: Handler> {
-    handler: Rc<H>,
-    conn: Option<Rc<Conn>>,
-}
-
-impl<H: Handler> Drop for Leaving<H> {
-    fn drop(&mut self) {
-        if let Some(conn) = &self.conn {
-            self.handler.leave(conn);
-        }
     }
 }
 

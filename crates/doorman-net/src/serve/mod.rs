@@ -43,17 +43,17 @@ pub enum Lost {
 
 /// The house, as a wire sees it.
 pub trait Handler: 'static {
+    /// What a connection holds while it lasts; dropping it counts the connection out.
+    type Place;
+
     /// Answers a request. It cannot fail: whatever happens inside, there is a response to write.
     fn handle(&self, conn: &Rc<Conn>, request: Request) -> impl Future<Output = Response>;
 
     /// Answers a message that is no request, and records it. `head` is as far as it was read.
     fn refuse(&self, conn: &Rc<Conn>, head: Box<RequestHead>, refused: Refused) -> Response;
 
-    /// Hears of a connection that came; `false` turns it away (a connection limit).
-    fn admit(&self, conn: &Conn) -> bool;
-
-    /// Hears of a connection that was admitted and is over.
-    fn leave(&self, conn: &Conn);
+    /// Gives a connection that came its place, or turns it away (a connection limit).
+    fn admit(&self, conn: &Conn) -> Option<Self::Place>;
 
     /// Hears of a connection that was lost before it brought a request.
     fn lost(&self, conn: &Conn, why: Lost);
@@ -62,7 +62,7 @@ pub trait Handler: 'static {
 /// What a listener's connections get; swapped when the configuration changes.
 #[derive(Clone)]
 pub struct Doorway {
-    /// Index of the listener in the plan.
+    /// The listener's id, which stays the same over reloads.
     pub listener: usize,
     /// Timeouts and bounds.
     pub settings: Rc<ServeSettings>,

@@ -10,6 +10,8 @@ use doorman_net::os::ListenAddress;
 use doorman_net::{Limits, ServeSettings};
 use doorman_route::AddressSet;
 
+use crate::crowd::CrowdLimits;
+
 use super::{Compiled, Ground, Plan, PlanListener, routes, sites, upstreams};
 
 /// Codes of what only compiling can find.
@@ -44,7 +46,7 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground) -> Compiled {
     let trusted = config.global.trusted_proxies.iter();
     let trusted = address_set(trusted.map(|range| range.value));
     let upstreams = upstreams::compile(config, ground, &mut faults);
-    let (sites, table) = routes::compile(config, &mut faults);
+    let (sites, table) = routes::compile(config, ground, &mut faults);
     let listeners = sites::listeners(config, ground, &mut faults);
     let whole = !faults.list.iter().any(Diagnostic::is_error);
     let plan = table.filter(|_| whole).map(|table| Plan {
@@ -52,7 +54,11 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground) -> Compiled {
         sites,
         upstreams,
         trusted,
-        connections_max: u64::from(config.global.limits.connections.value),
+        crowd_limits: CrowdLimits {
+            connections: u64::from(config.global.limits.connections.value),
+            per_client: config.global.limits.client_connections.as_ref().map(|max| max.value),
+        },
+        crowd: Arc::clone(&ground.crowd),
         config: Arc::clone(config),
         table,
         upstream_limits: upstream_limits(),
@@ -90,6 +96,7 @@ pub(super) fn bind_addresses(config: &Config, address: &SocketAddress) -> Vec<Li
 
 pub(super) fn listener(
     config: &Config,
+    ground: &Ground,
     listener: &Listener,
     tls: Option<Arc<doorman_net::tls::ServerTls>>,
 ) -> PlanListener {
@@ -99,6 +106,7 @@ pub(super) fn listener(
         "TLS as the transport says"
     );
     PlanListener {
+        id: ground.listener(listener),
         name: listener.address.to_string().into(),
         addresses: bind_addresses(config, &listener.address),
         backlog: i32::try_from(listener.backlog).unwrap_or(i32::MAX),

@@ -16,8 +16,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::crowd::{Crowd, CrowdLimits};
 use doorman_balance::{Method as BalanceMethod, ServerState};
-use doorman_config::{Config, Diagnostic};
+use doorman_config::{Config, Diagnostic, Listener, SocketAddress, Transport};
 use doorman_net::dial::{DialTimeouts, DialTls, PoolLimits};
 use doorman_net::os::ListenAddress;
 use doorman_net::tls::{LocalCa, ServerTls, TicketKeys};
@@ -28,7 +29,7 @@ pub(crate) use pages::{ErrorContent, ErrorPages};
 
 /// What runs.
 pub struct Plan {
-    /// Sockets, in the order of their indices.
+    /// Sockets.
     pub listeners: Vec<PlanListener>,
     /// Sites, in file order; those made for redirects to HTTPS come last.
     pub sites: Vec<PlanSite>,
@@ -36,8 +37,10 @@ pub struct Plan {
     pub upstreams: Vec<PlanUpstream>,
     /// Peers whose word about the client is believed.
     pub trusted: AddressSet,
+    /// Bounds on client connections.
+    pub crowd_limits: CrowdLimits,
     /// Client connections of the process.
-    pub connections_max: u64,
+    pub(crate) crowd: Arc<Crowd>,
     /// The configuration that it was made from, for `explain`.
     pub config: Arc<Config>,
     pub(crate) table: Table,
@@ -46,6 +49,9 @@ pub struct Plan {
 
 /// A socket.
 pub struct PlanListener {
+    /// Its id: the same in every plan of the process that has this listener, so that a connection
+    /// still belongs to it after a reload.
+    pub id: usize,
     /// Its name in metrics: the address.
     pub name: Box<str>,
     /// Addresses to bind: one, or the two families of "every address".
@@ -170,6 +176,8 @@ pub struct Ground {
     pub(crate) keeping: Keeping,
     authority: Mutex<Option<Arc<LocalCa>>>,
     servers: Mutex<HashMap<String, Arc<ServerState>>>,
+    listeners: Mutex<Vec<(SocketAddress, Transport)>>,
+    crowd: Arc<Crowd>,
 }
 
 /// Whether what a plan needs for good is made.
@@ -192,6 +200,8 @@ impl Ground {
             keeping: Keeping::Disk,
             authority: Mutex::default(),
             servers: Mutex::default(),
+            listeners: Mutex::default(),
+            crowd: Arc::default(),
         }
     }
 
@@ -199,6 +209,17 @@ impl Ground {
     #[must_use]
     pub fn looking(data: PathBuf, clock: Clock, tickets: Arc<TicketKeys>) -> Self {
         Self { keeping: Keeping::Nothing, ..Self::new(data, clock, tickets) }
+    }
+
+    /// The id of a listener, the same for every plan that has it. Plain and TLS on one address are
+    /// two listeners: what came in the clear must not be taken for secure after a reload.
+    fn listener(&self, listener: &Listener) -> usize {
+        let mut known = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = (listener.address.clone(), listener.transport);
+        known.iter().position(|other| *other == name).unwrap_or_else(|| {
+            known.push(name);
+            known.len() - 1
+        })
     }
 
     /// The counters of a server, the same for every plan that names it.

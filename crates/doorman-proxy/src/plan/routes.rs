@@ -9,9 +9,13 @@ use doorman_http::{Method, Version};
 use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
-use super::{ErrorPages, PlanEnding, PlanRoute, PlanSite, RouteEdits, sites, upstreams};
+use super::{ErrorPages, Ground, PlanEnding, PlanRoute, PlanSite, RouteEdits, sites, upstreams};
 
-pub(super) fn compile(config: &Config, faults: &mut Faults) -> (Vec<PlanSite>, Option<Table>) {
+pub(super) fn compile(
+    config: &Config,
+    ground: &Ground,
+    faults: &mut Faults,
+) -> (Vec<PlanSite>, Option<Table>) {
     let mut specs = Vec::new();
     let mut plans = Vec::new();
     for site in &config.sites {
@@ -22,12 +26,13 @@ pub(super) fn compile(config: &Config, faults: &mut Faults) -> (Vec<PlanSite>, O
         let routes = site.routes.iter().map(|route| plan(route, faults)).collect();
         plans.push(PlanSite { name: site.name.as_str().into(), routes });
     }
-    for (index, listener) in config.listeners.iter().enumerate() {
+    for listener in &config.listeners {
+        let id = ground.listener(listener);
         for (site, _, host) in sites::sites_of(config, listener) {
-            specs[site].addresses.push(Address { listener: index, host: self::host(host) });
+            specs[site].addresses.push(Address { listener: id, host: self::host(host) });
         }
     }
-    redirects(config, &mut specs, &mut plans);
+    redirects(config, ground, &mut specs, &mut plans);
     match Table::new(&specs) {
         Ok(table) => (plans, Some(table)),
         Err(errors) => {
@@ -57,19 +62,25 @@ fn place(config: &Config, error: &TableError) -> (Span, String) {
 }
 
 /// A site that lives on HTTPS takes its hosts on the HTTP port too, only to send them over.
-fn redirects(config: &Config, specs: &mut Vec<SiteSpec>, plans: &mut Vec<PlanSite>) {
+fn redirects(
+    config: &Config,
+    ground: &Ground,
+    specs: &mut Vec<SiteSpec>,
+    plans: &mut Vec<PlanSite>,
+) {
     for site in &config.sites {
         let mut addresses = Vec::new();
         let mut port = None;
         for address in &site.addresses {
             let Some(from) = address.value.redirect_from else { continue };
             port = Some(address.value.port);
-            let plain = config.listeners.iter().enumerate().filter(|(_, listener)| {
+            let plain = config.listeners.iter().filter(|listener| {
                 listener.transport == Transport::Plain && listener.address.port() == Some(from)
             });
-            addresses.extend(
-                plain.map(|(listener, _)| Address { listener, host: host(&address.value.host) }),
-            );
+            addresses.extend(plain.map(|plain| Address {
+                listener: ground.listener(plain),
+                host: host(&address.value.host),
+            }));
         }
         let Some(port) = port.filter(|_| !addresses.is_empty()) else { continue };
         let authority = if port == 443 {

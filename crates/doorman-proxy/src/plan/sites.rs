@@ -29,7 +29,7 @@ pub(super) fn listeners(
                 None => continue,
             },
         };
-        listeners.push(compile::listener(config, listener, tls));
+        listeners.push(compile::listener(config, ground, listener, tls));
     }
     listeners
 }

@@ -119,9 +119,9 @@ impl Worker {
     fn open(&mut self, plan: &Arc<Plan>, sockets: Sockets) {
         let mut fresh: HashMap<_, _> = sockets.into_iter().collect();
         let mut kept = HashMap::new();
-        for (index, listener) in plan.listeners.iter().enumerate() {
+        for listener in &plan.listeners {
             let doorway = Doorway {
-                listener: index,
+                listener: listener.id,
                 settings: Rc::new(listener.settings.clone()),
                 tls: listener.tls.clone(),
             };

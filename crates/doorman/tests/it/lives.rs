@@ -10,7 +10,9 @@ use rustix::process::Signal;
 
 use crate::rig::client::once;
 use crate::rig::origin::reply;
-use crate::rig::{Ask, Back, Client, Front, House, Origin, Pair, Wire, h1_pairs, pairs};
+use crate::rig::{
+    Ask, Back, Client, Front, House, Lane, Origin, PATIENCE, Pair, Wire, h1_pairs, pairs,
+};
 use crate::upgrades::{ASK, SWITCH};
 
 pairs!(opr_12_term_drains, opr_05_a_request_outlives_a_reload);
@@ -247,4 +249,69 @@ fn drain_has_a_deadline() {
     house.signal(Signal::TERM);
     assert!(house.ended_within(Duration::from_secs(8)).success());
     assert!(client.exactly(10).is_err(), "a cut body must look cut");
+}
+
+/// A connection belongs to the listener that accepted it, wherever a reload moves that listener in
+/// the file: a site for one port must never be reached through another.
+#[test]
+fn a_connection_stays_with_its_listener() {
+    let other = crate::rig::house::free_port();
+    let first = "@SITE { respond 200 \"one\" }";
+    let second = format!("site http://localhost:{other} {{ respond 200 \"two\" }}");
+    let house = House::with(Pair::PLAIN, "", &format!("{first}\n{second}"));
+    let open = |port: u16| {
+        Wire::new(Lane::Plain(TcpStream::connect(("127.0.0.1", port)).expect("a listener")))
+    };
+    let mut clients = [(open(house.address.port()), "one"), (open(other), "two")];
+    for (client, text) in &mut clients {
+        assert_eq!(client.ask(Ask::get("/").bytes()).text(), *text);
+    }
+    house.rewrite("", &format!("{second}\n{first}"));
+    house.signal(Signal::HUP);
+    house.wait_said("is in force", 1);
+    for (client, text) in &mut clients {
+        assert_eq!(client.ask(Ask::get("/").bytes()).text(), *text, "after the reload");
+    }
+    // A site that is gone answers nobody, least of all with another's words.
+    house.rewrite("", first);
+    house.signal(Signal::HUP);
+    house.wait_said("is in force", 2);
+    assert_eq!(clients[1].0.ask(Ask::get("/").bytes()).status, 404);
+    assert_eq!(clients[0].0.ask(Ask::get("/").bytes()).text(), "one");
+}
+
+/// Connections are counted over all cores, and one that ends makes room.
+fn crowded(limit: &str) {
+    let house = House::with(Pair::PLAIN, limit, "@SITE { respond 200 \"in\" }");
+    let enter = || {
+        let mut client = Wire::connect(&house);
+        client.send(Ask::get("/").bytes()).ok()?;
+        client.reply("GET").ok().map(|reply| (client, reply.status))
+    };
+    // The rig's own first connection may not have been counted out yet.
+    let mut inside = Vec::new();
+    let begun = std::time::Instant::now();
+    while inside.len() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "three fit in");
+        inside.extend(enter());
+    }
+    for _ in 0..8 {
+        assert!(enter().is_none(), "a fourth fits in");
+    }
+    drop(inside.pop());
+    while inside.len() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "one that left makes room");
+        inside.extend(enter());
+    }
+    assert!(enter().is_none());
+}
+
+#[test]
+fn connections_are_bounded() {
+    crowded("limits { connections 3 }");
+}
+
+#[test]
+fn connections_of_one_client_are_bounded() {
+    crowded("limits { client-connections 3 }");
 }

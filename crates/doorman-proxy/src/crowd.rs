@@ -1,0 +1,131 @@
+//! How many clients are in the house, over all cores.
+//!
+//! A connection is given an [`Admitted`] when it is accepted and is counted out when that is dropped,
+//! however its task ends. What it was counted in as stays with it, so a reload between the two
+//! cannot make the counts drift.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::metrics::ListenerCounters;
+
+/// Bounds on connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrowdLimits {
+    /// All of them.
+    pub connections: u64,
+    /// Those of one client address; `None`: no bound of its own.
+    pub per_client: Option<u32>,
+}
+
+/// Connections that are open now. One for the process; kept over reloads.
+#[derive(Debug, Default)]
+pub struct Crowd {
+    open: AtomicU64,
+    /// Only filled while a configuration bounds it. Locked when a connection comes and goes, never
+    /// on the way of a request; holds at most one entry for each open connection.
+    clients: Mutex<HashMap<IpAddr, u32>>,
+}
+
+impl Crowd {
+    /// Lets a connection in, or not: then it has not been counted.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+        limits: CrowdLimits,
+    ) -> Option<Entry> {
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        // From here on a drop counts it out.
+        let mut entry = Entry { crowd: Arc::clone(self), client: None };
+        if before >= limits.connections {
+            return None;
+        }
+        if let (Some(client), Some(max)) = (client, limits.per_client) {
+            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = clients.entry(client).or_default();
+            if *open >= max {
+                if *open == 0 {
+                    clients.remove(&client);
+                }
+                return None;
+            }
+            *open += 1;
+            entry.client = Some(client);
+        }
+        Some(entry)
+    }
+}
+
+/// One connection, counted.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    crowd: Arc<Crowd>,
+    client: Option<IpAddr>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.crowd.open.fetch_sub(1, Ordering::Relaxed);
+        let Some(client) = self.client else { return };
+        let mut clients = self.crowd.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = clients.get_mut(&client) {
+            *open -= 1;
+            if *open == 0 {
+                clients.remove(&client);
+            }
+        }
+    }
+}
+
+/// A connection that was let in.
+#[derive(Debug)]
+pub struct Admitted {
+    pub(crate) counters: Option<Arc<ListenerCounters>>,
+    pub(crate) _entry: Entry,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if let Some(counters) = &self.counters {
+            counters.open.subtract(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_makes_room_and_nothing_is_left_behind() {
+        let crowd = Arc::new(Crowd::default());
+        let limits = CrowdLimits { connections: 3, per_client: Some(2) };
+        let enter = |last: u8| crowd.enter(Some(IpAddr::from([192, 0, 2, last])), limits);
+        let (first, second) = (enter(1).unwrap(), enter(1).unwrap());
+        assert!(enter(1).is_none(), "two of one client");
+        let third = enter(2).unwrap();
+        assert!(enter(3).is_none(), "three in all");
+        drop(first);
+        assert!(enter(2).is_some() && enter(1).is_some());
+        drop((second, third));
+        assert_eq!(crowd.open.load(Ordering::Relaxed), 0);
+        assert!(crowd.clients.lock().unwrap().is_empty());
+        assert!(crowd.enter(None, CrowdLimits { connections: 0, per_client: None }).is_none());
+    }
+
+    #[test]
+    fn a_limit_that_changes_lets_no_count_drift() {
+        let crowd = Arc::new(Crowd::default());
+        let client = Some(IpAddr::from([192, 0, 2, 1]));
+        let with = |per_client| crowd.enter(client, CrowdLimits { connections: 9, per_client });
+        let uncounted = with(None).unwrap();
+        let counted = with(Some(1)).unwrap();
+        drop(uncounted);
+        assert!(with(Some(1)).is_none(), "the counted one is still there");
+        drop(counted);
+        assert!(with(Some(1)).is_some());
+        assert!(with(Some(0)).is_none() && crowd.clients.lock().unwrap().is_empty());
+    }
+}
