@@ -89,6 +89,16 @@ impl LocationRewrite {
 }
 
 impl Origin<'_> {
+    /// Whether an authority is the host that was sent with the port that the origin listens on: what
+    /// nginx writes when it completes a folder's URL.
+    fn is_own(&self, authority: &[u8]) -> bool {
+        let port = |text: &[u8]| target::authority(text).ok().map(|checked| checked.port);
+        let (Some(host), Some(sent)) = (host_of(authority), host_of(self.sent_host)) else {
+            return false;
+        };
+        host.eq_ignore_ascii_case(sent) && port(authority) == port(self.upstream_authority)
+    }
+
     fn map(&self, url: &[u8]) -> Option<Vec<u8>> {
         let (scheme, rest) = match url {
             [b'/', b'/', rest @ ..] => (None, rest),
@@ -102,7 +112,7 @@ impl Origin<'_> {
         let (authority, path) = rest.split_at(end);
         let written = scheme.unwrap_or(self.upstream_scheme);
         let names = |other: &[u8]| same_authority(authority, other, written);
-        if !names(self.upstream_authority) && !names(self.sent_host) {
+        if !names(self.upstream_authority) && !names(self.sent_host) && !self.is_own(authority) {
             return None;
         }
         // The origin means the scheme that it is spoken to with. Another one is on purpose: mapping

@@ -32,6 +32,7 @@ fn what_names_the_origin_names_the_site() {
         ("http://app.internal", "https://shop.example:8443"),
         ("http://app.internal?x", "https://shop.example:8443?x"),
         ("//app.internal/a", "//shop.example:8443/a"),
+        ("http://app.internal:3000/a", "https://shop.example:8443/a"),
         ("http://app.internal:81/a", "http://app.internal:81/a"),
         ("http://10.0.0.7/a", "http://10.0.0.7/a"),
         ("https://app.internal/a", "https://app.internal/a"),
