@@ -389,6 +389,9 @@ impl<S: Stream> Wire<S> {
         let mut outgoing = {
             let mut io = self.io.borrow_mut();
             io.alarm.clear();
+            // The final head is the answer to the expectation (RFC 9110 section 10.1.1): a 100
+            // behind it would be taken for the beginning of the next response.
+            io.expects_continue = false;
             let coding = write_response_head(io.outbox.encode(), &head, &reply, body.length());
             Outgoing { coding, ended: coding == Coding::None, last_chunk: false }
         };
