@@ -12,7 +12,7 @@ use crate::exchange::Exchange;
 use crate::house::{CorePlan, Proxy};
 use crate::plan::{PlanEnding, PlanRoute};
 use crate::record::End;
-use crate::stage::{admit, answer, edit, fetch};
+use crate::stage::{admit, answer, deadline, edit, fetch};
 use crate::stop::{Fault, Stop};
 
 impl<N: Net> Proxy<N> {
@@ -42,11 +42,19 @@ impl<N: Net> Proxy<N> {
         edit::request(route, exchange)?;
         let whole = route.whole(&plan.plan.upstreams[upstream]);
         let asked = fetch::send(self, plan, route, upstream, exchange);
+        let clock = self.core.clock;
         let reply = match whole {
             None => asked.await?,
-            Some(limit) => within_deadline(self.core.clock, limit, asked)
-                .await
-                .unwrap_or(Err(Fault::DeadlinePassed))?,
+            Some(limit) => {
+                let end = clock.instant() + limit;
+                let asked = within_deadline(clock, limit, asked).await;
+                let mut reply = asked.unwrap_or(Err(Fault::DeadlinePassed))?;
+                // A tunnel has no end to wait for.
+                if reply.answer.head.status != 101 {
+                    reply.answer.body = deadline::bound(reply.answer.body, clock, end);
+                }
+                reply
+            }
         };
         let reply = fetch::settle(route, reply).await?;
         if !route.pages.is_empty()

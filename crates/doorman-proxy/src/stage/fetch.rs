@@ -89,7 +89,10 @@ pub(crate) async fn send<N: Net>(
             }
             Err(error) => {
                 let now = proxy.core.clock.instant();
-                server.place.counters.failures.add(1);
+                // A client that goes away says nothing about the server.
+                if !matches!(error, DialError::Client(_)) {
+                    server.place.counters.failures.add(1);
+                }
                 let next = note(group, id, &error, now);
                 last = Fault::Upstream(error);
                 if !next {

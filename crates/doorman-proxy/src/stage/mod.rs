@@ -2,5 +2,6 @@
 
 pub(crate) mod admit;
 pub(crate) mod answer;
+pub(crate) mod deadline;
 pub(crate) mod edit;
 pub(crate) mod fetch;

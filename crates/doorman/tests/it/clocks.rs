@@ -10,6 +10,7 @@ pairs!(
     an_origin_that_never_answers_is_504,
     upb_06_an_origin_that_stalls_in_a_body_is_cut_off,
     upb_26_a_head_that_drips_has_an_end,
+    a_body_that_drips_has_an_end_where_the_route_says_so,
     a_whole_head_deadline_covers_all,
 );
 h1_pairs!(a_slow_head_is_408, h1p_09_a_body_that_stops_is_408, an_idle_connection_is_closed,);
@@ -45,6 +46,30 @@ fn upb_06_an_origin_that_stalls_in_a_body_is_cut_off(pair: Pair) {
     }
     assert!(begun.elapsed() < SLACK);
     origin.wait("end of the connection", |book| book.open == 0);
+}
+
+/// `timeout response` covers the whole answer: bytes that keep coming do not prolong it.
+fn a_body_that_drips_has_an_end_where_the_route_says_so(pair: Pair) {
+    let origin = Origin::start(pair.back, |talk| {
+        talk.request()?;
+        talk.send("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n")?;
+        loop {
+            talk.wire.wait_at_most(Duration::from_millis(50));
+            match talk.wire.more() {
+                Err(error) if !crate::rig::origin::is_end(&error) => talk.send("x")?,
+                _ => return Ok(()),
+            }
+        }
+    });
+    let house = House::before(pair, &origin, "timeout response 600ms");
+    let begun = Instant::now();
+    match once(&house, &Ask::get("/")) {
+        Err(Failure::Cut(200, _) | Failure::NoResponse(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(begun.elapsed() < SLACK && begun.elapsed() >= Duration::from_millis(590));
+    origin.wait("end of the connection", |book| book.open == 0);
+    house.logged(&["\"end\":\"upstream-timeout\""]);
 }
 
 /// One byte now and then is no progress: the head's deadline is absolute.
