@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use doorman_http::Fields;
 
-use crate::lines::{Bounds, CLASS};
+use crate::lines::{Bounds, is_tchar};
 use crate::trailer::Section;
 use crate::{Framing, Limits, Refusal};
 
@@ -320,7 +320,7 @@ fn plain_size(input: &[u8]) -> Option<(u64, usize)> {
 /// Extensions are read only to be sure where they end; none is passed on. Whitespace around their
 /// parts, which RFC 9112 calls bad, is refused: it is where readers differ.
 fn extension_byte(size: u64, part: Part, byte: u8) -> Result<State, BodyFault> {
-    let is_token = CLASS[byte as usize] != 0;
+    let is_token = is_tchar(byte);
     let is_text = byte == b'\t' || (byte >= 0x20 && byte != 0x7F);
     let part = match (part, byte) {
         (Part::Name | Part::Value | Part::QuoteEnd, b'\r') => return Ok(State::SizeFeed { size }),

@@ -4,7 +4,7 @@
 use doorman_http::{FieldId, Fields, Upgrade, Version};
 
 use crate::Refusal;
-use crate::lines::{CLASS, Seen};
+use crate::lines::{Once, Seen, is_tchar};
 
 /// Options a message may name, empty ones included: each costs a walk over all fields.
 const OPTIONS_MAX: usize = 32;
@@ -29,8 +29,14 @@ impl Options {
 /// wants the origin not to see it, and is ignored.
 pub(crate) fn options(fields: &mut Fields, seen: &Seen) -> Result<Options, Refusal> {
     let mut options = Options::default();
-    if !seen.connection {
-        return Ok(options);
+    match seen.connection {
+        Once::Never => return Ok(options),
+        // What nearly every message says that says anything.
+        Once::At(index) if fields.value(index).eq_ignore_ascii_case(b"keep-alive") => {
+            options.keep_alive = true;
+            return Ok(options);
+        }
+        Once::At(_) | Once::Several => {}
     }
     let mut nominated: Vec<Vec<u8>> = Vec::new();
     for (count, option) in members(fields, FieldId::Connection).enumerate() {
@@ -99,5 +105,5 @@ fn members(fields: &Fields, id: FieldId) -> impl Iterator<Item = &[u8]> {
 }
 
 fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&b| CLASS[b as usize] != 0)
+    !bytes.is_empty() && bytes.iter().all(|&b| is_tchar(b))
 }

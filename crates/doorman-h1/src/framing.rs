@@ -3,7 +3,7 @@
 use doorman_http::{FieldId, Fields, Length, Version};
 
 use crate::Refusal;
-use crate::lines::{CLASS, Seen};
+use crate::lines::{Once, Seen, is_tchar};
 
 /// Where a message's content ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) fn declared(
 ) -> Result<Declared, Refusal> {
     if seen.transfer_encoding {
         // RFC 9112 section 6.1 lets a server prefer chunked over a length: an origin may not.
-        if seen.content_length {
+        if seen.content_length != Once::Never {
             return Err(Refusal::BOTH_LENGTHS);
         }
         if version < Version::Http11 {
@@ -59,10 +59,11 @@ pub(crate) fn declared(
         }
         return chunked(fields);
     }
-    if seen.content_length {
-        return length(fields).map(Declared::Length);
+    match seen.content_length {
+        Once::Never => Ok(Declared::Nothing),
+        Once::At(index) => length(fields.value(index)).map(Declared::Length),
+        Once::Several => Err(Refusal::LENGTH_TWICE),
     }
-    Ok(Declared::Nothing)
 }
 
 fn chunked(fields: &Fields) -> Result<Declared, Refusal> {
@@ -76,7 +77,7 @@ fn chunked(fields: &Fields) -> Result<Declared, Refusal> {
     }
     // A list that ends in chunked and names codings that are not known here is a fair request that
     // cannot be served (RFC 9112 section 6.1); the rest is malformed.
-    let is_token = |t: &[u8]| !t.is_empty() && t.iter().all(|&b| CLASS[b as usize] != 0);
+    let is_token = |t: &[u8]| !t.is_empty() && t.iter().all(|&b| is_tchar(b));
     let mut codings = value.rsplit(|&b| b == b',').map(<[u8]>::trim_ascii);
     let last = codings.next().unwrap_or_default();
     let mut count = 0;
@@ -93,12 +94,7 @@ fn chunked(fields: &Fields) -> Result<Declared, Refusal> {
 
 /// RFC 9110 section 8.6. A list of equal values may be taken as one; it is refused, because no
 /// client sends it and it shows that another reader already merged two messages' fields.
-fn length(fields: &Fields) -> Result<u64, Refusal> {
-    let mut lines = fields.all(FieldId::ContentLength);
-    let value = lines.next().unwrap_or_default();
-    if lines.next().is_some() {
-        return Err(Refusal::LENGTH_TWICE);
-    }
+fn length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() {
         return Err(Refusal::LENGTH);
     }

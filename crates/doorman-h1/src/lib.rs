@@ -25,7 +25,10 @@ mod write;
 pub use body::{BodyFault, Decoder, Step};
 pub use framing::Framing;
 pub use request::{Refusal, RequestFraming, read_request};
-pub use response::{Asked, AskedMethod, ResponseFault, ResponseFraming, read_response};
+pub use response::{
+    Asked, AskedMethod, AskedUpgrade, ResponseFault, ResponseFraming, read_response,
+    websocket_accept,
+};
 pub use trailer::may_be_trailer;
 pub use write::{
     CHUNK_END, Coding, Reply, RequestLine, write_chunk_head, write_interim, write_last_chunk,

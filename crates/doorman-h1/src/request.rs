@@ -1,12 +1,13 @@
 //! Request heads: request line (RFC 9112 section 3), fields, framing, expectations.
 
-use memchr::{memchr, memrchr};
+use memchr::memrchr;
 
+use doorman_http::scan::find;
 use doorman_http::{FieldId, HeadError, Method, RequestHead, TargetError, Upgrade, Version};
 
 use crate::connection::{self, Options};
 use crate::framing::{self, Declared};
-use crate::lines::{self, Bounds, CLASS, Ended, Seen};
+use crate::lines::{self, Bounds, Ended, Seen, is_tchar};
 use crate::{Framing, Limits, Progress};
 
 /// Bytes of the longest method taken; the longest registered one has 17.
@@ -45,15 +46,14 @@ pub fn read_request(
     let input = &input[skipped..];
     let mut line = None;
     let bounds = Bounds { bytes: limits.head_bytes, fields: limits.fields };
-    let layout = lines::scan(input, bounds, |bytes, ended| {
+    let layout = lines::scan(input, bounds, &mut head.fields, |bytes, ended| {
         line = StartLine::read(bytes, ended, limits)?;
         Ok(())
     })?;
     let (Some(layout), Some(line)) = (layout, line) else { return Ok(Progress::Partial) };
 
     let bytes = &input[..layout.end];
-    head.fields.load(bytes);
-    let seen = lines::place_fields(&mut head.fields, bytes, layout.start_line + 2)?;
+    let seen = lines::place_fields(&mut head.fields, bytes, &layout)?;
     head.method = Method::from_bytes(&bytes[..line.method]).ok_or(Refusal::METHOD)?;
     head.version = line.version;
     let framing = judge(head, &seen)?;
@@ -97,13 +97,15 @@ impl StartLine {
         let Some(line) = whole_line(line, ended, limits)? else { return Ok(None) };
         let Some(method) = method else { return Err(Refusal::REQUEST_LINE) };
         let rest = method + 1;
-        let target = memrchr(b' ', &line[rest..]).ok_or(Refusal::NO_VERSION)? + rest;
-        let version = match &line[target + 1..] {
-            b"HTTP/1.1" => Version::Http11,
-            b"HTTP/1.0" => Version::Http10,
-            other => return Err(foreign_version(other)),
+        let (target, version) = match line.split_last_chunk() {
+            Some((front, b" HTTP/1.1")) if front.len() > method => (front.len(), Version::Http11),
+            Some((front, b" HTTP/1.0")) if front.len() > method => (front.len(), Version::Http10),
+            _ => {
+                let space = memrchr(b' ', &line[rest..]).ok_or(Refusal::NO_VERSION)?;
+                return Err(foreign_version(&line[rest + space + 1..]));
+            }
         };
-        if target == rest || memchr(b' ', &line[rest..target]).is_some() {
+        if target <= rest || find(b' ', &line[rest..target]).is_some() {
             return Err(Refusal::REQUEST_LINE);
         }
         Ok(Some(Self { method, target, version }))
@@ -111,12 +113,16 @@ impl StartLine {
 }
 
 /// Where the method ends; `None` if the line has no end of it yet.
+#[inline]
 fn method(line: &[u8]) -> Result<Option<usize>, Refusal> {
+    if line.starts_with(b"GET ") {
+        return Ok(Some(3));
+    }
     for (at, &byte) in line.iter().enumerate() {
         if byte == b' ' && at > 0 {
             return Ok(Some(at));
         }
-        if CLASS[byte as usize] == 0 {
+        if !is_tchar(byte) {
             return Err(Refusal::METHOD);
         }
         if at == METHOD_MAX {
@@ -176,7 +182,8 @@ fn judge(head: &mut RequestHead, seen: &Seen) -> Result<RequestFraming, Refusal>
     if seen.marks {
         head.fields.hide_imitations();
     }
-    if seen.te {
+    // An old client has no framing that could carry them, whatever it says.
+    if seen.te && head.version != Version::Http10 {
         head.takes_trailers = connection::takes_trailers(&head.fields);
     }
     if seen.expect {

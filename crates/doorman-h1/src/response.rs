@@ -34,17 +34,59 @@ impl From<&Method> for AskedMethod {
 
 /// What the response answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Asked<'a> {
     /// The request's method.
     pub method: AskedMethod,
     /// The upgrade that the request sent to the origin asked for.
-    pub upgrade: Option<Upgrade>,
+    pub upgrade: Option<AskedUpgrade<'a>>,
 }
 
-impl From<&RequestHead> for Asked {
-    fn from(head: &RequestHead) -> Self {
-        Self { method: AskedMethod::from(&head.method), upgrade: head.upgrade }
+/// What a 101 has to say to open a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedUpgrade<'a> {
+    /// WebSocket, and the `Sec-WebSocket-Accept` that the request's key calls for.
+    WebSocket([u8; ACCEPT]),
+    /// The protocol of that name.
+    Other(&'a [u8]),
+}
+
+impl<'a> Asked<'a> {
+    /// What a response to `head` answers. The hash is an argument, because this crate has no
+    /// cryptography of its own; it is called for a WebSocket handshake only.
+    #[must_use]
+    pub fn of(head: &'a RequestHead, sha1: fn(&[u8]) -> [u8; 20]) -> Self {
+        let upgrade = head.upgrade.map(|upgrade| match upgrade {
+            Upgrade::WebSocket => {
+                let key = head.fields.first(FieldId::SecWebSocketKey).unwrap_or_default();
+                AskedUpgrade::WebSocket(websocket_accept(key, sha1))
+            }
+            Upgrade::Other => {
+                AskedUpgrade::Other(connection::protocol(&head.fields).unwrap_or_default())
+            }
+        });
+        Self { method: AskedMethod::from(&head.method), upgrade }
     }
+}
+
+/// Bytes of a `Sec-WebSocket-Accept`: 20 in Base64.
+const ACCEPT: usize = 28;
+
+/// The `Sec-WebSocket-Accept` that a `Sec-WebSocket-Key` calls for (RFC 6455 section 4.2.2): the key
+/// and a fixed text, hashed, in Base64.
+#[must_use]
+pub fn websocket_accept(key: &[u8], sha1: fn(&[u8]) -> [u8; 20]) -> [u8; ACCEPT] {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let hash = sha1(&[key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat());
+    // The padding is already there: 20 bytes are six groups of three, and two more.
+    let mut text = [b'='; ACCEPT];
+    for (bytes, place) in hash.chunks(3).zip(text.chunks_mut(4)) {
+        let group = bytes.iter().fold(0, |group, &byte| group << 8 | usize::from(byte));
+        let group = group << (8 * (3 - bytes.len()));
+        for (n, digit) in place[..=bytes.len()].iter_mut().enumerate() {
+            *digit = DIGITS[group >> (18 - 6 * n) & 63];
+        }
+    }
+    text
 }
 
 /// Why a response cannot be used; its connection must be closed.
@@ -78,20 +120,19 @@ pub struct ResponseFraming {
 pub fn read_response(
     input: &[u8],
     limits: &Limits,
-    asked: &Asked,
+    asked: &Asked<'_>,
     head: &mut ResponseHead,
 ) -> Result<Progress<ResponseFraming>, ResponseFault> {
     let mut line = None;
     let bounds = Bounds { bytes: limits.head_bytes, fields: limits.fields };
-    let layout = lines::scan(input, bounds, |bytes, ended| {
+    let layout = lines::scan(input, bounds, &mut head.fields, |bytes, ended| {
         line = StatusLine::read(bytes, ended)?;
         Ok(())
     })?;
     let (Some(layout), Some(line)) = (layout, line) else { return Ok(Progress::Partial) };
 
     let bytes = &input[..layout.end];
-    head.fields.load(bytes);
-    let seen = lines::place_fields(&mut head.fields, bytes, layout.start_line + 2)?;
+    let seen = lines::place_fields(&mut head.fields, bytes, &layout)?;
     head.status = line.status;
     head.version = line.version;
     let reason = line.reason..layout.start_line;
@@ -148,7 +189,11 @@ impl StatusLine {
 }
 
 /// RFC 9112 section 6.3.
-fn judge(head: &mut ResponseHead, seen: &Seen, asked: &Asked) -> Result<ResponseFraming, Refusal> {
+fn judge(
+    head: &mut ResponseHead,
+    seen: &Seen,
+    asked: &Asked<'_>,
+) -> Result<ResponseFraming, Refusal> {
     let declared = framing::declared(&head.fields, seen, head.version)?;
     let options = connection::options(&mut head.fields, seen)?;
     let persist = options.persist(head.version);
@@ -190,24 +235,30 @@ fn judge(head: &mut ResponseHead, seen: &Seen, asked: &Asked) -> Result<Response
 }
 
 /// A tunnel needs both sides: the request asked for the protocol, and the origin switches to it
-/// (RFC 9110 section 7.8, RFC 6455 section 4.1).
+/// (RFC 9110 section 7.8, RFC 6455 section 4.1). An answer that only looks like a switch would let
+/// the client's next bytes past the rules (H1P-15).
 fn switch(
     head: &mut ResponseHead,
     options: Options,
-    asked: &Asked,
+    asked: &Asked<'_>,
 ) -> Result<ResponseFraming, Refusal> {
     let Some(asked) = asked.upgrade else {
         return Err(fault("101 to a request without Upgrade"));
     };
     let protocol = connection::protocol(&head.fields).filter(|_| options.upgrade);
-    if protocol.map(connection::upgrade) != Some(asked) {
+    let (name, upgrade): (&[u8], _) = match asked {
+        AskedUpgrade::WebSocket(_) => (b"websocket", Upgrade::WebSocket),
+        AskedUpgrade::Other(name) => (name, Upgrade::Other),
+    };
+    if !protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case(name)) {
         return Err(fault("101 to another protocol than was asked for"));
     }
-    let accept = head.fields.first(FieldId::SecWebSocketAccept).map(<[u8]>::len);
-    // 20 bytes of SHA-1 in Base64; whether they are the right ones is for the client to judge.
-    if asked == Upgrade::WebSocket && accept != Some(28) {
-        return Err(fault("101 without a valid Sec-WebSocket-Accept"));
+    if let AskedUpgrade::WebSocket(accept) = asked {
+        let mut lines = head.fields.all(FieldId::SecWebSocketAccept);
+        if lines.next() != Some(accept.as_slice()) || lines.next().is_some() {
+            return Err(fault("101 whose Sec-WebSocket-Accept does not fit the key"));
+        }
     }
-    head.upgrade = Some(asked);
+    head.upgrade = Some(upgrade);
     Ok(ResponseFraming { body: Framing::Tunnel, keep_alive: false })
 }

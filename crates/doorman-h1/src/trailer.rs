@@ -39,7 +39,7 @@ impl Section {
             self.bytes.extend_from_slice(part);
             used += part.len();
             if feed.is_some() && self.line_ends(bounds)? {
-                self.read()?;
+                self.read(bounds)?;
                 return Ok((used, true));
             }
         }
@@ -62,10 +62,12 @@ impl Section {
         Ok(false)
     }
 
-    fn read(&mut self) -> Result<(), BodyFault> {
+    fn read(&mut self, bounds: Bounds) -> Result<(), BodyFault> {
         let mut fields = Fields::new();
-        fields.load(&self.bytes);
-        lines::place_fields(&mut fields, &self.bytes, 0)?;
+        let Some(layout) = lines::section(&self.bytes, 0, bounds, &mut fields)? else {
+            return Ok(());
+        };
+        lines::place_fields(&mut fields, &self.bytes, &layout)?;
         let mut kept = Fields::new();
         for (id, name, value) in fields.iter() {
             if may_trail(id, name) {

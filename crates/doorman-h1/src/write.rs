@@ -5,8 +5,8 @@
 //! a mistake elsewhere costs that field, not a second message on the wire (RFC 9112 section 11.1).
 
 use doorman_http::{
-    FieldId, Fields, Length, Method, RequestHead, ResponseHead, Upgrade, Version, is_field_value,
-    is_token,
+    FieldId, FieldSet, Fields, Length, Method, RequestHead, ResponseHead, Upgrade, Version,
+    is_field_value, is_token,
 };
 
 use crate::lines::count_controls;
@@ -289,13 +289,13 @@ impl Lines<'_> {
 
     /// The fields to forward, but those that are made anew.
     fn kept(&mut self, fields: &Fields) {
-        const ANEW: &[FieldId] = &[FieldId::Host, FieldId::Expect];
+        const ANEW: FieldSet = FieldSet::of(&[FieldId::Host, FieldId::Expect]);
         if self.trust == Trust::Entered {
             self.count += fields.write_lines(ANEW, self.out);
             return;
         }
         for (id, name, value) in fields.iter() {
-            if !ANEW.contains(&id) {
+            if !ANEW.has(id) {
                 self.field(name, value);
             }
         }

@@ -4,20 +4,25 @@
 //! and UPB-25 to UPB-29, H1P-10 (the caller counts interim responses).
 
 use doorman_h1::{
-    Asked, AskedMethod, Coding, Framing, Limits, Progress, Refusal, Reply, ResponseFault,
-    ResponseFraming, read_response, write_interim, write_refusal, write_response_head,
+    Asked, AskedMethod, AskedUpgrade, Coding, Framing, Limits, Progress, Refusal, Reply,
+    ResponseFault, ResponseFraming, read_response, write_interim, write_refusal,
+    write_response_head,
 };
-use doorman_http::{Length, ResponseHead, Upgrade, Version};
+use doorman_http::{Length, RequestHead, ResponseHead, Upgrade, Version};
 
-const PLAIN: Asked = Asked { method: AskedMethod::Other, upgrade: None };
-const HEAD: Asked = Asked { method: AskedMethod::Head, upgrade: None };
-const CONNECT: Asked = Asked { method: AskedMethod::Connect, upgrade: None };
-const WEBSOCKET: Asked = Asked { method: AskedMethod::Other, upgrade: Some(Upgrade::WebSocket) };
-const OTHER: Asked = Asked { method: AskedMethod::Other, upgrade: Some(Upgrade::Other) };
+const PLAIN: Asked<'_> = Asked { method: AskedMethod::Other, upgrade: None };
+const HEAD: Asked<'_> = Asked { method: AskedMethod::Head, upgrade: None };
+const CONNECT: Asked<'_> = Asked { method: AskedMethod::Connect, upgrade: None };
+const WEBSOCKET: Asked<'_> = Asked {
+    method: AskedMethod::Other,
+    upgrade: Some(AskedUpgrade::WebSocket(*b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
+};
+const OTHER: Asked<'_> =
+    Asked { method: AskedMethod::Other, upgrade: Some(AskedUpgrade::Other(b"Foo/2")) };
 
 type Outcome = Result<Progress<ResponseFraming>, ResponseFault>;
 
-fn read(asked: &Asked, input: &[u8]) -> (Outcome, ResponseHead) {
+fn read(asked: &Asked<'_>, input: &[u8]) -> (Outcome, ResponseHead) {
     let mut head = ResponseHead::new(200);
     let outcome = read_response(input, &Limits::default(), asked, &mut head);
     (outcome, head)
@@ -25,7 +30,7 @@ fn read(asked: &Asked, input: &[u8]) -> (Outcome, ResponseHead) {
 
 /// The response is of no use, and for the same reason wherever the stream was cut.
 #[track_caller]
-fn fault(id: &str, asked: &Asked, input: impl AsRef<[u8]>) {
+fn fault(id: &str, asked: &Asked<'_>, input: impl AsRef<[u8]>) {
     let input = input.as_ref();
     let whole = read(asked, input).0;
     let shown = String::from_utf8_lossy(&input[..input.len().min(200)]);
@@ -39,7 +44,7 @@ fn fault(id: &str, asked: &Asked, input: impl AsRef<[u8]>) {
 }
 
 #[track_caller]
-fn take(id: &str, asked: &Asked, body: Framing, keep_alive: bool, input: &str) -> ResponseHead {
+fn take(id: &str, asked: &Asked<'_>, body: Framing, keep_alive: bool, input: &str) -> ResponseHead {
     let (outcome, head) = read(asked, input.as_bytes());
     let Ok(Progress::Done { consumed, framing }) = outcome else {
         panic!("{id}: {outcome:?} for {input:?}");
@@ -282,8 +287,17 @@ fn switching() {
         format!("Upgrade: h2c\r\nConnection: Upgrade\r\n{accept}"),
         "Upgrade: websocket\r\nConnection: Upgrade\r\n".to_owned(),
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n".to_owned(),
+        // As long as it should be, and another key's.
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk=\r\n"
+            .to_owned(),
+        format!("Upgrade: websocket\r\nConnection: Upgrade\r\n{accept}{accept}"),
     ] {
         fault("H1P-15", &WEBSOCKET, switch(&lines));
+    }
+    for other in ["foo", "foo/3", "bar", "bar, foo/2", "websocket", "foo/2/2"] {
+        let lines = format!("Upgrade: {other}\r\nConnection: Upgrade\r\n{accept}");
+        fault("H1P-15", &OTHER, switch(&lines));
     }
     let head = take(
         "H1P-11",
@@ -299,6 +313,35 @@ fn switching() {
         b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: foo/2\r\n\r\n"
     );
     take("H1P-11", &WEBSOCKET, Framing::Known(2), true, &ok("Content-Length: 2"));
+}
+
+/// The example of RFC 6455 section 1.3, with its hash as it stands there, and hashes whose Base64
+/// has every digit.
+#[test]
+fn the_accept_that_a_key_calls_for() {
+    fn of_the_example(text: &[u8]) -> [u8; 20] {
+        assert_eq!(text, b"dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+        [
+            0xb3, 0x7a, 0x4f, 0x2c, 0xc0, 0x62, 0x4f, 0x16, 0x90, 0xf6, 0x46, 0x06, 0xcf, 0x38,
+            0x59, 0x45, 0xb2, 0xbe, 0xc4, 0xea,
+        ]
+    }
+    let check = |sha1, expect: &[u8; 28]| {
+        let mut head = RequestHead::default();
+        head.upgrade = Some(Upgrade::WebSocket);
+        assert!(head.fields.append(b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="));
+        assert_eq!(Asked::of(&head, sha1).upgrade, Some(AskedUpgrade::WebSocket(*expect)));
+    };
+    check(of_the_example, b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    check(|_| [0; 20], b"AAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    check(|_| [0xff; 20], b"//////////////////////////8=");
+    check(|_| [0xfb; 20], b"+/v7+/v7+/v7+/v7+/v7+/v7+/s=");
+
+    let mut head = RequestHead::default();
+    head.upgrade = Some(Upgrade::Other);
+    assert!(head.fields.append(b"Upgrade", b"h2c, foo/2, bar"));
+    let asked = Asked::of(&head, |_| unreachable!("only WebSocket has a key"));
+    assert_eq!(asked.upgrade, Some(AskedUpgrade::Other(b"foo/2")), "what is sent on, alone");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Request and response heads: the values every room decides by.
 
 use crate::field::{Several, Span, span};
+use crate::scan::{find, is_simple_path};
 use crate::target::{self, Authority, Connect, Form, Scheme, TargetError};
 use crate::{FieldId, Fields, Method, Version, path};
 
@@ -35,10 +36,16 @@ pub struct RequestHead {
     pub fields: Fields,
     /// A protocol the client asks to switch to.
     pub upgrade: Option<Upgrade>,
+    /// Whether the client takes nothing but that protocol for a success: to an extended CONNECT, any 2xx
+    /// would open the tunnel (RFC 8441 section 5).
+    pub insists: bool,
     /// Whether the client waits for `100 Continue`.
     pub expects_continue: bool,
     /// Whether the client takes trailers (`TE: trailers`).
     pub takes_trailers: bool,
+    /// Whether it came in early data and goes on before the handshake has ended, so that it may be a copy of
+    /// an earlier one (RFC 8470 section 5.1).
+    pub early: bool,
     authority: Span,
     host: Span,
     port: Option<u16>,
@@ -57,8 +64,10 @@ impl Default for RequestHead {
             scheme: Scheme::Http,
             fields: Fields::new(),
             upgrade: None,
+            insists: false,
             expects_continue: false,
             takes_trailers: false,
+            early: false,
             authority: Span::default(),
             host: Span::default(),
             port: None,
@@ -77,6 +86,25 @@ impl RequestHead {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
         *self = Self { fields, ..Self::default() };
+    }
+
+    /// Turns an extended CONNECT for `websocket` (RFC 8441 section 5, RFC 9220) into what the house knows:
+    /// a GET that asks for the upgrade and takes nothing else for a success. The wire adds a key, since the
+    /// client has none.
+    ///
+    /// # Errors
+    /// It asks for another version than there is (RFC 6455 section 4.1).
+    pub fn ask_for_websocket(&mut self) -> Result<(), &'static str> {
+        match self.fields.first(FieldId::SecWebSocketVersion) {
+            Some(b"13") => {}
+            Some(_) => return Err("Sec-WebSocket-Version other than 13"),
+            None => self.fields.push_id(FieldId::SecWebSocketVersion, b"13"),
+        }
+        self.fields.remove_id(FieldId::SecWebSocketKey);
+        self.method = Method::Get;
+        self.upgrade = Some(Upgrade::WebSocket);
+        self.insists = true;
+        Ok(())
     }
 
     /// Takes the request target in. `bytes` is the target as received (RFC 9112 section 3.2);
@@ -161,11 +189,10 @@ impl RequestHead {
 
     fn take_authority(&mut self, at: Span) -> Result<(), TargetError> {
         let bytes = at.of(self.fields.bytes());
-        let Authority { host_len, port } = target::authority(bytes)?;
-        let is_lower = !bytes[..host_len].iter().any(u8::is_ascii_uppercase);
+        let Authority { host_len, port, has_upper } = target::authority(bytes)?;
         let host = at.part(0..host_len);
         self.authority = at;
-        self.host = if is_lower { host } else { self.fields.store_lower(host) };
+        self.host = if has_upper { self.fields.store_lower(host) } else { host };
         self.port = port;
         Ok(())
     }
@@ -181,12 +208,12 @@ impl RequestHead {
 
     fn take_path_and_query(&mut self, at: Span) -> Result<(), HeadError> {
         let bytes = at.of(self.fields.bytes());
-        let mark = bytes.iter().position(|&b| b == b'?');
+        let mark = find(b'?', bytes);
         let path = &bytes[..mark.unwrap_or(bytes.len())];
         self.received_path = at.part(0..path.len());
         self.query = mark.map(|i| at.part(i + 1..at.len()));
         self.received_query = self.query;
-        self.path = if path::is_normal(path) {
+        self.path = if is_simple_path(path) {
             self.received_path
         } else {
             let mut normal = Vec::with_capacity(path.len());

@@ -7,6 +7,7 @@
 //! to disagree (`..;`, `..%2f`, a raw backslash, an encoded NUL) are refused. Decoding happens
 //! once; its result is never decoded again.
 
+use crate::scan::is_simple_path;
 use crate::target::TargetError;
 
 /// Appends the normal form of `path` to `out`. `path` is what stands before `?`, and begins with
@@ -15,7 +16,7 @@ use crate::target::TargetError;
 /// # Errors
 /// [`TargetError::Escape`], [`TargetError::DotSegment`] or [`TargetError::Byte`].
 pub fn normalise(path: &[u8], out: &mut Vec<u8>) -> Result<(), TargetError> {
-    if is_normal(path) {
+    if is_simple_path(path) {
         out.extend_from_slice(path);
         return Ok(());
     }
@@ -51,19 +52,6 @@ pub fn normalise(path: &[u8], out: &mut Vec<u8>) -> Result<(), TargetError> {
         out.push(b'/');
     }
     Ok(())
-}
-
-/// One pass: nothing in it that the slow path would change or refuse.
-pub(crate) fn is_normal(path: &[u8]) -> bool {
-    let mut before = 0u8;
-    for &byte in path {
-        match byte {
-            b'%' | b'\\' | b';' => return false,
-            b'/' | b'.' if before == b'/' => return false,
-            _ => before = byte,
-        }
-    }
-    true
 }
 
 /// A segment that some servers read as `.` or `..`: with path parameters (`..;x`), or with an

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::scan::is_target;
+
 /// The scheme a client used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -96,6 +98,8 @@ pub struct Authority {
     pub host_len: usize,
     /// The port, if one was written.
     pub port: Option<u16>,
+    /// Whether the host has capital letters.
+    pub has_upper: bool,
 }
 
 /// Checks an authority as a client may write it: `host`, `host:port`, `[v6]`, `[v6]:port`.
@@ -103,31 +107,57 @@ pub struct Authority {
 /// # Errors
 /// Names what is wrong; user information, zones, commas and spaces are all refused.
 pub fn authority(bytes: &[u8]) -> Result<Authority, TargetError> {
-    let host_end = if bytes.first() == Some(&b'[') {
-        let close = bytes.iter().position(|&b| b == b']').ok_or(TargetError::Host)?;
-        let text = std::str::from_utf8(&bytes[1..close]).map_err(|_| TargetError::Host)?;
-        // A zone has no meaning to anyone but its sender (RFC 9110 section 4.2 with RFC 6874).
-        text.parse::<Ipv6Addr>().map_err(|_| TargetError::Host)?;
-        close + 1
-    } else {
-        bytes.iter().position(|&b| b == b':' || b == b'@').unwrap_or(bytes.len())
-    };
-    if bytes[host_end..].contains(&b'@') {
-        return Err(TargetError::UserInfo);
+    if bytes.first() == Some(&b'[') {
+        return bracketed(bytes);
     }
-    let port = match bytes.get(host_end) {
-        None => None,
-        Some(b':') => Some(port(&bytes[host_end + 1..])?),
+    let mut classes = 0;
+    let mut before = b'.';
+    let mut double_dot = false;
+    let mut host_end = 0;
+    for &byte in bytes {
+        let class = HOST_BYTES[byte as usize];
+        if class == 0 {
+            break;
+        }
+        double_dot |= byte == b'.' && before == b'.';
+        (before, classes) = (byte, classes | class);
+        host_end += 1;
+    }
+    let port = match bytes.get(host_end..) {
+        None | Some([]) => None,
+        Some([b':', digits @ ..]) if !digits.contains(&b'@') => Some(port(digits)?),
+        Some(rest) if rest.contains(&b'@') => return Err(TargetError::UserInfo),
         Some(_) => return Err(TargetError::Host),
     };
     let mut host_len = host_end;
-    if bytes.first() != Some(&b'[') {
-        if host_len > 1 && bytes[host_len - 1] == b'.' {
-            host_len -= 1;
-        }
-        reg_name(&bytes[..host_len])?;
+    if host_len > 1 && before == b'.' {
+        host_len -= 1;
+        before = bytes[host_len - 1];
     }
-    Ok(Authority { host_len, port })
+    // A dot ahead of all or behind another one leaves a label empty.
+    if host_len == 0 || host_len > HOST_MAX || double_dot {
+        return Err(TargetError::Host);
+    }
+    if before.is_ascii_digit() {
+        numeric(&bytes[..host_len])?;
+    }
+    Ok(Authority { host_len, port, has_upper: classes & UPPER != 0 })
+}
+
+fn bracketed(bytes: &[u8]) -> Result<Authority, TargetError> {
+    let close = bytes.iter().position(|&b| b == b']').ok_or(TargetError::Host)?;
+    let text = std::str::from_utf8(&bytes[1..close]).map_err(|_| TargetError::Host)?;
+    // A zone has no meaning to anyone but its sender (RFC 9110 section 4.2 with RFC 6874).
+    text.parse::<Ipv6Addr>().map_err(|_| TargetError::Host)?;
+    let rest = &bytes[close + 1..];
+    let port = match rest {
+        _ if rest.contains(&b'@') => return Err(TargetError::UserInfo),
+        [] => None,
+        [b':', digits @ ..] => Some(port(digits)?),
+        _ => return Err(TargetError::Host),
+    };
+    let has_upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
+    Ok(Authority { host_len: close + 1, port, has_upper })
 }
 
 fn port(digits: &[u8]) -> Result<u16, TargetError> {
@@ -145,39 +175,35 @@ fn port(digits: &[u8]) -> Result<u16, TargetError> {
     u16::try_from(port).map_err(|_| TargetError::Port)
 }
 
+/// A letter, digit or mark of a host.
+const PLAIN: u8 = 1;
+/// A capital letter of a host.
+const UPPER: u8 = 2;
+
 /// Letters, digits, hyphen, dot and the underscore of service names; percent escapes and sub-delims
 /// of RFC 3986 name no host that DNS or a certificate could hold.
-const HOST_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
+const HOST_BYTES: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0u8;
     while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        if byte.is_ascii_uppercase() {
+            table[byte as usize] = UPPER;
+        } else if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
+            table[byte as usize] = PLAIN;
+        }
         byte += 1;
     }
     table
 };
 
-fn reg_name(host: &[u8]) -> Result<(), TargetError> {
-    if host.is_empty() || host.len() > HOST_MAX || host[0] == b'.' {
-        return Err(TargetError::Host);
-    }
-    let mut last = 0;
-    for &byte in host {
-        if !HOST_BYTES[byte as usize] || (byte == b'.' && last == b'.') {
-            return Err(TargetError::Host);
-        }
-        last = byte;
-    }
-    if !last.is_ascii_digit() {
+/// A name whose last label is all digits must be an IPv4 address, or two readers differ.
+fn numeric(host: &[u8]) -> Result<(), TargetError> {
+    let label = host.rsplit(|&b| b == b'.').next().unwrap_or_default();
+    if !label.iter().all(u8::is_ascii_digit) {
         return Ok(());
     }
-    // A name whose last label is all digits must be an IPv4 address, or two readers differ.
-    let label = host.rsplit(|&b| b == b'.').next().unwrap_or_default();
-    if label.iter().all(u8::is_ascii_digit) {
-        let text = std::str::from_utf8(host).map_err(|_| TargetError::Host)?;
-        text.parse::<Ipv4Addr>().map_err(|_| TargetError::Host)?;
-    }
-    Ok(())
+    let text = std::str::from_utf8(host).map_err(|_| TargetError::Host)?;
+    text.parse::<Ipv4Addr>().map(drop).map_err(|_| TargetError::Host)
 }
 
 /// The parts of a request target, as ranges of its bytes.
@@ -241,14 +267,11 @@ fn absolute(target: &[u8]) -> Result<Form, TargetError> {
 /// `"`, braces) are let through because browsers send them in queries; a backslash in the path is
 /// refused by the path's own check.
 fn check_bytes(target: &[u8]) -> Result<(), TargetError> {
-    for &byte in target {
-        match byte {
-            b'#' => return Err(TargetError::Fragment),
-            0x21..=0x7E => {}
-            _ => return Err(TargetError::Byte),
-        }
+    if is_target(target) {
+        return Ok(());
     }
-    Ok(())
+    let wrong = target.iter().find(|byte| !matches!(byte, 0x21..=0x7E) || **byte == b'#');
+    Err(if wrong == Some(&b'#') { TargetError::Fragment } else { TargetError::Byte })
 }
 
 #[cfg(test)]

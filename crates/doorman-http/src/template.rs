@@ -32,6 +32,14 @@ pub enum Placeholder {
     ClientPort,
     /// `{request-id}`
     RequestId,
+    /// `{client-cert-subject}`: of the certificate that the client showed; empty if it showed none.
+    ClientCertSubject,
+    /// `{client-cert-issuer}`
+    ClientCertIssuer,
+    /// `{client-cert-serial}`
+    ClientCertSerial,
+    /// `{client-cert-fingerprint}`: SHA-256.
+    ClientCertFingerprint,
     /// `{header.NAME}`: first value, empty if absent.
     Header(Box<str>),
     /// `{cookie.NAME}`
@@ -56,6 +64,10 @@ pub const NAMES: &[&str] = &[
     "client-ip",
     "client-port",
     "request-id",
+    "client-cert-subject",
+    "client-cert-issuer",
+    "client-cert-serial",
+    "client-cert-fingerprint",
     "header.NAME",
     "cookie.NAME",
     "query.NAME",
@@ -63,6 +75,18 @@ pub const NAMES: &[&str] = &[
 ];
 
 impl Placeholder {
+    /// Whether it tells who the client proved to be.
+    #[must_use]
+    pub const fn is_client_cert(&self) -> bool {
+        matches!(
+            self,
+            Self::ClientCertSubject
+                | Self::ClientCertIssuer
+                | Self::ClientCertSerial
+                | Self::ClientCertFingerprint
+        )
+    }
+
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "host" => Self::Host,
@@ -77,6 +101,10 @@ impl Placeholder {
             "client-ip" => Self::ClientIp,
             "client-port" => Self::ClientPort,
             "request-id" => Self::RequestId,
+            "client-cert-subject" => Self::ClientCertSubject,
+            "client-cert-issuer" => Self::ClientCertIssuer,
+            "client-cert-serial" => Self::ClientCertSerial,
+            "client-cert-fingerprint" => Self::ClientCertFingerprint,
             _ => {
                 if let [digit @ b'1'..=b'9'] = name.as_bytes() {
                     return Some(Self::Group(digit - b'0'));
@@ -111,6 +139,10 @@ impl fmt::Display for Placeholder {
             Self::ClientIp => f.write_str("{client-ip}"),
             Self::ClientPort => f.write_str("{client-port}"),
             Self::RequestId => f.write_str("{request-id}"),
+            Self::ClientCertSubject => f.write_str("{client-cert-subject}"),
+            Self::ClientCertIssuer => f.write_str("{client-cert-issuer}"),
+            Self::ClientCertSerial => f.write_str("{client-cert-serial}"),
+            Self::ClientCertFingerprint => f.write_str("{client-cert-fingerprint}"),
             Self::Header(name) => write!(f, "{{header.{name}}}"),
             Self::Cookie(name) => write!(f, "{{cookie.{name}}}"),
             Self::QueryParameter(name) => write!(f, "{{query.{name}}}"),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::Write;
 
 use doorman_http::template::{Part, Placeholder, Template};
-use doorman_http::{RequestHead, is_field_value};
+use doorman_http::{ClientCertificate, KeyHash, RequestHead, is_field_value};
 
 /// Longest result, bytes. Twice what a head may hold by default, so that only a template that
 /// repeats a long value meets it.
@@ -25,6 +25,8 @@ pub struct Facts<'a> {
     pub local_port: Option<u16>,
     /// The request's id.
     pub request_id: &'a str,
+    /// The certificate that the client showed.
+    pub client: Option<&'a ClientCertificate>,
     /// What the route's pattern caught: `{1}` is the first.
     pub captures: &'a [&'a [u8]],
 }
@@ -68,6 +70,24 @@ pub fn expand_value<'t>(
 ) -> Result<Cow<'t, [u8]>, ExpandError> {
     let value = expand_text(template, context)?;
     if is_field_value(&value) { Ok(value) } else { Err(ExpandError::Byte) }
+}
+
+/// A hash of what a template says of a request, made without making the text; `None` if the request
+/// has nothing of what the template names.
+#[must_use]
+pub fn hash_key(template: &Template, context: &Context<'_>) -> Option<u64> {
+    let mut hash = KeyHash::new(0);
+    let mut any = false;
+    for part in template.parts() {
+        match part {
+            Part::Text(text) => hash.write(text.as_bytes()),
+            Part::Value(placeholder) => context.value(placeholder, |value| {
+                any |= !value.is_empty();
+                hash.write(value);
+            }),
+        }
+    }
+    any.then(|| hash.finish())
 }
 
 /// A text that stands in no head: as it is. Whoever writes it into HTML escapes it.
@@ -170,6 +190,10 @@ const fn is_url(placeholder: &Placeholder) -> bool {
         | Placeholder::ClientIp
         | Placeholder::ClientPort
         | Placeholder::RequestId
+        | Placeholder::ClientCertSubject
+        | Placeholder::ClientCertIssuer
+        | Placeholder::ClientCertSerial
+        | Placeholder::ClientCertFingerprint
         | Placeholder::Header(_)
         | Placeholder::Cookie(_) => false,
     }
@@ -228,6 +252,12 @@ impl Context<'_> {
             Placeholder::ClientIp => take(facts.client_ip.as_bytes()),
             Placeholder::ClientPort => number(facts.client_port, take),
             Placeholder::RequestId => take(facts.request_id.as_bytes()),
+            Placeholder::ClientCertSubject => take(of_client(facts, |client| &client.subject)),
+            Placeholder::ClientCertIssuer => take(of_client(facts, |client| &client.issuer)),
+            Placeholder::ClientCertSerial => take(of_client(facts, |client| &client.serial)),
+            Placeholder::ClientCertFingerprint => {
+                take(of_client(facts, |client| &client.fingerprint));
+            }
             Placeholder::Header(name) => {
                 take(head.fields.all_named(name.as_bytes()).next().unwrap_or_default());
             }
@@ -241,6 +271,10 @@ impl Context<'_> {
             }
         }
     }
+}
+
+fn of_client<'a>(facts: &Facts<'a>, part: fn(&ClientCertificate) -> &str) -> &'a [u8] {
+    facts.client.map_or(b"", |client| part(client).as_bytes())
 }
 
 fn number(number: Option<u16>, mut take: impl FnMut(&[u8])) {

@@ -21,7 +21,7 @@ pub use cookie::{CookiePart, CookieRewrite, rewrite_cookies};
 pub use date::{HTTP_DATE_LEN, http_date, parse_http_date};
 pub use edit::{EditError, HeaderEdit, HeaderEdits};
 pub use expand::{
-    Context, EXPANDED_MAX, ExpandError, Facts, expand_text, expand_url, expand_value,
+    Context, EXPANDED_MAX, ExpandError, Facts, expand_text, expand_url, expand_value, hash_key,
 };
 pub use forwarded::{ForwardedMode, HOPS_MAX, Trust, client_ip, forward, trust};
 pub use location::{Auto, LocationRewrite, LocationRule, Origin};

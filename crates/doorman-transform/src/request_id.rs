@@ -11,21 +11,21 @@ impl RequestId {
     /// The id made of the time, milliseconds since the Unix epoch of which 48 bits count, and of 74
     /// of the bits of `random`.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "numbers are cut into the id's groups")]
     pub fn new(unix_millis: u64, random: u128) -> Self {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        const RANDOM: u128 = (0xFFF << 64) | (u64::MAX >> 2) as u128;
-        let time = u128::from(unix_millis & 0xFFFF_FFFF_FFFF);
-        let bits = time << 80 | 0x7 << 76 | 0b10 << 62 | (random & RANDOM);
+        let time = unix_millis & 0xFFFF_FFFF_FFFF;
+        let (high, low) = ((random >> 64) as u64 & 0xFFF, random as u64 & (u64::MAX >> 2));
+        let front = hex((time >> 16) as u32);
+        let middle = hex(((time & 0xFFFF) << 16 | 0x7000 | high) as u32);
+        let back = hex((low >> 32) as u32 | 0x8000_0000);
+        let end = hex(low as u32);
         let mut text = [b'-'; 36];
-        let mut at = 0;
-        for (n, byte) in bits.to_be_bytes().into_iter().enumerate() {
-            if matches!(n, 4 | 6 | 8 | 10) {
-                at += 1;
-            }
-            text[at] = HEX[usize::from(byte >> 4)];
-            text[at + 1] = HEX[usize::from(byte & 15)];
-            at += 2;
-        }
+        text[0..8].copy_from_slice(&front);
+        text[9..13].copy_from_slice(&middle[..4]);
+        text[14..18].copy_from_slice(&middle[4..]);
+        text[19..23].copy_from_slice(&back[..4]);
+        text[24..28].copy_from_slice(&back[4..]);
+        text[28..36].copy_from_slice(&end);
         Self(text)
     }
 
@@ -41,6 +41,18 @@ impl RequestId {
     pub const fn as_bytes(&self) -> &[u8; 36] {
         &self.0
     }
+}
+
+/// Eight hexadecimal digits, made side by side: each byte of a word is a digit's value, and those
+/// above nine are raised from the digits to the letters.
+const fn hex(number: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut spread = number as u64;
+    spread = (spread | spread << 16) & 0x0000_FFFF_0000_FFFF;
+    spread = (spread | spread << 8) & 0x00FF_00FF_00FF_00FF;
+    spread = (spread | spread << 4) & 0x0F0F_0F0F_0F0F_0F0F;
+    let above_nine = (spread + ONES * 6) >> 4 & ONES;
+    (spread + ONES * b'0' as u64 + above_nine * (b'a' - b'0' - 10) as u64).to_be_bytes()
 }
 
 impl fmt::Display for RequestId {

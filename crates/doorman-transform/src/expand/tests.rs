@@ -24,8 +24,24 @@ fn facts() -> Facts<'static> {
         client_port: Some(65_535),
         local_port: Some(80),
         request_id: "id-1",
+        client: None,
         captures: CAPTURES,
     }
+}
+
+/// A key is the text, and there is none where the request has nothing of it.
+#[test]
+fn keys() {
+    let (head, facts) = (head(), facts());
+    let context = Context { head: &head, facts: &facts };
+    let key = |text: &str| hash_key(&Template::parse(text).unwrap(), &context);
+    for text in ["{path}", "{header.x-a}", "{cookie.s}|{uri}", "{1}", "u:{client-ip}"] {
+        let whole = expand_text(&Template::parse(text).unwrap(), &context).unwrap().into_owned();
+        assert_eq!(key(text), Some(KeyHash::of(0, &whole)), "{text}");
+    }
+    assert_eq!(key("{header.none}"), None);
+    assert_eq!(key("t:{cookie.none}{header.none}"), None);
+    assert!(key("{cookie.none}{cookie.s}").is_some());
 }
 
 type Expand = for<'t> fn(&'t Template, &Context<'_>) -> Result<Cow<'t, [u8]>, ExpandError>;
