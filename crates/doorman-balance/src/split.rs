@@ -1,13 +1,13 @@
 //! A weighted split of a route's requests over several upstreams.
 
-use crate::turn::Turn;
+use crate::turn::Smooth;
 
 /// Shares of several ways. One value a core; over a sum of shares each way is taken exactly as
 /// often as its share, evenly spread.
 #[derive(Debug)]
 pub struct Split {
     shares: Box<[u32]>,
-    turn: Turn,
+    turn: Smooth,
 }
 
 impl Split {
@@ -18,7 +18,7 @@ impl Split {
         let divisor = shares.iter().fold(0, |a, &b| greatest_common_divisor(a, b)).max(1);
         Self {
             shares: shares.iter().map(|share| share / divisor).collect(),
-            turn: Turn::new(shares.len()),
+            turn: Smooth::new(shares.len()),
         }
     }
 

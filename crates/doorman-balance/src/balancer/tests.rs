@@ -3,15 +3,30 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{REST_FIRST, REST_LONGEST, TRIED_MAX};
+use crate::Method;
+use crate::{REST_FIRST, REST_LONGEST, ServerState, Settings, TRIED_MAX};
 
 fn balancer(method: Method, weights: &[u32]) -> Balancer {
-    let member = |&weight| Member { state: ServerState::new(), weight, in_flight_max: None };
-    Balancer::new(method, weights.iter().map(member).collect())
+    let servers: Vec<_> = weights.iter().map(|&weight| (weight, None)).collect();
+    bounded(method, &servers)
+}
+
+fn bounded(method: Method, servers: &[(u32, Option<u32>)]) -> Balancer {
+    let group = Group::new(Settings::default());
+    let members = members(&group, servers);
+    Balancer::new(&group, method, members)
+}
+
+fn members(group: &Group, servers: &[(u32, Option<u32>)]) -> Vec<Member> {
+    let member = |(at, &(weight, in_flight_max)): (usize, &(u32, Option<u32>))| Member {
+        in_flight_max,
+        ..Member::new(group.server(&at.to_string()), weight)
+    };
+    servers.iter().enumerate().map(member).collect()
 }
 
 fn ask(tried: &Tried, now: Instant) -> PickRequest<'_> {
-    PickRequest { tried, key: None, dice: 0, now }
+    PickRequest { tried, bound: None, key: None, dice: 0, now }
 }
 
 fn pick(balancer: &Balancer) -> Option<Lease> {
@@ -30,7 +45,7 @@ fn turns_are_smooth() {
         (&[1, 1, 1], "abcabc"),
         (&[3, 2], "ababa"),
         (&[1], "aaa"),
-        (&[0, 1], "abab"),
+        (&[0, 1], "bbbb"),
         (&[], "--"),
         (&[4, 3, 2], "abcabacba"),
     ] {
@@ -72,9 +87,10 @@ fn least_requests_avoids_the_slow_server() {
 
 #[test]
 fn cores_share_bounds_but_not_turns() {
-    let member = Member { state: ServerState::new(), weight: 1, in_flight_max: Some(2) };
-    let one = Balancer::new(Method::RoundRobin, vec![member.clone()]);
-    let two = Balancer::new(Method::RoundRobin, vec![member]);
+    let group = Group::new(Settings::default());
+    let members = members(&group, &[(1, Some(2))]);
+    let one = Balancer::new(&group, Method::RoundRobin, members.clone());
+    let two = Balancer::new(&group, Method::RoundRobin, members);
     let first = pick(&one).unwrap();
     let _second = pick(&two).unwrap();
     assert!(pick(&one).is_none() && pick(&two).is_none());
@@ -97,15 +113,14 @@ fn a_reservation_keeps_the_bound() {
 
 #[test]
 fn bounds_hold_under_threads() {
-    let members: Vec<_> = [3, 5]
-        .map(|max| Member { state: ServerState::new(), weight: 1, in_flight_max: Some(max) })
-        .into();
+    let group = &Group::new(Settings::default());
+    let members = members(group, &[(1, Some(3)), (1, Some(5))]);
     std::thread::scope(|scope| {
         for method in [Method::RoundRobin, Method::LeastRequests] {
             for _ in 0..2 {
                 let members = members.clone();
                 scope.spawn(move || {
-                    let balancer = Balancer::new(method, members);
+                    let balancer = Balancer::new(group, method, members);
                     let mut held = std::collections::VecDeque::new();
                     for _ in 0..5_000 {
                         held.extend(pick(&balancer));
@@ -210,7 +225,7 @@ fn equal_servers_get_equal_shares_under_random_completion() {
 }
 
 fn method() -> impl Strategy<Value = Method> {
-    prop_oneof![Just(Method::RoundRobin), Just(Method::LeastRequests)]
+    prop::sample::select(&Method::ALL[..])
 }
 
 proptest! {
@@ -220,13 +235,11 @@ proptest! {
         servers in prop::collection::vec((1u32..9, prop::option::of(0u32..4)), 1..8),
         steps in prop::collection::vec((prop::collection::vec(0u32..8, 0..6), 0u64..3, any::<u8>()), 1..60),
     ) {
-        let member = |&(weight, in_flight_max)| Member {
-            state: ServerState::new(), weight, in_flight_max,
-        };
-        let balancer = Balancer::new(method, servers.iter().map(member).collect());
+        let balancer = bounded(method, &servers);
         let mut held: Vec<Lease> = Vec::new();
-        for (tries, second, fate) in steps {
-            let now = Instant(second * 1_000_000_000);
+        let mut now = Instant(0);
+        for (tries, seconds, fate) in steps {
+            now = now + Duration::from_secs(seconds);
             let mut tried = Tried::none();
             tries.iter().for_each(|&server| tried.add(ServerId(server)));
             let before: Vec<_> = balancer.members().iter().map(|m| m.state.in_flight()).collect();
