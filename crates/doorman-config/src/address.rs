@@ -150,21 +150,6 @@ fn host(text: &str) -> Result<HostPattern, String> {
     Ok(if wild { HostPattern::Wildcard(name) } else { HostPattern::Name(name) })
 }
 
-/// Whether the local CA is right for a host by default: names and addresses that no public CA would certify.
-pub(crate) fn is_internal(host: &HostPattern) -> bool {
-    let under = |name: &str| {
-        name == "localhost"
-            || name == "internal"
-            || name.ends_with(".localhost")
-            || name.ends_with(".internal")
-    };
-    match host {
-        HostPattern::Ip(_) => true,
-        HostPattern::Name(name) | HostPattern::Wildcard(name) => under(name),
-        HostPattern::Any => false,
-    }
-}
-
 /// `/exact`, `/prefix/*`, `/a/*/b`, `*`.
 pub(crate) fn path(text: &Text) -> Value<PathPattern> {
     let word = text.text.as_str();

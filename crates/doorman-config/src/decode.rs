@@ -1,13 +1,24 @@
 //! Items to the typed model. Each block has a file; this one keeps the order: what is named (upstreams, policies) is
 //! decoded before what names it, wherever in the files it stands.
 
+mod acme;
+mod balance;
+mod discover;
+mod ejection;
 mod ending;
+mod fastcgi;
 mod global;
+mod health;
 mod listen;
+mod mirror;
 mod options;
 mod reach;
+mod relay;
+mod resilience;
 mod site;
+mod sticky;
 mod tls;
+mod tls_policy;
 mod upstream;
 
 use std::collections::HashMap;
@@ -39,16 +50,23 @@ pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faul
         used_upstreams: Vec::new(),
         policies: HashMap::new(),
         policy_places: HashMap::new(),
+        has_dns: false,
+        certifies_addresses: false,
         damaged,
     };
     let global = decoder.top(items);
+    decoder.has_dns = global.acme.iter().any(|acme| acme.dns.is_some());
+    decoder.certifies_addresses = global.acme.iter().any(acme::certifies_addresses);
     let mut sites = decoder.sites(items, &global);
     let listeners = decoder.listeners(items, &global, &mut sites);
+    let relays = decoder.relays(items, &global, &listeners);
     for site in &sites {
         decoder.check_reach(site);
     }
+    decoder.check_nameless(&sites);
     decoder.check_used();
-    if sites.is_empty() && !decoder.damaged && decoder.diagnostics.count() == 0 {
+    if sites.is_empty() && relays.is_empty() && !decoder.damaged && decoder.diagnostics.count() == 0
+    {
         let span = items.first().map_or(Span { file: MAIN, start: 0, end: 0 }, |item| item.span);
         decoder.say(
             Diagnostic::warning("W0305", span, "there is no site, so nothing will be served")
@@ -56,7 +74,7 @@ pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faul
         );
     }
     let upstreams = decoder.upstreams;
-    Config { global, listeners, upstreams, sites }
+    Config { global, listeners, upstreams, sites, relays }
 }
 
 struct Decoder<'a> {
@@ -72,6 +90,10 @@ struct Decoder<'a> {
     policies: HashMap<String, Policy>,
     /// Where each policy stands, so that one that is used too early can be shown.
     policy_places: HashMap<String, Span>,
+    /// Whether a certificate authority can be shown records in DNS.
+    has_dns: bool,
+    /// Whether some authority issues for IP addresses.
+    certifies_addresses: bool,
     /// Whether something was lost before, so that what seems to be missing may only be broken.
     damaged: bool,
 }

@@ -441,13 +441,20 @@ fn continues(rest: &str) -> usize {
     }
 }
 
-/// Bytes of `<<TAG`; 0 if that is not what stands there.
+/// Bytes of `<<TAG`; 0 if that is not what stands there. The tag ends wherever a bare word would end: `<<a;` is no
+/// other word than `<<a`, or the formatter, which puts each statement on its own line, would change what it is.
 fn heredoc_tag(rest: &str) -> usize {
     let Some(tag) = rest.strip_prefix("<<") else { return 0 };
     let first = tag.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let length = tag.bytes().take_while(inner).count();
-    let ends = tag[length..].chars().next().is_none_or(char::is_whitespace);
+    let rest = &tag[length..];
+    let ends = match rest.chars().next() {
+        None | Some(';' | '}') => true,
+        Some('{') => placeholder(rest) == 0,
+        Some('\\') => continues(rest) > 0,
+        Some(next) => next.is_whitespace(),
+    };
     if first && ends { length + 2 } else { 0 }
 }
 

@@ -4,33 +4,49 @@
 //! route; a later single value overrides, lists append), defaults are filled in, names of upstreams are indices, and
 //! the sockets to bind are worked out from the addresses of the sites and the `listen` lines.
 
+mod acme;
+mod balance;
+mod discover;
 mod global;
+mod health;
 mod listen;
 mod options;
+mod relay;
+mod resilience;
 mod route;
 mod site;
+mod sticky;
 mod upstream;
 
+pub use acme::{
+    Acme, AcmeChallenge, AcmeDns, AcmeDnsKey, AcmeDnsWay, CertificateKey, ExternalAccount,
+};
+pub use balance::{Balance, BalanceOptions, ServerRole};
+pub use discover::{Discover, DiscoverSource, Family};
 pub use global::{
     AccessFormat, AccessLog, Admin, ErrorLog, Global, Limits, LogLevel, LogTarget, Timeouts,
     Workers,
 };
-pub use listen::{Listener, Protocol, SocketAddress, Transport};
+pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
+pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
 pub use options::{
-    Buffering, CookiePart, CookieRewrite, ErrorAction, ErrorPage, Forwarded, HeaderEdit,
-    LocationRewrite, LocationRule, Rewrite, RewritePart, RouteOptions, RouteTimeouts, StatusRange,
-    UpstreamHost,
+    Buffering, ClientCert, CookiePart, CookieRewrite, ErrorAction, ErrorPage, Forwarded,
+    HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart, RouteOptions,
+    RouteTimeouts, StatusRange, StickyShare, UpstreamHost,
 };
+pub use relay::{NamedTarget, Relay, RelayProtocol};
+pub use resilience::{Breaker, Failures, Park, Queue, Retry, RetryRules};
 pub use route::{
     Condition, Ending, PathPattern, Redirect, Respond, Route, Segment, Target, ValueMatch,
 };
 pub use site::{
-    CertificateFiles, HostPattern, Scheme, Site, SiteAddress, SiteTls, TlsOptions, TlsSource,
-    TlsVersion,
+    CertificateFiles, ClientAuth, ClientAuthMode, EarlyData, HostPattern, Ocsp, Scheme, Site,
+    SiteAddress, SiteTls, TlsOptions, TlsPolicy, TlsSource, TlsVersion,
 };
+pub use sticky::{CookieLife, CookieSecure, SameSite, SessionPlace, Sticky, StickyBy, WhenDown};
 pub use upstream::{
-    Balance, Pool, Server, ServerAddress, ServerHost, Upstream, UpstreamId, UpstreamOrigin,
-    UpstreamProtocol, UpstreamTls, Verify,
+    FastCgi, Pool, ProxyProtocol, Server, ServerAddress, ServerHost, Upstream, UpstreamId,
+    UpstreamOrigin, UpstreamProtocol, UpstreamTls, Verify,
 };
 
 /// A whole configuration.
@@ -44,6 +60,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// Sites in file order. No two claim the same scheme, host and port.
     pub sites: Vec<Site>,
+    /// Relays in file order. No two listen on the same address with the same protocol.
+    pub relays: Vec<Relay>,
 }
 
 impl Config {

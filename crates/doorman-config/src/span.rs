@@ -90,6 +90,7 @@ struct SourceFile {
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
+    noted: Vec<String>,
 }
 
 /// A place as people count: line and column start at 1, columns count characters.
@@ -178,9 +179,16 @@ impl SourceMap {
         self.files.is_empty()
     }
 
-    /// Paths of all files that were read, the main file first: what `--watch` watches.
+    /// Adds a file that no span refers to, and whose content counts all the same: the text of a `${file:}`, an error
+    /// page, a key, or what was looked for and not found.
+    pub fn note(&mut self, path: impl Into<String>) {
+        self.noted.push(path.into());
+    }
+
+    /// Paths of all files that count, the main file first: what `--watch` watches. Some may come twice.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().map(|file| file.path.as_str())
+        let noted = self.noted.iter().map(String::as_str);
+        self.files.iter().map(|file| file.path.as_str()).chain(noted)
     }
 
     fn file(&self, id: FileId) -> Option<&SourceFile> {

@@ -1,10 +1,15 @@
 //! The table of directives: each one described once. The decoder checks names, places, counts and repetition against
 //! it; `help`, the JSON Schema, the reference page and the completions are made from it.
 
+mod discovery;
+mod health;
 mod later;
 mod options;
 mod process;
+mod relay;
+mod resilience;
 mod sites;
+mod sticky;
 
 pub use later::{LATER, Later};
 
@@ -17,26 +22,54 @@ pub enum Within {
     Global,
     /// `admin` in `global`.
     Admin,
+    /// `acme` in `global`.
+    Acme,
+    /// `dns` in `acme`.
+    AcmeDns,
     /// `limits` in `global`.
     Limits,
     /// `timeouts` in `global`.
     Timeouts,
+    /// `tls-policy` in `global`.
+    TlsPolicy,
     /// `listen`.
     Listen,
+    /// `relay`.
+    Relay,
     /// `upstream`.
     Upstream,
     /// `server` in `upstream`.
     Server,
+    /// `sticky` in `upstream`.
+    Sticky,
     /// `pool` in `upstream`.
     Pool,
+    /// `discover` in `upstream`.
+    Discover,
     /// `tls` in `upstream`.
     UpstreamTls,
+    /// `health` in `upstream`.
+    Health,
+    /// `passive` in `upstream`.
+    Passive,
+    /// `outlier` in `upstream`.
+    Outlier,
+    /// `retry` in `upstream`.
+    Retry,
+    /// `breaker` in `upstream`.
+    Breaker,
+    /// `queue` in `upstream`.
+    Queue,
+    /// `park` in `upstream`.
+    Park,
     /// `policy`.
     Policy,
     /// `site`.
     Site,
     /// `tls` in `site`.
     SiteTls,
+    /// `client-auth` in `tls` of a `site`.
+    ClientAuth,
     /// `route`.
     Route,
     /// `proxy`.
@@ -45,6 +78,8 @@ pub enum Within {
     Body,
     /// `buffer`.
     Buffer,
+    /// `mirror`.
+    Mirror,
     /// `timeout`.
     Timeout,
 }
@@ -55,20 +90,35 @@ impl Within {
         Within::Top,
         Within::Global,
         Within::Admin,
+        Within::Acme,
+        Within::AcmeDns,
         Within::Limits,
         Within::Timeouts,
+        Within::TlsPolicy,
         Within::Listen,
+        Within::Relay,
         Within::Upstream,
         Within::Server,
+        Within::Sticky,
         Within::Pool,
+        Within::Discover,
         Within::UpstreamTls,
+        Within::Health,
+        Within::Passive,
+        Within::Outlier,
+        Within::Retry,
+        Within::Breaker,
+        Within::Queue,
+        Within::Park,
         Within::Policy,
         Within::Site,
         Within::SiteTls,
+        Within::ClientAuth,
         Within::Route,
         Within::Proxy,
         Within::Body,
         Within::Buffer,
+        Within::Mirror,
         Within::Timeout,
     ];
 
@@ -79,19 +129,34 @@ impl Within {
             Within::Top => "",
             Within::Global => "global",
             Within::Admin => "admin",
+            Within::Acme => "acme",
+            Within::AcmeDns => "dns",
             Within::Limits => "limits",
             Within::Timeouts => "timeouts",
+            Within::TlsPolicy => "tls-policy",
             Within::Listen => "listen",
+            Within::Relay => "relay",
             Within::Upstream => "upstream",
             Within::Server => "server",
+            Within::Sticky => "sticky",
             Within::Pool => "pool",
+            Within::Discover => "discover",
             Within::UpstreamTls | Within::SiteTls => "tls",
+            Within::Retry => "retry",
+            Within::Breaker => "breaker",
+            Within::Queue => "queue",
+            Within::Park => "park",
+            Within::ClientAuth => "client-auth",
+            Within::Health => "health",
+            Within::Passive => "passive",
+            Within::Outlier => "outlier",
             Within::Policy => "policy",
             Within::Site => "site",
             Within::Route => "route",
             Within::Proxy => "proxy",
             Within::Body => "body",
             Within::Buffer => "buffer",
+            Within::Mirror => "mirror",
             Within::Timeout => "timeout",
         }
     }
@@ -305,9 +370,36 @@ const fn many(name: &'static str, kind: Kind) -> Argument {
     Argument { name, kind, arity: Arity::Many }
 }
 
+/// Cipher suites that a policy may name: all that there are.
+pub(crate) const SUITES: &[&str] = &[
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+];
+
+/// How many of [`SUITES`], from the first, are of TLS 1.3.
+pub(crate) const SUITES_TLS13: usize = 3;
+
+/// Groups that a policy may name.
+pub(crate) const GROUPS: &[&str] = &["X25519MLKEM768", "X25519", "secp256r1", "secp384r1"];
+
 /// Every directive, in the order of the reference.
 pub fn directives() -> impl Iterator<Item = &'static Directive> {
-    process::DIRECTIVES.iter().chain(sites::DIRECTIVES).chain(options::DIRECTIVES)
+    process::DIRECTIVES
+        .iter()
+        .chain(relay::DIRECTIVES)
+        .chain(discovery::DIRECTIVES)
+        .chain(sites::DIRECTIVES)
+        .chain(sticky::DIRECTIVES)
+        .chain(health::DIRECTIVES)
+        .chain(resilience::DIRECTIVES)
+        .chain(options::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -370,6 +462,13 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("ssl_certificate", "tls cert FILE key FILE"),
     ("ssl_certificate_key", "tls cert FILE key FILE"),
     ("ssl_protocols", "tls { min"),
+    ("ssl_ciphers", "tls-policy NAME { suites"),
+    ("ssl_ecdh_curve", "tls-policy NAME { groups"),
+    ("ssl_client_certificate", "tls { client-auth require ca"),
+    ("ssl_verify_client", "tls { client-auth"),
+    ("ssl_crl", "tls { client-auth require crl"),
+    ("ssl_early_data", "tls { early-data"),
+    ("client_auth", "client-auth"),
     ("import", "use` for a policy, `include` for a file; not `import"),
     ("worker_processes", "workers"),
     ("access_log", "log access"),

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use doorman_config::{
-    Condition, Config, Ending, Loaded, MemorySource, Route, RouteOptions, SourceMap, TlsSource,
-    load, render,
+    Announcer, Condition, Config, EarlyData, Ending, FastCgi, Loaded, MemorySource, Ocsp, Outlier,
+    Passive, Route, RouteOptions, SourceMap, TlsSource, Upstream, UpstreamProtocol, load, render,
 };
 
 /// Writing to a `String` cannot fail.
@@ -99,6 +99,70 @@ fn every_golden_file_gives_what_it_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+fn describe_balance(upstream: &Upstream, text: &mut String) {
+    for server in &upstream.servers {
+        let max = (&server.max_requests, &server.max_connections);
+        let max = (max.0.as_ref().map(|n| n.value), max.1.as_ref().map(|n| n.value));
+        let zone = server.zone.as_ref().map(|zone| zone.value.as_str());
+        let part = (server.tier.value, server.role, server.drain, zone, max);
+        if part != (0, doorman_config::ServerRole::Regular, false, None, (None, None)) {
+            write!(text, " {part:?}").expect(TAKES_ALL);
+        }
+    }
+    if upstream.balance.span.is_some() {
+        let key = upstream.balancing.key.as_ref().map(|key| key.value.to_string());
+        let (word, mitigate) = (upstream.balance.value.word(), upstream.balancing.mitigate);
+        write!(text, " balance {word} {key:?} {mitigate}").expect(TAKES_ALL);
+    }
+}
+
+fn describe_resilience(upstream: &Upstream, text: &mut String) {
+    use doorman_config::{Breaker, Park, Retry, RetryRules};
+
+    match &upstream.retry {
+        None => {}
+        Some(Retry::Off(_)) => text.push_str(" retry off"),
+        Some(Retry::On(rules)) => {
+            let RetryRules { tries, on, budget, try_timeout, unsafe_too, keep, .. } = rules;
+            let try_timeout = try_timeout.as_ref().map(|time| time.value);
+            let (budget, keep) = (budget.value, keep.value);
+            write!(text, " retry {} {}", tries.value, failures(on)).expect(TAKES_ALL);
+            let unsafe_too = if unsafe_too.is_some() { " unsafe" } else { "" };
+            write!(text, " budget {budget} {try_timeout:?} keep {keep}{unsafe_too}")
+                .expect(TAKES_ALL);
+        }
+    }
+    if let Some(breaker) = &upstream.breaker {
+        let Breaker { errors, min, within, on, open, trials, in_flight, .. } = breaker;
+        let on = on.as_ref().map(|on| failures(&on.value));
+        let in_flight = in_flight.as_ref().map(|most| most.value);
+        let (errors, min, within) = (errors.value, min.value, within.value);
+        let (open, trials) = (open.value, trials.value);
+        write!(text, " breaker {errors:?} {min} {within:?} {on:?} {open:?} {trials} {in_flight:?}")
+            .expect(TAKES_ALL);
+    }
+    if let Some(queue) = &upstream.queue {
+        write!(text, " queue {} {:?}", queue.requests.value, queue.timeout.value).expect(TAKES_ALL);
+    }
+    if let Some(park) = &upstream.park {
+        let Park { timeout, requests, bytes } = park;
+        let (timeout, requests, bytes) = (timeout.value, requests.value, bytes.value);
+        write!(text, " park {timeout:?} {requests} {bytes}").expect(TAKES_ALL);
+    }
+}
+
+fn failures(on: &doorman_config::Failures) -> String {
+    let words = [
+        (on.connect, "connect-error"),
+        (on.timeout, "timeout"),
+        (on.reset, "reset"),
+        (on.malformed, "malformed"),
+    ];
+    let words = words.into_iter().filter(|(is_on, _)| *is_on).map(|(_, word)| word.to_owned());
+    let statuses = on.statuses.iter().map(|range| format!("{}-{}", range.first, range.last));
+    words.chain(statuses).collect::<Vec<_>>().join(",")
+}
+
 /// What a configuration comes to, in few words: only what was written or worked out, no defaults.
 fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
     let global = &config.global;
@@ -120,6 +184,25 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
     if global.error_log.span.is_some() {
         writeln!(text, "error log {:?}", global.error_log.value).expect(TAKES_ALL);
     }
+    if let Some(email) = &global.email {
+        writeln!(text, "email {}", email.value).expect(TAKES_ALL);
+    }
+    for acme in &global.acme {
+        writeln!(
+            text,
+            "{:?}",
+            (
+                &acme.directory.value,
+                &acme.challenges.value,
+                acme.key.value,
+                acme.ca.as_ref().map(|ca| &ca.value),
+                acme.profile.as_ref().map(|p| &p.value),
+                acme.eab.as_ref().map(|eab| &eab.value),
+                acme.dns.as_ref().map(|dns| &dns.value)
+            )
+        )
+        .expect(TAKES_ALL);
+    }
     for listener in &config.listeners {
         let protocols: Vec<&str> =
             listener.protocols.iter().map(|protocol| protocol.word()).collect();
@@ -131,14 +214,49 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
             protocols.join(" ")
         )
         .expect(TAKES_ALL);
+        for announcer in &listener.proxy_protocol {
+            match announcer {
+                Announcer::Range(range) => writeln!(text, "  proxy-protocol from {range}"),
+                Announcer::Unix => writeln!(text, "  proxy-protocol from unix"),
+            }
+            .expect(TAKES_ALL);
+        }
     }
     for upstream in &config.upstreams {
         write!(text, "upstream {}", upstream.name.value).expect(TAKES_ALL);
         for server in &upstream.servers {
             write!(text, " [{} x{}]", server.address.value, server.weight.value).expect(TAKES_ALL);
         }
+        describe_balance(upstream, text);
+        if upstream.protocol.span.is_some() {
+            write!(text, " {}", upstream.protocol.value.word()).expect(TAKES_ALL);
+        }
+        if upstream.protocol.value == UpstreamProtocol::FastCgi {
+            let FastCgi { root, index, split_path, params } = &upstream.fastcgi;
+            for (name, value) in [("root", root), ("index", index), ("split", split_path)] {
+                if let Some(value) = value {
+                    write!(text, " {name} {}", value.value).expect(TAKES_ALL);
+                }
+            }
+            for param in params {
+                write!(text, " {}={}", param.value.0, param.value.1).expect(TAKES_ALL);
+            }
+        }
+        if let Some(sticky) = &upstream.sticky {
+            write!(text, " sticky {:?} for {:?}", sticky.by, sticky.ttl.value).expect(TAKES_ALL);
+            write!(text, ", down {:?}", sticky.when_down.value).expect(TAKES_ALL);
+        }
+        if let Some(version) = &upstream.proxy_protocol {
+            write!(text, " proxy-protocol {:?}", version.value).expect(TAKES_ALL);
+        }
+        if let Some(source) = &upstream.source {
+            write!(text, " source {}", source.value).expect(TAKES_ALL);
+        }
+        describe_resilience(upstream, text);
         writeln!(text).expect(TAKES_ALL);
+        describe_health(upstream, text);
     }
+    describe_relays(config, text);
     for site in &config.sites {
         for address in &site.addresses {
             let address = &address.value;
@@ -149,8 +267,33 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
                 None => writeln!(text).expect(TAKES_ALL),
             }
         }
+        if let Some(policy) = site.tls.as_ref().map(|tls| &tls.options.policy.value)
+            && policy.name != "intermediate"
+        {
+            writeln!(text, "  policy {policy:?}").expect(TAKES_ALL);
+        }
+        if let Some(tls) = &site.tls
+            && tls.options.ocsp.value != Ocsp::On
+        {
+            writeln!(text, "  ocsp {:?}", tls.options.ocsp.value).expect(TAKES_ALL);
+        }
+        if let Some(tls) = &site.tls
+            && tls.options.early_data.value != EarlyData::Off
+        {
+            writeln!(text, "  early data {:?}", tls.options.early_data.value).expect(TAKES_ALL);
+        }
+        if let Some(asked) = site.tls.as_ref().and_then(|tls| tls.options.client_auth.as_ref()) {
+            let asked = &asked.value;
+            let (ca, crl) = (&asked.ca.value, asked.crl.as_ref().map(|crl| &crl.value));
+            writeln!(text, "  clients {:?} {ca:?} {crl:?}", asked.mode).expect(TAKES_ALL);
+        }
         if let Some(tls) = &site.tls {
             match &tls.source.value {
+                TlsSource::Auto => match &tls.options.on_demand {
+                    Some(ask) => writeln!(text, "  tls auto, asking {}", ask.value),
+                    None => writeln!(text, "  tls auto"),
+                }
+                .expect(TAKES_ALL),
                 TlsSource::Internal => {
                     writeln!(text, "  tls internal, {:?}", tls.options.min.value).expect(TAKES_ALL)
                 }
@@ -166,6 +309,36 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
         }
         for route in &site.routes {
             describe_route(config, route, sources, text);
+        }
+    }
+}
+
+fn describe_relays(config: &Config, text: &mut String) {
+    let name = |id| config.upstream(id).expect("its own id").name.value.as_str();
+    for relay in &config.relays {
+        write!(text, "relay {} {}", relay.protocol.value.word(), relay.address.value)
+            .expect(TAKES_ALL);
+        if let Some(target) = &relay.target {
+            write!(text, " -> {}", name(target.value)).expect(TAKES_ALL);
+        }
+        writeln!(text, " connections {}", relay.connections.value).expect(TAKES_ALL);
+        for named in &relay.names {
+            let hosts: Vec<String> = named.value.hosts.iter().map(ToString::to_string).collect();
+            writeln!(text, "  sni {} -> {}", hosts.join(" "), name(named.value.upstream))
+                .expect(TAKES_ALL);
+        }
+        if let Some(version) = &relay.proxy_protocol {
+            writeln!(text, "  proxy-protocol {:?}", version.value).expect(TAKES_ALL);
+        }
+        for (word, ranges) in [("allow", &relay.allow), ("deny", &relay.deny)] {
+            for range in ranges {
+                writeln!(text, "  {word} {}", range.value).expect(TAKES_ALL);
+            }
+        }
+        for (word, time) in [("connect", &relay.connect), ("idle", &relay.idle)] {
+            if let Some(time) = time {
+                writeln!(text, "  timeout {word} {:?}", time.value).expect(TAKES_ALL);
+            }
         }
     }
 }
@@ -253,6 +426,17 @@ fn describe_options(options: &RouteOptions, text: &mut String) {
             writeln!(text, "    buffer {side} {:?}", buffering.value).expect(TAKES_ALL);
         }
     }
+    if let Some(share) = &options.sticky_share {
+        writeln!(text, "    sticky-share {:?}", share.value).expect(TAKES_ALL);
+    }
+    if let Some(mirror) = &options.mirror {
+        let upstream = mirror.upstream.value.0;
+        let (body, most, time) =
+            (mirror.body.value, mirror.concurrency.value, mirror.timeout.value);
+        let marker = &mirror.marker.value;
+        writeln!(text, "    mirror #{upstream} {} {body} {most} {time:?} {marker:?}", mirror.share)
+            .expect(TAKES_ALL);
+    }
     let timeouts = &options.timeouts;
     let named = [
         ("connect", timeouts.connect),
@@ -264,5 +448,40 @@ fn describe_options(options: &RouteOptions, text: &mut String) {
         if let Some(timeout) = timeout {
             writeln!(text, "    timeout {name} {:?}", timeout.value).expect(TAKES_ALL);
         }
+    }
+}
+
+fn describe_health(upstream: &Upstream, text: &mut String) {
+    if let Some(passive) = &upstream.passive {
+        let Passive { fails, eject, on } = &passive.value;
+        let on: Vec<_> = on.iter().map(|sign| sign.value).collect();
+        writeln!(text, "  passive {:?} {:?} {on:?}", fails.value, eject.value).expect(TAKES_ALL);
+    }
+    if let Some(outlier) = &upstream.outlier {
+        let Outlier { errors, latency, every, eject, at_most, requests_min } = &outlier.value;
+        let (what, times) = ((errors.value, latency.value), (every.value, eject.value));
+        let bounds = (at_most.value, requests_min.value);
+        writeln!(text, "  outlier {what:?} {times:?} {bounds:?}").expect(TAKES_ALL);
+    }
+    if let Some(time) = &upstream.slow_start {
+        writeln!(text, "  slow-start {:?}", time.value).expect(TAKES_ALL);
+    }
+    if upstream.fail_open.is_some() {
+        writeln!(text, "  fail-open").expect(TAKES_ALL);
+    }
+    for check in &upstream.health {
+        let times = (check.every.value, check.while_healthy.map(|t| t.value), check.timeout.value);
+        let counts = (check.fall.value, check.rise.value, check.initial.value);
+        let port = check.port.map(|port| port.value);
+        let host = check.host.as_ref().map(|host| &host.value);
+        writeln!(text, "  health {:?} {times:?} {counts:?} {port:?} {host:?}", check.kind)
+            .expect(TAKES_ALL);
+        let headers: Vec<_> = check.headers.iter().map(|header| &header.value).collect();
+        let fields: Vec<_> = check.fields.iter().map(|field| &field.value).collect();
+        let statuses: Vec<_> =
+            check.statuses.iter().map(|s| (s.value.first, s.value.last)).collect();
+        let body: Vec<_> = check.body.iter().map(|body| &body.value).collect();
+        let sides = (headers, statuses, body, fields);
+        writeln!(text, "    {sides:?}").expect(TAKES_ALL);
     }
 }

@@ -92,6 +92,21 @@ fn golden_inputs_are_stable_under_format() {
     }
 }
 
+/// What the mutated texts below found: `<<a` in front of what ends a word was a plain word until the formatter moved
+/// that to the next line.
+#[test]
+fn a_tag_of_a_heredoc_ends_where_a_word_ends() {
+    for end in
+        [";b", "}", " {", "{", "{x}", "{ x", "\\\n b", "\\\r\n b", "\\b", "\u{85}b", "#c", ""]
+    {
+        for head in ["a <<t", "a { b <<t", "a <<t-", "a <<_1"] {
+            for tail in ["", "\n t\nt\n", "\n}\n"] {
+                check_format(&format!("{head}{end}{tail}"));
+            }
+        }
+    }
+}
+
 #[test]
 fn golden_inputs_survive_their_twin() {
     let mut count = 0;

@@ -87,22 +87,93 @@ fn around(within: Within, example: &str) -> String {
         Within::Top => example.to_owned(),
         Within::Global => format!("global {{ {example} }}"),
         Within::Admin => format!("global {{ admin 127.0.0.1:9 {{ {example} }} }}"),
+        Within::Acme => format!("global {{ acme https://ca.test/dir {{ {example} }} }}"),
+        Within::AcmeDns if example.starts_with("key") => format!(
+            "global {{ acme https://ca.test/dir {{ dns rfc2136 127.0.0.1 {{ {example} }} }} }}"
+        ),
+        Within::AcmeDns => {
+            format!("global {{ acme https://ca.test/dir {{ dns exec hook {{ {example} }} }} }}")
+        }
         Within::Limits => format!("global {{ limits {{ {example} }} }}"),
         Within::Timeouts => format!("global {{ timeouts {{ {example} }} }}"),
+        Within::TlsPolicy => format!("global {{ tls-policy p {{ {example} }} }}"),
         Within::Listen => {
             format!("listen 127.0.0.1:443 {{ {example} }}\nsite localhost {{ respond 200 }}")
         }
+        Within::Relay if example.starts_with("proxy ") => format!("relay :9 {{ {example} }}"),
+        Within::Relay if example.starts_with("timeout") => {
+            "relay :9 { proxy 10.0.0.2:80; timeout idle 1m }".to_owned()
+        }
+        Within::Relay => format!("relay :9 {{ proxy 10.0.0.2:80; {example} }}"),
+        Within::Upstream
+            if ["root", "index", "split-path", "param"]
+                .iter()
+                .any(|word| example.starts_with(word)) =>
+        {
+            format!("upstream u {{ server 10.0.0.2:9000; protocol fastcgi; {example} }}")
+        }
+        Within::Upstream if example.starts_with("resolve") => {
+            format!("upstream u {{ server app.internal:80; {example} }}")
+        }
+        Within::Upstream if example.starts_with("queue") => {
+            format!("upstream u {{ server 10.0.0.2:80 max-connections 9; {example} }}")
+        }
         Within::Upstream => upstream(example),
+        Within::Retry if example.starts_with("on ") => {
+            upstream(&format!("retry 1 {{ {example} }}"))
+        }
+        Within::Retry => upstream(&format!("retry 1 on 503 {{ {example} }}")),
+        Within::Breaker => upstream(&format!("breaker {{ {example} }}")),
+        Within::Queue => format!(
+            "upstream u {{ server 10.0.0.2:80 max-connections 9; queue 100 {{ {example} }} }}"
+        ),
+        Within::Park => upstream(&format!("park 30s {{ {example} }}")),
         Within::Server => format!("upstream u {{ server 10.0.0.2:80 {{ {example} }} }}"),
+        Within::Sticky if example.starts_with("separator") => {
+            upstream(&format!("sticky app-cookie sid {{ {example} }}"))
+        }
+        Within::Sticky
+            if ["lookup", "expire", "entries"].iter().any(|w| example.starts_with(w)) =>
+        {
+            upstream(&format!("sticky learn cookie sid {{ {example} }}"))
+        }
+        Within::Sticky => upstream(&format!("sticky cookie dm {{ {example} }}")),
+        Within::Discover => upstream(&format!("discover dns app.internal 80 {{ {example} }}")),
         Within::Pool => upstream(&format!("pool {{ {example} }}")),
+        Within::Passive => upstream(&format!("passive {{ {example} }}")),
+        Within::Outlier => upstream(&format!("outlier {{ {example} }}")),
+        Within::Health => upstream(&format!("health GET /x {{ {example} }}")),
+        Within::UpstreamTls if example.starts_with("cert") => {
+            upstream(&format!("tls {{ {example}; key proxy.key }}"))
+        }
+        Within::UpstreamTls if example.starts_with("key") => {
+            upstream(&format!("tls {{ {example}; cert proxy.pem }}"))
+        }
         Within::UpstreamTls => upstream(&format!("tls {{ {example} }}")),
         Within::Policy => format!("policy public {{ host upstream }}\npolicy p {{ {example} }}"),
         Within::Site if example.starts_with("tls") => {
             format!("site a.example.com {{ {example}; respond 200 }}")
         }
+        Within::Site | Within::Route if example == "mtls" => {
+            let site = "site localhost { tls internal { client-auth optional ca c.pem }";
+            format!("{site}; route * {{ {example}; respond 200 }} }}")
+        }
         Within::Site => options(example),
         Within::SiteTls if example.starts_with("key") => {
             format!("site a.example.com {{ tls cert a.pem {{ {example} }}; respond 200 }}")
+        }
+        Within::ClientAuth if example.starts_with("ca") => {
+            format!(
+                "site localhost {{ tls internal {{ client-auth require {{ {example} }} }}; respond 200 }}"
+            )
+        }
+        Within::ClientAuth => {
+            format!(
+                "site localhost {{ tls internal {{ client-auth require {{ ca c.pem; {example} }} }}; respond 200 }}"
+            )
+        }
+        Within::SiteTls if example.starts_with("on-demand") => {
+            format!("site *.a.example.com {{ tls auto {{ {example} }}; respond 200 }}")
         }
         Within::SiteTls => format!("site localhost {{ tls {{ {example} }}; respond 200 }}"),
         Within::Route => {
@@ -111,9 +182,10 @@ fn around(within: Within, example: &str) -> String {
             let ending = if ends { "" } else { "respond 200" };
             options(&format!("route /x {{ use public; {example}; {ending} }}"))
         }
-        Within::Proxy => site(&format!("proxy 127.0.0.1:1 {{ {example} }}")),
+        Within::Proxy => site(&format!("proxy 127.0.0.1:1 127.0.0.1:2 {{ {example} }}")),
         Within::Body => options(&format!("body {{ {example} }}")),
         Within::Buffer => options(&format!("buffer {{ {example} }}")),
+        Within::Mirror => options(&format!("mirror 127.0.0.1:3001 {{ {example} }}")),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }
@@ -170,8 +242,8 @@ fn help_says_where_and_how() {
     assert!(help.contains("connect TIME") && help.contains("in `upstream`"), "{help}");
     let help = help_directive("cache").expect("planned");
     assert!(help.contains("comes with a later version"), "{help}");
-    let both = help_directive("max-requests").expect("a directive, and planned elsewhere");
-    assert!(both.contains("in `pool`") && both.contains("in `server`) comes"), "{both}");
+    let both = help_directive("max-requests").expect("a directive of two blocks");
+    assert!(both.contains("in `pool`") && both.contains("in `server`"), "{both}");
     assert_eq!(help_directive("nonsense"), None);
     for word in completion_words() {
         assert!(help_directive(word).is_some(), "{word}");
@@ -280,7 +352,7 @@ fn the_schema_fits_what_loads_and_refuses_unknown_words() {
     check("global { drain 5 }", false);
     check("global { drain 5s 6s }", false);
     check("global { http-port 80x }", false);
-    check("upstream u { server 1.2.3.4:80; balance random }", false);
+    check("upstream u { server 1.2.3.4:80; balance fastest }", false);
     check("site http://a.test { body max 10 }", false);
 }
 

@@ -1,12 +1,13 @@
 //! What a route asks of a request, and what becomes of it.
 
 use super::Decoder;
+use super::options::Line;
 use crate::address;
 use crate::item::{Item, Text};
 use crate::values;
 use crate::{
     Condition, Diagnostic, Ending, PathPattern, Protocol, Redirect, Respond, RouteTimeouts, Span,
-    Spanned, Target, ValueMatch,
+    Spanned, StickyShare, Target, ValueMatch,
 };
 
 /// A share of everything.
@@ -110,10 +111,10 @@ impl Decoder<'_> {
                 Some(Condition::Client(ranges?.into_iter().map(|range| range.value).collect()))
             }
             6 => {
-                let known = [("h1", Protocol::H1), ("h2", Protocol::H2)];
+                let known = [("h1", Protocol::H1), ("h2", Protocol::H2), ("h3", Protocol::H3)];
                 let mut protocols = Vec::new();
                 for text in rest {
-                    protocols.push(self.ok(values::choice(text, &known, &["h3"]))?.value);
+                    protocols.push(self.ok(values::choice(text, &known, &[]))?.value);
                 }
                 Some(Condition::Protocol(protocols))
             }
@@ -169,22 +170,64 @@ impl Decoder<'_> {
         })
     }
 
-    /// `proxy`, `redirect` or `respond`; `proxy` may bring a timeout.
-    pub(super) fn ending(&mut self, item: &Item) -> Option<(Spanned<Ending>, RouteTimeouts)> {
-        let mut timeouts = RouteTimeouts::default();
+    /// `proxy`, `redirect` or `respond`; `proxy` may bring options.
+    pub(super) fn ending(&mut self, item: &Item) -> Option<(Spanned<Ending>, Vec<Line>)> {
+        let mut own = Vec::new();
         let ending = match item.directive.name {
             "proxy" => {
+                let targets = self.targets(item);
                 for child in &item.children {
-                    if child.directive.name == "idle-timeout" {
-                        self.fill(child, &mut timeouts.idle, values::duration);
+                    match child.directive.name {
+                        "idle-timeout" => {
+                            let mut timeouts = RouteTimeouts::default();
+                            self.fill(child, &mut timeouts.idle, values::duration);
+                            own.push(Line::Timeouts(timeouts));
+                        }
+                        _ => {
+                            let share = self.sticky_share(child, targets.as_deref());
+                            own.extend(share.filter(|_| !child.is_off()).map(Line::StickyShare));
+                        }
                     }
                 }
-                Ending::Proxy(self.targets(item)?)
+                Ending::Proxy(targets?)
             }
             "redirect" => self.redirect(item)?,
             _ => self.respond(item)?,
         };
-        Some((Spanned::new(ending, item.span), timeouts))
+        Some((Spanned::new(ending, item.span), own))
+    }
+
+    fn sticky_share(
+        &mut self,
+        item: &Item,
+        targets: Option<&[Spanned<Target>]>,
+    ) -> Option<Spanned<StickyShare>> {
+        if targets.is_some_and(|targets| targets.len() == 1) {
+            let message = "there is one target, so no client has a choice";
+            let error = Diagnostic::error("E0230", item.span, message);
+            self.say(error.help("name another one, or remove `sticky-share`"));
+            return None;
+        }
+        let by = item.value(0)?;
+        let share = match (by.text.as_str(), item.value(1)) {
+            ("cookie", Some(name)) => {
+                StickyShare::Cookie(self.ok(super::sticky::cookie_name(name))?.value)
+            }
+            ("cookie", None) => {
+                let error = Diagnostic::error("E0204", item.span, "the cookie has no name");
+                self.say(error.help("it is written `sticky-share cookie NAME`"));
+                return None;
+            }
+            (_, Some(extra)) => {
+                let message = format!("`{}` stands behind the key", extra.shown());
+                let error = Diagnostic::error("E0204", extra.span, message);
+                self.say(error.help("a key with spaces stands in quotes"));
+                return None;
+            }
+            ("client-ip", None) => StickyShare::ClientIp,
+            _ => StickyShare::Key(self.ok(key(by))?.value),
+        };
+        Some(Spanned::new(share, item.span))
     }
 
     fn targets(&mut self, item: &Item) -> Option<Vec<Spanned<Target>>> {
@@ -322,4 +365,15 @@ impl Decoder<'_> {
         }
         Some(Ending::Respond(Respond { status, body }))
     }
+}
+
+/// What of a request is its key: text with at least one placeholder.
+pub(super) fn key(text: &Text) -> values::Value<crate::Template> {
+    let template = values::template(text)?;
+    if template.value.as_text().is_none() {
+        return Ok(template);
+    }
+    let message = format!("`{}` is the same for every request", text.shown());
+    Err(Diagnostic::error("E0230", text.span, message)
+        .help("write a placeholder, such as {cookie.sid}, {header.x-user} or {path}"))
 }

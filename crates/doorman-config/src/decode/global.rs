@@ -15,6 +15,7 @@ impl Decoder<'_> {
     pub(super) fn global(&mut self, block: &Item) -> Global {
         let mut global = Global::default();
         let sources = self.sources;
+        let mut wanted = None;
         for item in &block.children {
             match item.directive.name {
                 "admin" => {
@@ -23,10 +24,16 @@ impl Decoder<'_> {
                         global.admin = admin;
                     }
                 }
+                "email" => self.fill(item, &mut global.email, super::acme::email),
+                "acme" => {
+                    let acme = self.acme(item);
+                    global.acme.extend(acme.filter(|_| !item.is_off()));
+                }
                 "metrics" => {
                     self.fill(item, &mut global.metrics, |text| values::socket(text, sources));
                 }
                 "log" => self.log(item, &mut global),
+                "zone" => self.fill(item, &mut global.zone, values::name),
                 "workers" => self.set(item, &mut global.workers, workers),
                 "data" => self.fill(item, &mut global.data, |text| values::file(text, sources)),
                 "trusted-proxies" => {
@@ -35,6 +42,7 @@ impl Decoder<'_> {
                         global.trusted_proxies.extend(range.filter(|_| !item.is_off()));
                     }
                 }
+                "resolver" => self.resolvers(item, &mut global.resolvers),
                 "http-port" => self.set(item, &mut global.http_port, port),
                 "https-port" => self.set(item, &mut global.https_port, port),
                 "bind" => {
@@ -43,15 +51,38 @@ impl Decoder<'_> {
                         global.bind.extend(ip.filter(|_| !item.is_off()));
                     }
                 }
+                "tls-policy" => self.tls_policy(item, &mut global, &mut wanted),
                 "drain" => self.set(item, &mut global.drain, values::duration_or_zero),
                 "limits" => self.limits(item, &mut global.limits),
                 "timeouts" => self.timeouts(item, &mut global.timeouts),
                 _ => {}
             }
         }
+        if let Some(name) = wanted
+            && let Some(policy) = self.named_tls_policy(&name, &global)
+        {
+            global.tls_policy = Setting::written(policy, name.span);
+        }
+        self.check_directories(&global);
         self.check_ports(&global);
         self.check_request_line(&global.limits);
         global
+    }
+
+    /// Two lines for one authority would share one account and be asked in turn for nothing.
+    fn check_directories(&mut self, global: &Global) {
+        for (at, acme) in global.acme.iter().enumerate() {
+            let mut before = global.acme[..at].iter();
+            let same = before.find(|other| other.directory.value == acme.directory.value);
+            if let Some(first) = same {
+                let error = Diagnostic::error(
+                    "E0208",
+                    acme.directory.span,
+                    "a second `acme` for this directory",
+                );
+                self.say(error.also(first.directory.span, "the first"));
+            }
+        }
     }
 
     fn check_ports(&mut self, global: &Global) {
@@ -175,6 +206,9 @@ impl Decoder<'_> {
                 "request-line" => self.set(item, &mut limits.request_line, head),
                 "h2-streams" => {
                     self.set(item, &mut limits.h2_streams, |text| values::number(text, 1, 100_000));
+                }
+                "h3-streams" => {
+                    self.set(item, &mut limits.h3_streams, |text| values::number(text, 1, 100_000));
                 }
                 "connections" => self.set(item, &mut limits.connections, count),
                 "client-connections" => self.fill(item, &mut limits.client_connections, count),

@@ -7,8 +7,8 @@ use super::Decoder;
 use crate::item::Item;
 use crate::values;
 use crate::{
-    Diagnostic, Global, Listener, Protocol, Scheme, Setting, Site, SocketAddress, Span, Spanned,
-    Transport,
+    Announcer, Diagnostic, Global, Listener, Protocol, Scheme, Setting, Site, SocketAddress, Span,
+    Spanned, TlsSource, Transport,
 };
 
 /// Length of the kernel's queue of new connections where nothing is written. More than nginx's 511, as a reload or a
@@ -25,7 +25,7 @@ impl Decoder<'_> {
         global: &Global,
         sites: &mut [Site],
     ) -> Vec<Listener> {
-        let ports = self.ports(sites);
+        let ports = self.ports(sites, global);
         let mut listeners: Vec<Listener> = Vec::new();
         for item in items.iter().filter(|item| item.directive.name == "listen") {
             let Some(listener) = self.listen(item, &ports) else { continue };
@@ -51,7 +51,7 @@ impl Decoder<'_> {
 
     /// The ports of sites. One that would be both plain and TLS is an error; a redirect gives way to whatever a site
     /// wants.
-    fn ports(&mut self, sites: &mut [Site]) -> Ports {
+    fn ports(&mut self, sites: &mut [Site], global: &Global) -> Ports {
         let mut ports = Ports::new();
         for address in sites.iter().flat_map(|site| &site.addresses) {
             let transport = match address.value.scheme {
@@ -82,6 +82,12 @@ impl Decoder<'_> {
                 }
             }
         }
+        // A certificate authority asks on the port of plain HTTP, whatever the site's own port is.
+        let is_automatic =
+            |site: &Site| site.tls.as_ref().is_some_and(|tls| tls.source.value == TlsSource::Auto);
+        if sites.iter().any(is_automatic) {
+            ports.entry(global.http_port.value).or_insert((Transport::Plain, None));
+        }
         ports
     }
 
@@ -89,13 +95,22 @@ impl Decoder<'_> {
         let mut protocols = None;
         let mut backlog = Setting::default_of(BACKLOG);
         let mut tls = None;
+        let mut proxy_protocol = Vec::new();
         for child in &item.children {
             match child.directive.name {
                 "protocols" => {
-                    let found = self.protocols(child).filter(|_| !child.is_off());
+                    let known = [Protocol::H1, Protocol::H2, Protocol::H3, Protocol::H2c];
+                    let known = known.map(|protocol| (protocol.word(), protocol));
+                    let found = self.protocols(child, &known).filter(|_| !child.is_off());
                     protocols = found.map(|found| Spanned::new(found, child.span)).or(protocols);
                 }
                 "tls" => tls = Some(child.span).filter(|_| !child.is_off()),
+                "proxy-protocol" => {
+                    let found = self.announcers(child);
+                    if !child.is_off() {
+                        proxy_protocol.extend(found);
+                    }
+                }
                 "backlog" => {
                     self.set(child, &mut backlog, |text| values::number(text, 1, 65_535));
                 }
@@ -123,26 +138,71 @@ impl Decoder<'_> {
             (None, Some((transport, _))) => *transport,
             (None, None) => Transport::Plain,
         };
-        let protocols = self.listener_protocols(protocols, transport)?;
+        // A balancer that forwards TCP stands in front: nobody would reach the UDP socket through it.
+        let without_h3 = protocols.is_none() && !proxy_protocol.is_empty();
+        let mut protocols = self.listener_protocols(protocols, transport, &address.value)?;
+        protocols.retain(|protocol| !(without_h3 && *protocol == Protocol::H3));
         Some(Listener {
             address: address.value,
             transport,
             protocols,
             backlog: backlog.value,
+            proxy_protocol,
             span: Some(item.span),
         })
+    }
+
+    /// `proxy-protocol from RANGE|unix...`.
+    fn announcers(&mut self, item: &Item) -> Vec<Announcer> {
+        let mut values = item.values.iter();
+        if let Some(from) = values.next() {
+            self.ok(values::choice(from, &[("from", ())], &[]));
+        }
+        let mut found = Vec::new();
+        for text in values {
+            let announcer = if text.text == "unix" {
+                Some(Announcer::Unix)
+            } else {
+                self.ok(values::range(text)).map(|range| Announcer::Range(range.value))
+            };
+            found.extend(announcer);
+        }
+        found
     }
 
     fn listener_protocols(
         &mut self,
         written: Option<Spanned<Vec<Protocol>>>,
         transport: Transport,
+        address: &SocketAddress,
     ) -> Option<Vec<Protocol>> {
-        let Some(written) = written else { return Some(spoken(transport)) };
-        if transport == Transport::Plain && written.value.contains(&Protocol::H2) {
-            let message = "HTTP/2 without TLS (`h2c`) comes with a later version of doorman";
-            let error = Diagnostic::error("E0203", written.span, message);
-            self.say(error.help("write `protocols h1`, or add `tls`"));
+        let Some(written) = written else { return Some(spoken(transport, address)) };
+        if written.value.contains(&Protocol::H3) {
+            let message = match (transport, address) {
+                (_, SocketAddress::Unix(_)) => {
+                    Some("HTTP/3 needs UDP, which a Unix socket has not")
+                }
+                (Transport::Plain, _) => Some("HTTP/3 without TLS does not exist"),
+                (Transport::Tls, _) => None,
+            };
+            if let Some(message) = message {
+                let error = Diagnostic::error("E0223", written.span, message);
+                self.say(error.help("leave `h3` out"));
+                return None;
+            }
+        }
+        let (other, message, help) = match transport {
+            Transport::Plain => (
+                Protocol::H2,
+                "`h2` on a socket without TLS",
+                "HTTP/2 without TLS is written `h2c`",
+            ),
+            Transport::Tls => {
+                (Protocol::H2c, "`h2c` on a socket with TLS", "HTTP/2 over TLS is written `h2`")
+            }
+        };
+        if written.value.contains(&other) {
+            self.say(Diagnostic::error("E0223", written.span, message).help(help));
             return None;
         }
         Some(written.value)
@@ -171,7 +231,7 @@ impl Decoder<'_> {
 }
 
 /// Whether two sockets could not both be bound, or would take connections from each other.
-fn clash(a: &SocketAddress, b: &SocketAddress) -> bool {
+pub(super) fn clash(a: &SocketAddress, b: &SocketAddress) -> bool {
     match (a, b) {
         (SocketAddress::Any(_), _) | (_, SocketAddress::Any(_)) => {
             a.port().is_some() && a.port() == b.port()
@@ -181,10 +241,11 @@ fn clash(a: &SocketAddress, b: &SocketAddress) -> bool {
 }
 
 /// What is spoken where nothing is written.
-fn spoken(transport: Transport) -> Vec<Protocol> {
-    match transport {
-        Transport::Plain => vec![Protocol::H1],
-        Transport::Tls => vec![Protocol::H2, Protocol::H1],
+fn spoken(transport: Transport, address: &SocketAddress) -> Vec<Protocol> {
+    match (transport, address) {
+        (Transport::Plain, _) => vec![Protocol::H1],
+        (Transport::Tls, SocketAddress::Unix(_)) => vec![Protocol::H2, Protocol::H1],
+        (Transport::Tls, _) => vec![Protocol::H3, Protocol::H2, Protocol::H1],
     }
 }
 
@@ -199,10 +260,11 @@ fn implied(
         bind => bind.iter().map(|ip| SocketAddress::Ip(SocketAddr::new(ip.value, port))).collect(),
     };
     addresses.into_iter().map(move |address| Listener {
+        protocols: spoken(transport, &address),
         address,
         transport,
-        protocols: spoken(transport),
         backlog: BACKLOG,
+        proxy_protocol: Vec::new(),
         span,
     })
 }

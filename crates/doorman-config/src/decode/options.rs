@@ -5,9 +5,9 @@ use super::{Decoder, Policy};
 use crate::item::Item;
 use crate::values;
 use crate::{
-    Buffering, CookiePart, CookieRewrite, Diagnostic, ErrorAction, ErrorPage, Forwarded,
-    HeaderEdit, LocationRewrite, LocationRule, Rewrite, RewritePart, RouteOptions, RouteTimeouts,
-    Setting, Spanned, UpstreamHost,
+    Buffering, ClientCert, CookiePart, CookieRewrite, Diagnostic, ErrorAction, ErrorPage,
+    Forwarded, HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart,
+    RouteOptions, RouteTimeouts, Setting, Span, Spanned, StickyShare, UpstreamHost,
 };
 
 /// Most a `buffer` may hold, for each request under way.
@@ -15,7 +15,7 @@ const BUFFER_BYTES_MAX: u64 = 1 << 30;
 
 /// Fields that frame a message or that belong to one connection (RFC 9110 section 7.6.1, RFC 9112 section 6): the
 /// codecs make them, and an edit would make two readers disagree about where a message ends.
-const FRAMING: &[&str] = &[
+pub(super) const FRAMING: &[&str] = &[
     "connection",
     "content-length",
     "keep-alive",
@@ -36,6 +36,9 @@ pub(super) enum Line {
     RequestHeader(Spanned<HeaderEdit>),
     ResponseHeader(Spanned<HeaderEdit>),
     Forwarded(Spanned<Forwarded>),
+    Hsts(Spanned<String>),
+    Mtls(Span),
+    ClientCert(Spanned<ClientCert>),
     Location(Spanned<LocationRewrite>),
     Cookie(Spanned<CookieRewrite>),
     ErrorPage(Spanned<ErrorPage>),
@@ -43,6 +46,8 @@ pub(super) enum Line {
     BufferRequest(Spanned<Buffering>),
     BufferResponse(Spanned<Buffering>),
     Timeouts(RouteTimeouts),
+    StickyShare(Spanned<StickyShare>),
+    Mirror(Option<Mirror>),
 }
 
 /// Applies lines to the options of a route.
@@ -55,6 +60,9 @@ pub(super) fn apply(options: &mut RouteOptions, lines: &[Line]) {
             Line::RequestHeader(edit) => options.request_headers.push(edit),
             Line::ResponseHeader(edit) => options.response_headers.push(edit),
             Line::Forwarded(forwarded) => options.forwarded = forwarded.into(),
+            Line::Hsts(value) => options.hsts = Some(value),
+            Line::Mtls(span) => options.mtls = Some(span),
+            Line::ClientCert(form) => options.client_cert = form.into(),
             Line::Location(location) => apply_location(&mut options.rewrite_location, location),
             Line::Cookie(cookie) => options.rewrite_cookies.push(cookie),
             Line::ErrorPage(page) => options.error_pages.push(page),
@@ -62,6 +70,8 @@ pub(super) fn apply(options: &mut RouteOptions, lines: &[Line]) {
             Line::BufferRequest(buffering) => options.buffer_request = buffering.into(),
             Line::BufferResponse(buffering) => options.buffer_response = buffering.into(),
             Line::Timeouts(timeouts) => options.timeouts = timeouts.or(options.timeouts),
+            Line::StickyShare(share) => options.sticky_share = Some(share),
+            Line::Mirror(mirror) => options.mirror = mirror,
         }
     }
 }
@@ -156,12 +166,16 @@ impl Decoder<'_> {
             "request-header" => self.header_edit(item).map(Line::RequestHeader),
             "response-header" => self.header_edit(item).map(Line::ResponseHeader),
             "forwarded" => self.forwarded(item).map(Line::Forwarded),
+            "hsts" => self.hsts(item).map(Line::Hsts),
+            "mtls" => Some(Line::Mtls(item.span)),
+            "client-cert" => self.client_cert(item).map(Line::ClientCert),
             "rewrite-location" => self.location(item).map(Line::Location),
             "rewrite-cookie" => self.cookie(item).map(Line::Cookie),
             "error-page" => self.error_page(item).map(Line::ErrorPage),
             "body" => return Some(self.body(item)),
             "buffer" => return Some(self.buffer(item)),
             "timeout" => Some(Line::Timeouts(self.timeout(item))),
+            "mirror" => self.mirror(item).map(Line::Mirror),
             _ => return None,
         };
         Some(line.into_iter().collect())
@@ -265,6 +279,28 @@ impl Decoder<'_> {
             ("both", Forwarded::Both),
             ("off", Forwarded::Off),
         ];
+        self.ok(values::choice(item.value(0)?, &forms, &[]))
+    }
+
+    /// `Strict-Transport-Security` (RFC 6797 section 6.1).
+    fn hsts(&mut self, item: &Item) -> Option<Spanned<String>> {
+        let time = self.ok(values::duration_or_zero(item.value(0)?))?;
+        let mut value = format!("max-age={}", time.value.as_secs());
+        let words = [("include-subdomains", "; includeSubDomains"), ("preload", "; preload")];
+        for text in item.values.iter().skip(1) {
+            let word = self.ok(values::choice(text, &words, &[]))?;
+            if value.contains(word.value) {
+                let message = format!("`{}` stands here twice", text.shown());
+                self.say(Diagnostic::error("E0208", text.span, message));
+                return None;
+            }
+            value.push_str(word.value);
+        }
+        Some(Spanned::new(value, item.span))
+    }
+
+    fn client_cert(&mut self, item: &Item) -> Option<Spanned<ClientCert>> {
+        let forms = [("rfc9440", ClientCert::Rfc9440), ("off", ClientCert::Off)];
         self.ok(values::choice(item.value(0)?, &forms, &[]))
     }
 

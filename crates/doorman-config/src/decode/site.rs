@@ -7,8 +7,8 @@ use super::options::{Line, apply};
 use crate::address::{self, Written};
 use crate::item::{Item, Text};
 use crate::{
-    Diagnostic, Global, HostPattern, PathPattern, Route, RouteOptions, RouteTimeouts, Scheme, Site,
-    SiteAddress, Spanned,
+    Diagnostic, Global, HostPattern, PathPattern, Route, RouteOptions, Scheme, Site, SiteAddress,
+    Spanned,
 };
 
 /// A site while its addresses are put in order.
@@ -68,7 +68,7 @@ impl Decoder<'_> {
             .filter_map(|text| Some((self.ok(address::site(text))?.value, text)))
             .collect();
         let lines = self.lines(&block.children);
-        let wish = self.tls_lines(&block.children);
+        let wish = self.tls_lines(&block.children, global);
         let addresses: Vec<Spanned<SiteAddress>> = written
             .into_iter()
             .map(|(written, text)| {
@@ -92,18 +92,20 @@ impl Decoder<'_> {
             );
         }
         let name = first.value.written.clone();
-        Some(Site { name, addresses, tls, routes, span: block.span })
+        let site = Site { name, addresses, tls, routes, span: block.span };
+        self.check_clients(&site);
+        Some(site)
     }
 
     /// An ending in the site itself is a last route for every path.
     fn site_ending(&mut self, block: &Item, lines: &[Line], global: &Global) -> Option<Route> {
         let before = self.diagnostics.count();
-        let (ending, timeouts) = self.one_ending(&block.children)?;
+        let (ending, own) = self.one_ending(&block.children)?;
         if self.diagnostics.count() > before {
             return None;
         }
         let path = Spanned::new(PathPattern::Any, ending.span);
-        let options = merged(&[lines], timeouts, global);
+        let options = merged(&[lines, &own], global);
         let span = ending.span;
         let (methods, conditions) = (Vec::new(), Vec::new());
         Some(Route { name: "*".to_owned(), methods, path, conditions, ending, options, span })
@@ -129,17 +131,17 @@ impl Decoder<'_> {
             );
         }
         let (methods, path) = head?;
-        let (ending, timeouts) = ending?;
+        let (ending, own) = ending?;
         if lost {
             return None;
         }
-        let options = merged(&[site, &lines], timeouts, global);
+        let options = merged(&[site, &lines, &own], global);
         let name = name_of(block);
         Some(Route { name, methods, path, conditions, ending, options, span: block.span })
     }
 
-    /// The ending of a block; a second one is reported.
-    fn one_ending(&mut self, items: &[Item]) -> Option<(Spanned<crate::Ending>, RouteTimeouts)> {
+    /// The ending of a block, and what it brings besides; a second one is reported.
+    fn one_ending(&mut self, items: &[Item]) -> Option<(Spanned<crate::Ending>, Vec<Line>)> {
         let mut first: Option<crate::Span> = None;
         let mut found = None;
         for item in items {
@@ -167,12 +169,11 @@ impl Decoder<'_> {
 }
 
 /// The options of a route: site before route, and the defaults of `global` where nothing was written.
-fn merged(lines: &[&[Line]], timeouts: RouteTimeouts, global: &Global) -> RouteOptions {
+fn merged(lines: &[&[Line]], global: &Global) -> RouteOptions {
     let mut options = RouteOptions::default();
     for lines in lines {
         apply(&mut options, lines);
     }
-    options.timeouts = timeouts.or(options.timeouts);
     options.body_max = options.body_max.or(global.limits.body);
     options
 }

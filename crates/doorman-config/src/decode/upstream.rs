@@ -6,13 +6,14 @@ use crate::item::{Item, Text};
 use crate::table::{self, Within};
 use crate::values;
 use crate::{
-    Balance, Diagnostic, Pool, RouteTimeouts, Scheme, Server, ServerAddress, Setting, Span,
-    Spanned, Upstream, UpstreamId, UpstreamOrigin, UpstreamProtocol, UpstreamTls, Verify,
+    Balance, BalanceOptions, Diagnostic, FastCgi, Pool, ProxyProtocol, RouteTimeouts, Scheme,
+    Server, ServerAddress, ServerHost, Setting, Span, Spanned, Upstream, UpstreamId,
+    UpstreamOrigin, UpstreamProtocol, UpstreamTls, Verify,
 };
 
-/// Servers of one upstream. A pool of connections to each on every core makes more than this a matter of several
-/// upstreams.
-const SERVERS_MAX: usize = 2_048;
+/// Servers of one upstream. A pick costs the same with so many, but each has a pool of connections on every core: more
+/// than this is a matter of several upstreams.
+const SERVERS_MAX: usize = 10_000;
 
 /// After so many diagnostics no names are compared any more: the work is the product of names and faults.
 pub(super) const SUGGESTED_MAX: usize = 100;
@@ -28,14 +29,14 @@ impl Decoder<'_> {
             self.switched_off.insert(name.value, name.span);
             return;
         }
-        if upstream.servers.is_empty() && sound {
+        if upstream.servers.is_empty() && upstream.discover.is_empty() && sound {
             self.say(
                 Diagnostic::error(
                     "E0221",
                     name.span,
                     format!("upstream `{}` has no server", name.value),
                 )
-                .help("add a line such as `server 10.0.0.11:3000`"),
+                .help("add a line such as `server 10.0.0.11:3000`, or `discover` some"),
             );
         }
         if let Some(first) = self.upstream_names.get(&name.value) {
@@ -78,38 +79,34 @@ impl Decoder<'_> {
                         upstream.servers.push(server);
                     }
                 }
-                "balance" => self.set(item, &mut upstream.balance, balance),
+                "resolve" => self.resolve(item, &mut upstream),
+                "discover" => self.discover(item, &mut upstream),
+                "balance" => self.balance(item, &mut upstream),
+                "sticky" => upstream.sticky = self.sticky(item).or(upstream.sticky),
                 "pool" => self.pool(item, &mut upstream.pool),
                 "timeout" => upstream.timeouts = self.timeout(item).or(upstream.timeouts),
                 "tls" => self.upstream_tls(item, &mut upstream.tls),
-                "protocol" => self.set(item, &mut upstream.protocol, |text| {
-                    let later = ["h2", "h2c", "h3", "fastcgi", "auto"];
-                    values::choice(text, &[("h1", UpstreamProtocol::H1)], &later)
-                }),
-                _ => {}
+                "protocol" => self.set(item, &mut upstream.protocol, protocol),
+                "proxy-protocol" => {
+                    self.fill(item, &mut upstream.proxy_protocol, proxy_protocol);
+                }
+                "source" => self.fill(item, &mut upstream.source, values::ip),
+                "health" | "passive" | "outlier" | "slow-start" | "fail-open" => {
+                    self.upstream_health(item, &mut upstream);
+                }
+                "retry" | "breaker" | "queue" | "park" => self.resilience(item, &mut upstream),
+                _ => self.fastcgi(item, &mut upstream.fastcgi),
             }
         }
         self.check_tls(&upstream);
+        self.check_protocol(&upstream);
+        self.check_source(&upstream);
+        self.check_resolve(&upstream);
+        self.check_announced(&upstream);
+        self.check_fastcgi(block, &upstream);
+        self.check_health(&upstream);
+        self.check_queue(&upstream);
         upstream
-    }
-
-    fn server(&mut self, item: &Item) -> Option<Server> {
-        let mut weight = Setting::default_of(1);
-        let mut name = None;
-        let mut max_connections = None;
-        for child in &item.children {
-            match child.directive.name {
-                "weight" => self.set(child, &mut weight, |text| values::number(text, 1, 65_535)),
-                "name" => self.fill(child, &mut name, values::name),
-                "max-connections" => self
-                    .fill(child, &mut max_connections, |text| values::number(text, 1, 10_000_000)),
-                _ => {}
-            }
-        }
-        let text = item.value(0)?;
-        let address = self.ok(address::server(text, self.sources))?;
-        let name = name.map_or_else(|| text.text.clone(), |name| name.value);
-        Some(Server { address, name, weight, max_connections })
     }
 
     fn check_server(&mut self, servers: &[Server], server: &Server, span: Span) {
@@ -171,6 +168,14 @@ impl Decoder<'_> {
             match item.directive.name {
                 "ca" => self.fill(item, &mut tls.ca, |text| values::file(text, sources)),
                 "name" => self.fill(item, &mut tls.name, server_name),
+                "cert" => self.fill(item, &mut tls.cert, |text| values::file(text, sources)),
+                "key" => self.fill(item, &mut tls.key, |text| values::file(text, sources)),
+                "pin" => {
+                    for text in &item.values {
+                        let pin = self.ok(pin(text));
+                        tls.pins.extend(pin.filter(|_| !item.is_off()));
+                    }
+                }
                 "verify" => self.set(item, &mut tls.verify, |text| {
                     values::choice(text, &[("on", Verify::On), ("off", Verify::Off)], &[])
                 }),
@@ -180,24 +185,106 @@ impl Decoder<'_> {
     }
 
     fn check_tls(&mut self, upstream: &Upstream) {
-        let secure = |server: &Server| server.address.value.scheme == Scheme::Https;
+        let secure = upstream.may_have(Scheme::Https);
         let tls = &upstream.tls;
         let written = [
             tls.ca.as_ref().map(|ca| ca.span),
             tls.name.as_ref().map(|name| name.span),
             tls.verify.span,
+            tls.cert.as_ref().map(|cert| cert.span),
+            tls.key.as_ref().map(|key| key.span),
+            tls.pins.first().map(|pin| pin.span),
         ];
-        let plain = !upstream.servers.is_empty() && !upstream.servers.iter().any(secure);
+        let plain = !upstream.has_none() && !secure;
         if let Some(span) = written.into_iter().flatten().next().filter(|_| plain) {
             let message = "`tls` for an upstream without an https:// server";
             let help = "write `server https://HOST:PORT`, or remove `tls`";
             self.say(Diagnostic::error("E0223", span, message).help(help));
         }
-        if let (Verify::Off, Some(span)) = (tls.verify.value, tls.verify.span) {
+        let alone = match (&tls.cert, &tls.key) {
+            (Some(cert), None) => Some((cert.span, "`cert` without the file of its `key`")),
+            (None, Some(key)) => Some((key.span, "`key` without the file of its `cert`")),
+            _ => None,
+        };
+        if let Some((span, message)) = alone {
+            let help = "it is written `tls { cert FILE; key FILE }`";
+            self.say(Diagnostic::error("E0223", span, message).help(help));
+        }
+        // A pinned key is a check, and a sharper one.
+        if tls.pins.is_empty()
+            && let (Verify::Off, Some(span)) = (tls.verify.value, tls.verify.span)
+        {
             self.say(
                 Diagnostic::warning("W0304", span, "certificates of these servers are not checked")
-                    .help("`tls ca FILE` trusts a CA of your own instead"),
+                    .help("`tls ca FILE` trusts a CA of your own instead, `tls pin KEY` one key"),
             );
+        }
+    }
+
+    /// HTTP/2 is settled by TLS, or known beforehand where there is none; HTTP/3 has TLS in it.
+    fn check_protocol(&mut self, upstream: &Upstream) {
+        let Some(span) = upstream.protocol.span else { return };
+        let mut schemes = upstream.schemes();
+        let (message, help) = match upstream.protocol.value {
+            UpstreamProtocol::H2 if schemes.any(|scheme| scheme == Scheme::Http) => (
+                "`protocol h2` for a server without https://",
+                "HTTP/2 without TLS is written `protocol h2c`",
+            ),
+            UpstreamProtocol::H3 if schemes.any(|scheme| scheme == Scheme::Http) => (
+                "`protocol h3` for a server without https://",
+                "HTTP/3 is always under TLS: write `server https://HOST:PORT`",
+            ),
+            UpstreamProtocol::H2c if schemes.any(|scheme| scheme == Scheme::Https) => (
+                "`protocol h2c` for a server with https://",
+                "HTTP/2 over TLS is written `protocol h2`",
+            ),
+            UpstreamProtocol::Auto if !upstream.may_have(Scheme::Https) => (
+                "`protocol auto` for an upstream without an https:// server",
+                "only TLS can choose: write `protocol h1` or `protocol h2c`",
+            ),
+            _ => return,
+        };
+        if !upstream.has_none() {
+            self.say(Diagnostic::error("E0223", span, message).help(help));
+        }
+    }
+
+    /// A header names one client, so what carries it carries no other's requests.
+    fn check_announced(&mut self, upstream: &Upstream) {
+        use UpstreamProtocol::{Auto, H2, H2c, H3};
+        let shared = match upstream.protocol.value {
+            H2 | H2c | Auto => "HTTP/2",
+            H3 => "HTTP/3",
+            _ => return,
+        };
+        if let Some(version) = &upstream.proxy_protocol {
+            let message = format!("a connection of {shared} carries the requests of many clients");
+            let error = Diagnostic::error("E0224", version.span, message);
+            let error = upstream.protocol.span.iter().fold(error, |e, at| e.also(*at, shared));
+            self.say(
+                error.help(
+                    "write `protocol h1`, or remove the line: servers can read X-Forwarded-For",
+                ),
+            );
+        }
+    }
+
+    /// A connection has one family: a source of the other one could reach no server.
+    fn check_source(&mut self, upstream: &Upstream) {
+        let Some(source) = &upstream.source else { return };
+        if source.value.is_unspecified() || source.value.is_multicast() {
+            let error = Diagnostic::error("E0306", source.span, "not an address of one machine");
+            return self.say(error.help("remove `source` to leave the choice to the system"));
+        }
+        for server in &upstream.servers {
+            if let ServerHost::Ip { ip, .. } = server.address.value.host
+                && ip.is_ipv4() != source.value.is_ipv4()
+            {
+                let message = format!("{ip} can't be reached from {}", source.value);
+                let error = Diagnostic::error("E0224", server.address.span, message)
+                    .also(source.span, "the address that connections come from");
+                self.say(error.help("IPv4 servers need an IPv4 source, IPv6 servers an IPv6 one"));
+            }
         }
     }
 
@@ -253,12 +340,7 @@ impl Decoder<'_> {
 
 fn inline(text: &Text, address: Spanned<ServerAddress>) -> Upstream {
     let name = Spanned::new(text.text.clone(), text.span);
-    let server = Server {
-        name: text.text.clone(),
-        address,
-        weight: Setting::default_of(1),
-        max_connections: None,
-    };
+    let server = Server::plain(text.text.clone(), address);
     let mut upstream = empty(name, UpstreamOrigin::Inline, text.span);
     upstream.servers.push(server);
     upstream
@@ -269,29 +351,76 @@ fn empty(name: Spanned<String>, origin: UpstreamOrigin, span: Span) -> Upstream 
         name,
         origin,
         servers: Vec::new(),
+        discover: Vec::new(),
+        resolve: None,
         balance: Setting::default_of(Balance::RoundRobin),
+        balancing: BalanceOptions::default(),
+        sticky: None,
         pool: Pool::default(),
         timeouts: RouteTimeouts::default(),
+        retry: None,
+        breaker: None,
+        queue: None,
+        park: None,
         tls: UpstreamTls::default(),
         protocol: Setting::default_of(UpstreamProtocol::H1),
+        fastcgi: FastCgi::default(),
+        health: Vec::new(),
+        passive: None,
+        outlier: None,
+        slow_start: None,
+        fail_open: None,
+        proxy_protocol: None,
+        source: None,
         span,
     }
 }
 
-fn balance(text: &Text) -> values::Value<Balance> {
-    let here = [("round-robin", Balance::RoundRobin), ("least-requests", Balance::LeastRequests)];
-    let later = [
-        "least-connections",
-        "least-bytes",
-        "least-time",
-        "random",
-        "p2c",
-        "peak-ewma",
-        "hash",
-        "maglev",
-        "client-ip",
-    ];
-    values::choice(text, &here, &later)
+pub(super) fn proxy_protocol(text: &Text) -> values::Value<ProxyProtocol> {
+    values::choice(text, &[("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)], &[])
+}
+
+fn protocol(text: &Text) -> values::Value<UpstreamProtocol> {
+    use UpstreamProtocol::{Auto, FastCgi, H1, H2, H2c, H3};
+    let here = [H1, H2, H2c, H3, Auto, FastCgi].map(|protocol| (protocol.word(), protocol));
+    values::choice(text, &here, &[])
+}
+
+/// 32 bytes in base64 (RFC 4648 section 4).
+fn pin(text: &Text) -> values::Value<[u8; 32]> {
+    base64_32(text.text.as_bytes()).map(|pin| Spanned::new(pin, text.span)).ok_or_else(|| {
+        let message = format!("`{}` is not the SHA-256 of a key in base64", text.shown());
+        Diagnostic::error("E0319", text.span, message).help(
+            "openssl x509 -in F -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64",
+        )
+    })
+}
+
+fn base64_32(text: &[u8]) -> Option<[u8; 32]> {
+    // 32 bytes are 43 digits and one sign that fills the group.
+    let digits = text.strip_suffix(b"=").filter(|digits| digits.len() == 43)?;
+    let mut bytes = [0; 32];
+    let (mut held, mut bits, mut at) = (0u32, 0u32, 0);
+    for digit in digits {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        held = held << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            *bytes.get_mut(at)? = u8::try_from(held >> bits & 0xFF).ok()?;
+            at += 1;
+        }
+        held &= 0xFF;
+    }
+    // What is left over of the last digit is no part of the value.
+    (at == 32 && held & 0x3 == 0).then_some(bytes)
 }
 
 fn server_name(text: &Text) -> values::Value<String> {

@@ -115,4 +115,25 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { proxy 50% 127.0.0.1:3000 50% 127.0.0.1:3001 }",
         "site http://a.test { proxy 127.0.0.1:3000 50% 127.0.0.1:3001 50% }",
     ),
+    Explanation::new(
+        "E0317",
+        "not how a certificate authority is reached",
+        "An ACME directory is the https:// URL that the authority publishes. An external account binding is the id and the key (in base64url) that it gives out for your account; keep the key in a secret.",
+        "global { acme http://localhost:14000/dir }",
+        "global { acme https://acme-v02.api.letsencrypt.org/directory }\nsite shop.example.com { proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0318",
+        "not an e-mail address",
+        "It is passed to the certificate authority, which may write to it. One address, without a name in front.",
+        "global { email ops }",
+        "global { email ops@example.com }\nsite shop.example.com { proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0319",
+        "this is not the digest of a key",
+        "A pin is the SHA-256 of a public key (not of the certificate) in base64: 44 characters, the last of which is `=`. It stays the same when the certificate is renewed with the same key.",
+        "upstream u { server https://10.0.0.1:443; tls pin abc }\nsite http://a.test { proxy u }",
+        "upstream u { server https://10.0.0.1:443; tls pin 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU= }\nsite http://a.test { proxy u }",
+    ),
 ];

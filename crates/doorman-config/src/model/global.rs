@@ -1,17 +1,21 @@
 //! Settings of the whole process: the `global` block with its defaults.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::SocketAddress;
+use super::{Acme, SocketAddress, TlsPolicy};
 use crate::{Setting, Spanned};
 
 /// The `global` block.
 #[derive(Clone, Debug)]
 pub struct Global {
+    /// Whom certificate authorities may write to.
+    pub email: Option<Spanned<String>>,
+    /// Certificate authorities, best first; empty: the binary's default.
+    pub acme: Vec<Acme>,
     /// Where the admin API listens; `None`: the binary's default Unix socket.
     pub admin: Option<Spanned<Admin>>,
     /// Where `/metrics` is served; `None`: nowhere.
@@ -22,6 +26,10 @@ pub struct Global {
     pub error_log: Setting<ErrorLog>,
     /// How many runtimes.
     pub workers: Setting<Workers>,
+    /// Where this proxy stands, by the operator's name.
+    pub zone: Option<Spanned<String>>,
+    /// DNS servers that discovery asks; empty: those of the system.
+    pub resolvers: Vec<Spanned<SocketAddr>>,
     /// Folder for what doorman itself keeps (its local CA); `None`: the binary's default.
     pub data: Option<Spanned<PathBuf>>,
     /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
@@ -34,6 +42,10 @@ pub struct Global {
     pub bind: Vec<Spanned<IpAddr>>,
     /// How long TERM waits for requests to end, 30 s.
     pub drain: Setting<Duration>,
+    /// What handshakes of sites may use that say nothing themselves; intermediate.
+    pub tls_policy: Setting<TlsPolicy>,
+    /// Policies of the operator.
+    pub tls_policies: Vec<Spanned<TlsPolicy>>,
     /// Bounds on what clients may use.
     pub limits: Limits,
     /// How long clients may take, and the defaults towards upstreams.
@@ -131,6 +143,8 @@ pub struct Limits {
     pub request_line: Setting<u64>,
     /// Streams that one HTTP/2 connection may have open; 100.
     pub h2_streams: Setting<u32>,
+    /// The same of one HTTP/3 connection.
+    pub h3_streams: Setting<u32>,
     /// Client connections of the whole process; 100,000.
     pub connections: Setting<u32>,
     /// Connections from one client address; `None`: no bound of its own.
@@ -150,6 +164,7 @@ impl Default for Limits {
             request_line: Setting::default_of(16 * 1024),
             // The floor that RFC 9113 section 6.5.2 recommends.
             h2_streams: Setting::default_of(100),
+            h3_streams: Setting::default_of(100),
             connections: Setting::default_of(100_000),
             client_connections: None,
             requests_per_connection: None,
@@ -201,6 +216,8 @@ impl Default for Timeouts {
 impl Default for Global {
     fn default() -> Global {
         Global {
+            email: None,
+            acme: Vec::new(),
             admin: None,
             metrics: None,
             access_log: Setting::default_of(AccessLog::Off),
@@ -209,12 +226,16 @@ impl Default for Global {
                 to: LogTarget::Stderr,
             }),
             workers: Setting::default_of(Workers::Auto),
+            zone: None,
             data: None,
+            resolvers: Vec::new(),
             trusted_proxies: Vec::new(),
             http_port: Setting::default_of(80),
             https_port: Setting::default_of(443),
             bind: Vec::new(),
             drain: Setting::default_of(Duration::from_secs(30)),
+            tls_policy: Setting::default_of(TlsPolicy::intermediate()),
+            tls_policies: Vec::new(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::Span;
 
 /// One socket to bind. On a Unix socket, which has no port, every site answers, found by host alone; on TCP the sites
@@ -15,12 +17,24 @@ pub struct Listener {
     pub address: SocketAddress,
     /// Plain or TLS.
     pub transport: Transport,
-    /// What may be spoken, never empty, in order of preference. Sites may narrow it by `alpn`.
+    /// What may be spoken, never empty, in order of preference; HTTP/3 not on a Unix socket. Sites may narrow it by
+    /// `alpn`.
     pub protocols: Vec<Protocol>,
     /// Length of the kernel's queue of new connections.
     pub backlog: u32,
+    /// Peers whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<Announcer>,
     /// The `listen` line, or the first site address that implied the socket, or none for the port that only redirects.
     pub span: Option<Span>,
+}
+
+/// Peers that must send the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announcer {
+    /// Those of a range.
+    Range(IpNet),
+    /// Those of a Unix socket.
+    Unix,
 }
 
 /// An address of a socket of ours.
@@ -72,6 +86,10 @@ pub enum Protocol {
     H1,
     /// HTTP/2 over TLS.
     H2,
+    /// HTTP/2 without TLS, by prior knowledge.
+    H2c,
+    /// HTTP/3, over UDP on the same port.
+    H3,
 }
 
 impl Protocol {
@@ -81,6 +99,8 @@ impl Protocol {
         match self {
             Protocol::H1 => "h1",
             Protocol::H2 => "h2",
+            Protocol::H2c => "h2c",
+            Protocol::H3 => "h3",
         }
     }
 }

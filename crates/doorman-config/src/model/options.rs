@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Setting, Spanned, Template};
+use super::UpstreamId;
+use crate::{Setting, Span, Spanned, Template};
 
 /// Everything that a route may say besides its ending.
 #[derive(Clone, Debug)]
@@ -23,6 +24,12 @@ pub struct RouteOptions {
     pub response_headers: Vec<Spanned<HeaderEdit>>,
     /// `forwarded`: how the client is named to the upstream.
     pub forwarded: Setting<Forwarded>,
+    /// `hsts`: what browsers are told; the value of `Strict-Transport-Security`.
+    pub hsts: Option<Spanned<String>>,
+    /// `mtls`: the client must have shown a certificate.
+    pub mtls: Option<Span>,
+    /// `client-cert`: whether the client's certificate is passed on.
+    pub client_cert: Setting<ClientCert>,
     /// `rewrite-location`.
     pub rewrite_location: Setting<LocationRewrite>,
     /// `rewrite-cookie` lines.
@@ -37,6 +44,10 @@ pub struct RouteOptions {
     pub buffer_response: Setting<Buffering>,
     /// `timeout` lines.
     pub timeouts: RouteTimeouts,
+    /// `sticky-share` of its `proxy` line: what keeps a client on its side of the split.
+    pub sticky_share: Option<Spanned<StickyShare>>,
+    /// `mirror`: where copies of requests go.
+    pub mirror: Option<Mirror>,
 }
 
 impl Default for RouteOptions {
@@ -48,6 +59,9 @@ impl Default for RouteOptions {
             request_headers: Vec::new(),
             response_headers: Vec::new(),
             forwarded: Setting::default_of(Forwarded::XForwarded),
+            hsts: None,
+            mtls: None,
+            client_cert: Setting::default_of(ClientCert::Off),
             rewrite_location: Setting::default_of(LocationRewrite::Auto),
             rewrite_cookies: Vec::new(),
             error_pages: Vec::new(),
@@ -55,6 +69,8 @@ impl Default for RouteOptions {
             buffer_request: Setting::default_of(Buffering::Off),
             buffer_response: Setting::default_of(Buffering::Off),
             timeouts: RouteTimeouts::default(),
+            sticky_share: None,
+            mirror: None,
         }
     }
 }
@@ -128,6 +144,15 @@ pub enum Forwarded {
     Both,
     /// Not at all; what the client sent of these is removed all the same.
     Off,
+}
+
+/// How the upstream is shown the client's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCert {
+    /// Not at all.
+    Off,
+    /// As `Client-Cert` and `Client-Cert-Chain`.
+    Rfc9440,
 }
 
 /// What becomes of `Location`, `Content-Location` and `Refresh`.
@@ -249,4 +274,34 @@ impl RouteTimeouts {
             idle: self.idle.or(other.idle),
         }
     }
+}
+
+/// What keeps a client on its side of a split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StickyShare {
+    /// A number in a cookie of this name.
+    Cookie(String),
+    /// Its address.
+    ClientIp,
+    /// This text of its requests.
+    Key(Template),
+}
+
+/// `mirror UPSTREAM [N%]`.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    /// Where copies go.
+    pub upstream: Spanned<UpstreamId>,
+    /// How many of 10,000 requests.
+    pub share: u32,
+    /// Bytes of a body that are copied; requests with longer ones are not mirrored; 64 KiB.
+    pub body: Setting<u64>,
+    /// Copies under way at once; 100.
+    pub concurrency: Setting<u32>,
+    /// How long a copy may take; 10 s.
+    pub timeout: Setting<Duration>,
+    /// The field that marks a copy, lower case; `X-Mirror`. `None`: nothing does.
+    pub marker: Setting<Option<String>>,
+    /// The line.
+    pub span: Span,
 }

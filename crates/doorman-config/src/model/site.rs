@@ -61,6 +61,24 @@ pub enum HostPattern {
     Ip(IpAddr),
 }
 
+impl HostPattern {
+    /// Whether the local CA is right for it by default: names and addresses that no public authority would certify.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        let under = |name: &str| {
+            name == "localhost"
+                || name == "internal"
+                || name.ends_with(".localhost")
+                || name.ends_with(".internal")
+        };
+        match self {
+            HostPattern::Ip(_) => true,
+            HostPattern::Name(name) | HostPattern::Wildcard(name) => under(name),
+            HostPattern::Any => false,
+        }
+    }
+}
+
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -85,6 +103,9 @@ pub struct SiteTls {
 /// Where a site's certificates come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsSource {
+    /// Got from a certificate authority by ACME, one for each name. Where nobody wrote it, names that no public
+    /// authority would certify are left to the local CA.
+    Auto,
     /// Made on demand by the local CA.
     Internal,
     /// Read from files, at least one pair; several for several names or key types.
@@ -107,6 +128,84 @@ pub struct TlsOptions {
     pub min: Setting<TlsVersion>,
     /// Protocols offered by ALPN; `None`: all that the listener may speak.
     pub alpn: Option<Spanned<Vec<Protocol>>>,
+    /// Suites and groups.
+    pub policy: Setting<TlsPolicy>,
+    /// Requests that come before the handshake has ended; off.
+    pub early_data: Setting<EarlyData>,
+    /// Answers of the certificates' authorities in handshakes; on.
+    pub ocsp: Setting<Ocsp>,
+    /// Certificates of clients; `None`: none is asked for.
+    pub client_auth: Option<Spanned<ClientAuth>>,
+    /// Where to ask whether a name that a client brings may have a certificate; `None`: only names that are written
+    /// down have one.
+    pub on_demand: Option<Spanned<String>>,
+}
+
+/// What is taken of requests that come before the handshake has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyData {
+    /// None.
+    Off,
+    /// Those that may be handled twice.
+    Safe,
+}
+
+/// Whether handshakes carry what a certificate's authority says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ocsp {
+    /// They do, where it names somebody to ask.
+    On,
+    /// Nobody is asked.
+    Off,
+}
+
+/// What handshakes may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsPolicy {
+    /// `intermediate`, `modern`, or the operator's.
+    pub name: String,
+    /// Least version.
+    pub min: TlsVersion,
+    /// Cipher suites by their names at IANA; empty: all.
+    pub suites: Vec<&'static str>,
+    /// Groups by theirs, best first; empty: the usual ones.
+    pub groups: Vec<&'static str>,
+}
+
+impl TlsPolicy {
+    /// TLS 1.2 and 1.3.
+    #[must_use]
+    pub fn intermediate() -> TlsPolicy {
+        let (suites, groups) = (Vec::new(), Vec::new());
+        TlsPolicy { name: "intermediate".to_owned(), min: TlsVersion::V1_2, suites, groups }
+    }
+
+    /// TLS 1.3.
+    #[must_use]
+    pub fn modern() -> TlsPolicy {
+        let name = "modern".to_owned();
+        TlsPolicy { name, min: TlsVersion::V1_3, ..TlsPolicy::intermediate() }
+    }
+}
+
+/// `client-auth MODE ca F crl F`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// Whether every client needs one.
+    pub mode: ClientAuthMode,
+    /// Authorities.
+    pub ca: Spanned<PathBuf>,
+    /// Revocation lists.
+    pub crl: Option<Spanned<PathBuf>>,
+}
+
+/// Whether every client needs a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuthMode {
+    /// Yes.
+    Require,
+    /// No, but one that is shown must be good.
+    Optional,
 }
 
 /// Version of TLS.

@@ -1,8 +1,8 @@
 //! Directives that a route, a site and a policy share.
 
-use super::Kind::{Any, Choice, Field, Size, Template};
-use super::Within::{Body, Buffer, Policy, Route, Site};
-use super::{Directive, Within, one, optional};
+use super::Kind::{Any, Choice, Duration, Field, Number, Size, Template};
+use super::Within::{Body, Buffer, Mirror, Policy, Route, Site};
+use super::{Directive, Within, many, one, optional};
 
 /// Where options may stand.
 pub(super) const OPTIONS_WITHIN: &[Within] = &[Policy, Site, Route];
@@ -48,6 +48,32 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "forwarded both",
     )
     .default("x-forwarded"),
+    Directive::new(
+        "hsts",
+        OPTIONS_WITHIN,
+        &[
+            one("TIME", Duration),
+            many("include-subdomains|preload", Choice(&["include-subdomains", "preload"], &[])),
+        ],
+        "Tell browsers, in responses over TLS, to come by TLS alone for so long (RFC 6797).",
+        "hsts 365d include-subdomains",
+    )
+    .default("off"),
+    Directive::new(
+        "mtls",
+        OPTIONS_WITHIN,
+        &[],
+        "Only for clients that showed a certificate; others get 403. For routes of a site with `client-auth optional`.",
+        "mtls",
+    ),
+    Directive::new(
+        "client-cert",
+        OPTIONS_WITHIN,
+        &[one("FORM", Choice(&["rfc9440", "off"], &[]))],
+        "Pass the client's certificate on as Client-Cert and Client-Cert-Chain (RFC 9440). What clients send under these names never reaches an upstream.",
+        "client-cert rfc9440",
+    )
+    .default("off"),
     Directive::new(
         "rewrite-location",
         OPTIONS_WITHIN,
@@ -102,4 +128,24 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "response off",
     )
     .default("off"),
+    Directive::new(
+        "mirror",
+        OPTIONS_WITHIN,
+        &[
+            one("UPSTREAM|off", Any("an upstream's name, an address, or off")),
+            optional("N%", Any("a share, such as 5%")),
+        ],
+        "Send a copy of requests, or of a share of them, to another upstream too, and throw its answers away.",
+        "mirror 127.0.0.1:3001 5%",
+    )
+    .block(Mirror)
+    .default("no copies; without a share, of every request"),
+    Directive::new("body", &[Mirror], &[one("SIZE", Size)], "Bytes of a body that are kept for the copy, up to 16MiB; a request with a longer one is not mirrored.", "body 64KiB")
+        .default("64KiB"),
+    Directive::new("concurrency", &[Mirror], &[one("N", Number(1, 100_000))], "Copies under way at once, over all cores; what comes on top is not mirrored.", "concurrency 100")
+        .default("100"),
+    Directive::new("timeout", &[Mirror], &[one("TIME", Duration)], "How long a copy may take, to the end of its answer.", "timeout 10s")
+        .default("10s"),
+    Directive::new("marker", &[Mirror], &[one("NAME|off", Any("the name of a field, or off"))], "The field that marks copies. A request that has it is not mirrored again.", "marker X-Mirror")
+        .default("X-Mirror"),
 ];

@@ -2,7 +2,8 @@
 
 use super::Kind::{Any, Choice, Duration, File, Ip, Name, Number, Range, Site, Size, Socket};
 use super::Within::{
-    Admin, Global, Limits, Listen, Policy, Route, Site as InSite, Timeouts, Top, Upstream,
+    Acme, AcmeDns, Admin, Global, Limits, Listen, Policy, Route, Site as InSite, Timeouts,
+    TlsPolicy, Top, Upstream,
 };
 use super::{Directive, many, one, optional, some};
 
@@ -62,6 +63,36 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     .often(),
     // global
     Directive::new(
+        "email",
+        &[Global],
+        &[one("ADDRESS", Any("an e-mail address"))],
+        "Whom the certificate authority of automatic certificates may write to.",
+        "email ops@example.com",
+    )
+    .default("nobody"),
+    Directive::new(
+        "acme",
+        &[Global],
+        &[one("URL", Any("the https:// URL of an ACME directory"))],
+        "A certificate authority for automatic certificates. Of several, the next is asked when one fails.",
+        "acme https://acme-staging-v02.api.letsencrypt.org/directory",
+    )
+    .block(Acme)
+    .often()
+    .default("https://acme-v02.api.letsencrypt.org/directory"),
+    Directive::new("ca", &[Acme], &[one("FILE", File)], "CA certificates (PEM) that the authority's own server is trusted by, instead of the public ones.", "ca /etc/doorman/step-ca.pem"),
+    Directive::new("challenge", &[Acme], &[some("http|tls-alpn|dns", Choice(&["http", "tls-alpn", "dns"], &[]))], "How names are proved, best first: by a file on the port of plain HTTP, by a TLS handshake, or by a record in DNS. The authority asks on ports 80 and 443. Wildcards are always proved by DNS.", "challenge tls-alpn http")
+        .default("http tls-alpn"),
+    Directive::new("dns", &[Acme], &[one("exec|rfc2136", Choice(&["exec", "rfc2136"], &[])), one("FILE|SERVER", Any("a program, or the address of a DNS server"))], "How records are put into DNS: by a program, called with add or remove, name and value; or by signed updates to the zone's server.", "dns rfc2136 10.0.0.2 key update-key c2VjcmV0")
+        .block(AcmeDns),
+    Directive::new("key", &[AcmeDns], &[one("NAME", Name), one("SECRET", Any("base64")), optional("ALGORITHM", Choice(&["hmac-sha256", "hmac-sha512"], &[]))], "The key that updates are signed with (TSIG).", "key update-key c2VjcmV0 hmac-sha256"),
+    Directive::new("wait", &[AcmeDns], &[one("TIME", Duration)], "How long all servers of the zone take to learn of a change.", "wait 10s")
+        .default("not at all"),
+    Directive::new("profile", &[Acme], &[one("NAME", Name)], "The profile of certificates to ask for, if the authority has several.", "profile shortlived"),
+    Directive::new("eab", &[Acme], &[one("ID", Any("the id that the authority gave out")), one("KEY", Any("the key that the authority gave out, base64url"))], "Bind the ACME account to an account at the authority, for those that ask for it.", "eab kid-1 bWFkZS11cA"),
+    Directive::new("key", &[Acme], &[one("KIND", Choice(&["p256", "p384", "rsa2048", "rsa4096"], &[]))], "The kind of key that certificates get.", "key rsa2048")
+        .default("p256"),
+    Directive::new(
         "admin",
         &[Global],
         &[one("ADDRESS", Socket)],
@@ -106,6 +137,22 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     .often()
     .default("access off; error info stderr"),
     Directive::new(
+        "tls-policy",
+        &[Global],
+        &[one("NAME", Name)],
+        "What TLS handshakes of sites may use where a site says nothing: intermediate (TLS 1.2 and 1.3), modern (1.3), or one of your own. With a block: such a one.",
+        "tls-policy modern",
+    )
+    .block(TlsPolicy)
+    .often()
+    .default("intermediate"),
+    Directive::new("min", &[TlsPolicy], &[one("VERSION", Choice(&["1.2", "1.3"], &[]))], "Least version of TLS.", "min 1.3")
+        .default("1.2"),
+    Directive::new("suites", &[TlsPolicy], &[some("SUITE", Choice(super::SUITES, &[]))], "Cipher suites by their names at IANA; at least one of TLS 1.3.", "suites TLS_AES_256_GCM_SHA384 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384")
+        .default("all that there are"),
+    Directive::new("groups", &[TlsPolicy], &[some("GROUP", Choice(super::GROUPS, &[]))], "Groups of the key exchange, best first.", "groups X25519MLKEM768 X25519")
+        .default("X25519MLKEM768 X25519 secp256r1 secp384r1"),
+    Directive::new(
         "workers",
         &[Global],
         &[one("auto|N", Any("auto, or a number from 1 to 1024"))],
@@ -113,6 +160,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "workers auto",
     )
     .default("auto: one for each core"),
+    Directive::new("zone", &[Global], &[one("ZONE", Name)], "Where this proxy stands: servers of its zone go first.", "zone berlin-1")
+        .default("none: zones do not matter"),
     Directive::new(
         "data",
         &[Global],
@@ -188,6 +237,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("16KiB"),
     Directive::new("h2-streams", &[Limits], &[one("N", Number(1, 100_000))], "Streams that one HTTP/2 connection may have open.", "h2-streams 100")
         .default("100"),
+    Directive::new("h3-streams", &[Limits], &[one("N", Number(1, 100_000))], "Streams that one HTTP/3 connection may have open.", "h3-streams 100")
+        .default("100"),
     Directive::new("connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Client connections of the whole process.", "connections 100000")
         .default("100000"),
     Directive::new("client-connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Connections from one client address.", "client-connections 200")
@@ -219,11 +270,22 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new(
         "protocols",
         &[Listen],
-        &[some("h1|h2", Choice(&["h1", "h2"], &["h3", "h2c"]))],
-        "What may be spoken.",
-        "protocols h1",
+        &[some("h1|h2|h3|h2c", Choice(&["h1", "h2", "h3", "h2c"], &[]))],
+        "What may be spoken; h3 over UDP on the same port, which responses over TCP announce; h2c is HTTP/2 without TLS, from clients that know.",
+        "protocols h2 h1",
     )
-    .default("h2 h1 over TLS, h1 without"),
+    .default("h3 h2 h1 over TLS, h1 without"),
+    Directive::new(
+        "proxy-protocol",
+        &[Listen],
+        &[
+            one("FROM", Choice(&["from"], &[])),
+            some("RANGE|unix", Any("address ranges, or unix for the peers of a Unix socket")),
+        ],
+        "Peers whose connections must begin with a header of the PROXY protocol, version 1 or 2, that names the client. Others are served as they are.",
+        "proxy-protocol from 10.0.0.0/8",
+    )
+    .often(),
     Directive::new("tls", &[Listen], &[], "Speak TLS; only needed where no site's address says so.", "tls"),
     Directive::new("backlog", &[Listen], &[one("N", Number(1, 65_535))], "Length of the kernel's queue of new connections.", "backlog 4096")
         .default("1024"),
