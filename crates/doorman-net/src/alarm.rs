@@ -7,7 +7,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use doorman_http::Instant;
@@ -20,6 +20,8 @@ pub struct Alarm {
     clock: Clock,
     timer: Option<Pin<Box<Sleep>>>,
     armed: Instant,
+    /// Whom the armed timer wakes.
+    waker: Option<Waker>,
     deadline: Option<Instant>,
 }
 
@@ -27,7 +29,7 @@ impl Alarm {
     /// An alarm without a deadline.
     #[must_use]
     pub const fn new(clock: Clock) -> Self {
-        Self { clock, timer: None, armed: Instant(0), deadline: None }
+        Self { clock, timer: None, armed: Instant(0), waker: None, deadline: None }
     }
 
     /// The deadline from now on.
@@ -40,16 +42,9 @@ impl Alarm {
         self.deadline = Some(self.deadline.map_or(deadline, |old| old.min(deadline)));
     }
 
-    /// A deadline `wait` from now, unless one stands already: the clock is read only when a wait
-    /// begins, and what wakes the task in between does not prolong it.
+    /// A deadline `wait` from now, unless one stands already: what wakes the task in between does not
+    /// prolong it. Now is the last reading of the clock.
     pub fn set_if_clear(&mut self, wait: Duration) {
-        if self.deadline.is_none() {
-            self.deadline = Some(self.clock.instant() + wait);
-        }
-    }
-
-    /// As [`Alarm::set_if_clear`], counted from the last reading of the clock: only right behind one.
-    pub fn set_recent_if_clear(&mut self, wait: Duration) {
         if self.deadline.is_none() {
             self.deadline = Some(self.clock.recent() + wait);
         }
@@ -63,6 +58,7 @@ impl Alarm {
     /// Frees the timer's memory; for connections that turn idle for long.
     pub fn forget(&mut self) {
         self.timer = None;
+        self.waker = None;
         self.deadline = None;
     }
 
@@ -74,6 +70,14 @@ impl Alarm {
     /// Ready when the deadline has passed; it is then cleared.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
+        // A timer that has not gone off and will wake this task when it does needs no more.
+        let waits = self.armed <= deadline
+            && self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed())
+            && self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if waits { Poll::Pending } else { self.poll_timer(cx, deadline) }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let timer = match &mut self.timer {
             Some(timer) => {
                 if self.armed > deadline {
@@ -89,7 +93,11 @@ impl Alarm {
             }
         };
         loop {
-            ready!(timer.as_mut().poll(cx));
+            if timer.as_mut().poll(cx).is_pending() {
+                self.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            self.waker = None;
             if self.armed >= deadline {
                 self.deadline = None;
                 self.timer = None;

@@ -25,10 +25,29 @@ pub struct ServeSettings {
     pub keep_alive: Duration,
     /// For a TLS handshake, absolute.
     pub handshake_timeout: Duration,
+    /// What is spoken where there is no TLS to settle it.
+    pub cleartext: Cleartext,
     /// Streams that a client may have open at once on one HTTP/2 connection.
     pub h2_streams: u32,
+    /// The same on one HTTP/3 connection.
+    pub h3_streams: u32,
+    /// What responses over TCP say of HTTP/3 on the same port (`Alt-Svc`, RFC 7838), if it is there.
+    pub alt_svc: Option<Box<str>>,
     /// Requests on one connection before it is closed.
     pub requests_max: u64,
+    /// What connections have left whose UDP socket is no longer wanted: they hold its port.
+    pub drain: Duration,
+}
+
+/// What a listener without TLS speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleartext {
+    /// HTTP/1.1.
+    H1,
+    /// HTTP/2 by prior knowledge (RFC 9113 section 3.3).
+    H2,
+    /// Whichever the client begins with.
+    Either,
 }
 
 impl Default for ServeSettings {
@@ -40,8 +59,12 @@ impl Default for ServeSettings {
             write_idle: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             handshake_timeout: Duration::from_secs(10),
+            cleartext: Cleartext::H1,
             h2_streams: 100,
+            h3_streams: 100,
+            alt_svc: None,
             requests_max: u64::MAX,
+            drain: Duration::from_secs(30),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use doorman_http::{RequestHead, ResponseHead};
+use doorman_http::{FieldId, RequestHead, ResponseHead};
 
 /// What a thread keeps of each; more are freed. A head is below 2 KiB as a rule.
 const KEPT: usize = 1024;
@@ -50,6 +50,14 @@ pub fn reuse_response(mut head: Box<ResponseHead>) {
             kept.push(head);
         }
     });
+}
+
+/// Says in a response that the port speaks HTTP/3 as well, unless it says something of the kind
+/// already. Clients remember it (RFC 7838 section 3), so a connection says it once.
+pub(crate) fn announce(head: &mut ResponseHead, alt_svc: &str) {
+    if head.status != 101 && !head.fields.has(FieldId::AltSvc) {
+        head.fields.push_id(FieldId::AltSvc, alt_svc.as_bytes());
+    }
 }
 
 /// Bytes on their way to a socket. The buffer is lent by the thread and goes back once all of it

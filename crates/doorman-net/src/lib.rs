@@ -10,10 +10,14 @@ mod clock;
 mod core;
 pub mod dial;
 pub mod heads;
+mod http2;
+mod http3;
 mod link;
 pub mod os;
+pub mod seal;
 pub mod seam;
 pub mod serve;
+mod socket;
 pub mod tls;
 
 use std::future::{Future, poll_fn};
@@ -23,7 +27,7 @@ use std::time::Duration;
 
 pub use alarm::Alarm;
 pub use clock::Clock;
-pub use core::{Core, ServeSettings};
+pub use core::{Cleartext, Core, ServeSettings};
 pub use doorman_h1::Limits;
 pub use seam::{Address, Net};
 

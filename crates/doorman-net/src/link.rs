@@ -9,22 +9,50 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::heads::Out;
 use crate::seam::{Glimpse, Stream};
+use crate::tls::TlsStream;
 
 /// A stream, plain or under TLS. The TLS state is boxed, so that a plain connection does not pay
 /// for its size.
 pub(crate) enum Link<S> {
     /// As the network gave it.
     Plain(S),
-    /// Under TLS, we being the server.
-    Server(Box<tokio_rustls::server::TlsStream<S>>),
-    /// Under TLS, we being the client.
-    Client(Box<tokio_rustls::client::TlsStream<S>>),
+    /// Under TLS, we being the one or the other.
+    Tls(Box<TlsStream<S>>),
 }
 
 impl<S: Stream> Link<S> {
     /// See [`Stream::poll_glimpse`]; of the stream below TLS.
     pub(crate) fn poll_glimpse(&mut self, cx: &mut Context<'_>) -> Poll<Glimpse> {
-        self.stream().poll_glimpse(cx)
+        match self {
+            Self::Plain(stream) => stream.poll_glimpse(cx),
+            Self::Tls(tls) => tls.poll_glimpse(cx),
+        }
+    }
+
+    /// Whether what is read now was sent ahead of the client's handshake.
+    pub(crate) fn is_early(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.is_early(),
+        }
+    }
+
+    /// Ready when the client's handshake is over.
+    pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(tls) => tls.poll_handshake(cx),
+        }
+    }
+
+    /// See [`Stream::is_gone`].
+    pub(crate) fn is_gone(&mut self) -> bool {
+        self.stream().is_gone()
+    }
+
+    /// See [`Stream::has_news`]; of the stream below TLS.
+    pub(crate) fn has_news(&mut self) -> bool {
+        self.stream().has_news()
     }
 
     /// See [`Stream::reset_on_close`].
@@ -35,8 +63,7 @@ impl<S: Stream> Link<S> {
     fn stream(&mut self) -> &mut S {
         match self {
             Self::Plain(stream) => stream,
-            Self::Server(tls) => tls.get_mut().0,
-            Self::Client(tls) => tls.get_mut().0,
+            Self::Tls(tls) => tls.below(),
         }
     }
 
@@ -53,6 +80,24 @@ impl<S: Stream> Link<S> {
         chunk.fill(n);
         Poll::Ready(Ok(n))
     }
+
+    /// Reads what is there and throws it away, undeciphered: after our last word nobody looks at it. How
+    /// much it was; zero bytes mean the peer has finished. Nothing can be read any more after it.
+    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        poll_discard(self.stream(), cx)
+    }
+}
+
+/// Reads what is there and throws it away; see [`Link::poll_discard`].
+pub(crate) fn poll_discard<S: Stream>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    // On the stack, for one call: a connection that ends holds no memory.
+    let mut scratch = [0; 16 * 1024];
+    let mut buffer = ReadBuf::new(&mut scratch);
+    ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().len()))
 }
 
 impl<S: Stream> AsyncRead for Link<S> {
@@ -64,8 +109,7 @@ impl<S: Stream> AsyncRead for Link<S> {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Server(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
-            Self::Client(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
         }
     }
 }
@@ -79,8 +123,7 @@ impl<S: Stream> AsyncWrite for Link<S> {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Server(tls) => Pin::new(&mut **tls).poll_write(cx, bytes),
-            Self::Client(tls) => Pin::new(&mut **tls).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, bytes),
         }
     }
 
@@ -92,8 +135,7 @@ impl<S: Stream> AsyncWrite for Link<S> {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Server(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, slices),
-            Self::Client(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, slices),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, slices),
         }
     }
 
@@ -106,16 +148,14 @@ impl<S: Stream> AsyncWrite for Link<S> {
         match self.get_mut() {
             // Nothing is held back below us.
             Self::Plain(_) => Poll::Ready(Ok(())),
-            Self::Server(tls) => Pin::new(&mut **tls).poll_flush(cx),
-            Self::Client(tls) => Pin::new(&mut **tls).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Server(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
-            Self::Client(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
         }
     }
 }

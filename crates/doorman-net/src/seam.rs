@@ -7,12 +7,12 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::task::{Context, Poll};
 
 use doorman_http::Peer;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What is seen of a peer without taking bytes from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,25 @@ pub enum Glimpse {
 
 /// A byte stream to a peer.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Copies bytes that wait, up to the buffer's room, and leaves them where they are. None at all
+    /// mean that the peer has finished.
+    ///
+    /// # Errors
+    /// What a read would say.
+    fn poll_peek(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>)
+    -> Poll<io::Result<()>>;
+
     /// Ready when there is something to see; takes nothing from the stream. Costs no system call
     /// while nothing has happened.
     fn poll_glimpse(&mut self, cx: &mut Context<'_>) -> Poll<Glimpse>;
+
+    /// Whether the connection is known to be dead, however much of it waits to be read: unread
+    /// bytes hide a reset from a glimpse. Costs no system call, and wakes nobody when it changes.
+    fn is_gone(&mut self) -> bool;
+
+    /// Whether there is anything to read, an end and an error included, as the system knows at this
+    /// moment. Costs a system call.
+    fn has_news(&mut self) -> bool;
 
     /// Makes the close of this stream a reset, so that a peer can't take a cut message for a
     /// whole one.
@@ -78,6 +94,17 @@ pub trait Net: Clone + 'static {
     /// # Errors
     /// What the system says: refused, unreachable, no such name.
     fn connect(&self, to: &Address) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// Connects from an address of ours, to addresses of its family only. A Unix socket is connected
+    /// to as it is.
+    ///
+    /// # Errors
+    /// What the system says: no such address of ours, refused, unreachable, no such name.
+    fn connect_from(
+        &self,
+        from: IpAddr,
+        to: &Address,
+    ) -> impl Future<Output = io::Result<Self::Stream>>;
 
     /// A uniformly random number.
     fn dice(&self) -> u64;

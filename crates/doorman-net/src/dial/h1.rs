@@ -10,8 +10,8 @@
 //!                  \---- any error, any doubt ----> closed
 //! ```
 
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -21,23 +21,17 @@ use doorman_h1::{
     read_response, write_chunk_head, write_last_chunk, write_request_head,
 };
 use doorman_http::{
-    Body, BodyError, Chunk, Frame, Instant, Interim, Length, RequestHead, ResponseHead, SMALL,
-    Source,
+    Body, BodyError, Chunk, FieldId, Frame, Instant, Length, ResponseHead, SMALL, Source,
 };
 use tokio::io::AsyncWrite;
 
-use super::{DialError, DialTimeouts, Pool};
+use super::{Answer, Asking, CONTINUE_WAIT, DialError, DialTimeouts, INTERIM_MAX, Pool};
 use crate::alarm::Alarm;
+use crate::http2::websocket::sha1;
 use crate::link::{Link, Outbox, split, with_room};
 use crate::seam::Stream;
 use crate::{Clock, heads};
 
-/// 1xx responses that one request may get before its final one. Early Hints come once or twice; an
-/// origin that sends more keeps a client waiting at will (H1P-10).
-const INTERIM_MAX: usize = 16;
-/// How long the origin may take to say `100 Continue` before the body is sent all the same
-/// (RFC 9110 section 10.1.1 asks not to wait for ever; curl waits as long).
-const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// A body with at least this many bytes to come is read in large buffers.
 const LARGE_FROM: u64 = 64 * 1024;
 
@@ -56,6 +50,9 @@ pub struct Upstream<S: Stream> {
     ended: bool,
     tunnel: bool,
     keep_alive: bool,
+    /// Somebody proves on this connection who he is, or it begins with whom it is for: it is nobody
+    /// else's from then on.
+    personal: bool,
     filled_last: bool,
     interim: usize,
     phase: Phase,
@@ -101,28 +98,6 @@ enum Coding {
     Tunnel,
 }
 
-/// A request to an origin.
-pub struct Asking<'a> {
-    /// Method, target and fields as they are to be sent.
-    pub head: &'a RequestHead,
-    /// What `Host` says.
-    pub host: &'a [u8],
-    /// Where 1xx responses go.
-    pub interim: Option<&'a dyn Interim>,
-    /// Bounds of the response's head.
-    pub limits: &'a Limits,
-    /// Deadlines.
-    pub timeouts: DialTimeouts,
-}
-
-/// A response from an origin.
-pub struct Answer {
-    /// Status and fields.
-    pub head: Box<ResponseHead>,
-    /// Content.
-    pub body: Body,
-}
-
 impl<S: Stream> Upstream<S> {
     pub(super) fn new(link: Link<S>, pool: Rc<Pool<S>>, clock: Clock) -> Box<Self> {
         pool.opened();
@@ -141,6 +116,7 @@ impl<S: Stream> Upstream<S> {
             ended: false,
             tunnel: false,
             keep_alive: false,
+            personal: false,
             filled_last: false,
             interim: 0,
             phase: Phase::Waiting,
@@ -150,19 +126,34 @@ impl<S: Stream> Upstream<S> {
         })
     }
 
+    /// Keeps the connection out of its pool.
+    pub(super) const fn keep_for_one(&mut self) {
+        self.personal = true;
+    }
+
     /// Whether an exchange has gone over this connection before.
     #[must_use]
     pub const fn is_reused(&self) -> bool {
         self.requests > 0
     }
 
-    /// Whether an idle connection is alive and has nothing to say. An origin that speaks before it
-    /// is asked would have its words taken for the next client's answer (H1P-18).
+    /// Whether an idle connection is alive and has nothing to say, as the event loop knows. An origin
+    /// that speaks before it is asked would have its words taken for the next client's answer
+    /// (H1P-18).
     pub(super) fn is_quiet(&mut self) -> bool {
         let mut byte = [0u8; 1];
         let mut buffer = tokio::io::ReadBuf::new(&mut byte);
-        let mut cx = Context::from_waker(Waker::noop());
-        tokio::io::AsyncRead::poll_read(Pin::new(&mut self.link), &mut cx, &mut buffer).is_pending()
+        let link = &mut self.link;
+        let read = poll_fn(|cx| tokio::io::AsyncRead::poll_read(Pin::new(link), cx, &mut buffer));
+        // A task that has used up its turn is told that every read must wait: that is no answer.
+        let read = pin!(tokio::task::coop::unconstrained(read));
+        read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// As [`Upstream::is_quiet`], and by the system's word. What comes below TLS counts as speech, too:
+    /// a session ticket this late is rare, and a handshake is cheaper than a mixed-up answer.
+    pub(super) fn is_surely_quiet(&mut self) -> bool {
+        self.is_quiet() && !self.link.has_news()
     }
 
     /// Sends a request and waits for the head of its response. `body` is taken out as soon as its
@@ -177,7 +168,7 @@ impl<S: Stream> Upstream<S> {
     ) -> Result<Answer, DialError> {
         self.begin(&asking, body);
         let mut head = heads::response();
-        let asked = Asked::from(asking.head);
+        let asked = Asked::of(asking.head, sha1);
         let found = poll_fn(|cx| self.poll_answer(cx, &asking, &asked, &mut head)).await;
         let framing = match found {
             Ok(framing) => framing,
@@ -194,6 +185,8 @@ impl<S: Stream> Upstream<S> {
         self.limits = asking.limits.clone();
         self.interim = 0;
         self.alarm.clear();
+        let proof = asking.head.fields.first(FieldId::Authorization);
+        self.personal |= proof.is_some_and(proves_a_connection);
         let length = body.as_ref().map_or(Length::Absent, Body::length);
         let line = RequestLine { host: asking.host };
         write_request_head(self.outbox.encode(), asking.head, &line, length);
@@ -216,7 +209,7 @@ impl<S: Stream> Upstream<S> {
         &mut self,
         cx: &mut Context<'_>,
         asking: &Asking<'_>,
-        asked: &Asked,
+        asked: &Asked<'_>,
         head: &mut ResponseHead,
     ) -> Poll<Result<ResponseFraming, DialError>> {
         loop {
@@ -283,8 +276,7 @@ impl<S: Stream> Upstream<S> {
         if phase == Phase::Uploading {
             return Poll::Pending;
         }
-        // The request was sent in this turn, right behind a reading of the clock.
-        self.alarm.set_recent_if_clear(wait);
+        self.alarm.set_if_clear(wait);
         ready!(self.alarm.poll(cx));
         Poll::Ready(match phase {
             Phase::Holding => None,
@@ -296,7 +288,7 @@ impl<S: Stream> Upstream<S> {
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        asked: &Asked,
+        asked: &Asked<'_>,
         head: &mut ResponseHead,
     ) -> Poll<Result<ResponseFraming, DialError>> {
         loop {
@@ -348,7 +340,7 @@ impl<S: Stream> Upstream<S> {
     ) -> Answer {
         self.alarm.clear();
         self.requests += 1;
-        self.keep_alive = framing.keep_alive;
+        self.keep_alive = framing.keep_alive && !self.personal;
         self.filled_last = false;
         self.tunnel = framing.body == Framing::Tunnel;
         if self.tunnel {
@@ -540,6 +532,11 @@ impl<S: Stream> Source for Upstream<S> {
         let all_sent = matches!(self.upload, Upload::Done | Upload::Sending(_, Coding::Sized(0)))
             && self.outbox.is_empty();
         if !(self.ended && self.keep_alive && all_sent && self.input.is_none() && !self.tunnel) {
+            if self.tunnel && !self.ended {
+                // A tunnel that breaks must look so: its bytes have no framing that an end would
+                // contradict.
+                self.link.reset_on_close();
+            }
             return;
         }
         self.upload = Upload::Done;
@@ -557,6 +554,13 @@ impl<S: Stream> Drop for Upstream<S> {
     fn drop(&mut self) {
         self.pool.closed();
     }
+}
+
+/// Whether credentials are of a scheme that origins take as the proof of a whole connection, against
+/// RFC 9110 section 11.1: the next request on it would be answered as that user's (H1P-20).
+pub(super) fn proves_a_connection(credentials: &[u8]) -> bool {
+    let scheme = credentials.split(|&b| b == b' ').next().unwrap_or_default();
+    [&b"ntlm"[..], b"negotiate"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
 }
 
 // A small buffer must hold what is copied behind a head.

@@ -22,6 +22,7 @@ use doorman_http::{
 };
 use tokio::io::AsyncWrite;
 
+use super::early::{Content, may_be_early};
 use super::{Handler, Refused};
 use crate::alarm::Alarm;
 use crate::core::{Core, ServeSettings, Ticket};
@@ -33,9 +34,15 @@ use crate::seam::{Glimpse, Stream};
 /// go on; a longer rest closes it (RFC 9112 section 9.6).
 const DRAIN_MAX: usize = 64 * 1024;
 /// How long we go on reading after the last response of a connection, so that the client gets it
-/// before a reset could destroy it (RFC 9112 section 9.6), and how much.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// before a reset could destroy it (RFC 9112 section 9.6). Many clients read only when all of a long
+/// body is written, so it is long; one that is silent meanwhile has got its answer or never will.
+const LINGER: Duration = Duration::from_secs(30);
+const LINGER_IDLE: Duration = Duration::from_secs(2);
+/// How much is read so: more than what is sent without looking, and little work to throw away.
+const LINGER_BYTES_MAX: usize = 256 << 20;
+/// How often a client whose bytes we leave unread is looked at: an origin is to learn within a
+/// second that nobody waits for its answer any more.
+const VIGIL: Duration = Duration::from_millis(500);
 /// A body with at least this many bytes to come is read in large buffers.
 const LARGE_FROM: u64 = 64 * 1024;
 
@@ -50,6 +57,7 @@ struct Io<S> {
     outbox: Outbox,
     decoder: Option<Decoder>,
     alarm: Alarm,
+    vigil: Alarm,
     settings: Rc<ServeSettings>,
     /// The client waits for `100 Continue`.
     expects_continue: bool,
@@ -58,9 +66,13 @@ struct Io<S> {
     /// The body of a request that asked for an upgrade was pulled: its bytes are a tunnel's.
     tunnel: bool,
     filled_last: bool,
+    /// In this turn the body was asked for and waits for the client: its end wakes us.
+    awaited: bool,
     body_failed: bool,
     /// A message was refused: what follows it is read by nobody.
     refused: bool,
+    /// HTTP/3 is there and was not yet spoken of.
+    announces: bool,
 }
 
 /// How a message ended, for the connection.
@@ -73,27 +85,31 @@ enum Next {
     Abort,
 }
 
-/// Serves a connection until it ends.
+/// Serves a connection until it ends. `input` is what was read of it already.
 pub(super) async fn serve<S: Stream, H: Handler>(
     core: Rc<Core>,
     ticket: Ticket,
     conn: Rc<Conn>,
     link: Link<S>,
+    input: Option<Chunk>,
     settings: Rc<ServeSettings>,
     handler: Rc<H>,
 ) {
     let wire = Rc::new(Wire {
         io: RefCell::new(Io {
             link,
-            input: None,
+            input,
             outbox: Outbox::default(),
             decoder: None,
             alarm: Alarm::new(core.clock),
+            vigil: Alarm::new(core.clock),
+            announces: settings.alt_svc.is_some(),
             settings,
             expects_continue: false,
             takes_interim: false,
             tunnel: false,
             filled_last: false,
+            awaited: false,
             body_failed: false,
             refused: false,
         }),
@@ -107,7 +123,7 @@ pub(super) async fn serve<S: Stream, H: Handler>(
     loop {
         match turn(&core, &wire, &conn, &*handler, served).await {
             Next::Request => served += 1,
-            Next::Close => return wire.linger().await,
+            Next::Close => return wire.linger(&core).await,
             Next::Abort => return wire.io.borrow_mut().link.reset_on_close(),
         }
     }
@@ -138,6 +154,14 @@ async fn turn<S: Stream, H: Handler>(
             return Next::Close;
         }
     };
+    if wire.io.borrow().link.is_early() {
+        if may_be_early(&head, content(framing.body)) {
+            head.early = true;
+        } else if !wire.shaken(core).await {
+            heads::reuse_request(head);
+            return Next::Abort;
+        }
+    }
     let keep_alive = framing.keep_alive && served + 1 < wire.io.borrow().settings.requests_max;
     let client = version(head.version);
     let head_request = head.method == Method::Head;
@@ -145,11 +169,18 @@ async fn turn<S: Stream, H: Handler>(
     let interim: Rc<dyn Interim> = Rc::clone(wire) as Rc<dyn Interim>;
     let request = Request { head, body, interim: Some(interim) };
 
-    let Some(response) = wire.attend(core, handler.handle(conn, request)).await else {
+    let Some(response) = wire.attend(core, pin!(handler.handle(conn, request))).await else {
         return Next::Abort;
     };
     let keep_alive = keep_alive && !core.is_draining() && wire.io.borrow().can_go_on();
     wire.write(core, response, Reply { client, head_request, keep_alive }).await
+}
+
+const fn content(framing: Framing) -> Content {
+    match framing {
+        Framing::Empty | Framing::Known(0) => Content::None,
+        _ => Content::Some,
+    }
 }
 
 fn version(version: Version) -> Version {
@@ -194,7 +225,12 @@ impl<S: Stream> Io<S> {
             }
             let begun = self.input.is_some();
             match self.poll_fill(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::Nothing),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Arrival::Nothing),
+                Poll::Ready(Err(error)) => {
+                    // TLS has sent an alert; what lies unread must not turn it into a reset.
+                    self.refused |= error.kind() == std::io::ErrorKind::InvalidData;
+                    return Poll::Ready(Arrival::Nothing);
+                }
                 Poll::Ready(Ok(_)) => {
                     if !begun {
                         // From the first byte on the head has an absolute deadline.
@@ -286,8 +322,11 @@ impl<S: Stream> Io<S> {
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return self.fail(BodyError::ClientClosed),
-                Poll::Pending if self.tunnel => return Poll::Pending,
                 Poll::Pending => {
+                    self.awaited = true;
+                    if self.tunnel {
+                        return Poll::Pending;
+                    }
                     self.alarm.set_if_clear(self.settings.body_idle);
                     ready!(self.alarm.poll(cx));
                     return self.fail(BodyError::ClientTimeout);
@@ -322,13 +361,23 @@ impl<S: Stream> Io<S> {
         if core.is_closing() {
             return Poll::Ready(());
         }
-        if !self.is_at_boundary() || self.input.is_some() {
+        if std::mem::take(&mut self.awaited) {
             return Poll::Pending;
         }
-        match self.link.poll_glimpse(cx) {
-            Poll::Ready(Glimpse::Reset) => Poll::Ready(()),
-            // A client that has finished sending may still want its answer (UPB-18).
-            Poll::Ready(Glimpse::Bytes | Glimpse::Finished) | Poll::Pending => Poll::Pending,
+        if self.is_at_boundary() && self.input.is_none() {
+            match ready!(self.link.poll_glimpse(cx)) {
+                Glimpse::Reset => return Poll::Ready(()),
+                // A client that has finished sending may still want its answer (UPB-18).
+                Glimpse::Bytes | Glimpse::Finished => {}
+            }
+        }
+        // What we do not read yet stands before the client's end, and nothing wakes us for it.
+        loop {
+            if self.link.is_gone() {
+                return Poll::Ready(());
+            }
+            self.vigil.set_if_clear(VIGIL);
+            ready!(self.vigil.poll(cx));
         }
     }
 }
@@ -341,6 +390,7 @@ impl<S: Stream> Wire<S> {
         io.expects_continue = false;
         io.tunnel = false;
         io.filled_last = false;
+        io.awaited = false;
         let length = match framing {
             Framing::Known(0) => {
                 io.decoder = None;
@@ -365,14 +415,24 @@ impl<S: Stream> Wire<S> {
         Body::pulled(Box::new(ClientBody { wire: Rc::clone(self) }), length)
     }
 
+    /// Waits for the end of the client's handshake, which has a deadline of its own. `false`: it failed.
+    async fn shaken(&self, core: &Core) -> bool {
+        poll_fn(|cx| {
+            if core.is_closing() {
+                return Poll::Ready(false);
+            }
+            self.io.borrow_mut().link.poll_handshake(cx).map(|shaken| shaken.is_ok())
+        })
+        .await
+    }
+
     /// Waits for the handler while watching for a client that goes away: then the exchange is
     /// dropped, and with it whatever the origin was asked for.
     async fn attend(
         &self,
         core: &Core,
-        answer: impl Future<Output = Response>,
+        mut answer: Pin<&mut impl Future<Output = Response>>,
     ) -> Option<Response> {
-        let mut answer = pin!(answer);
         poll_fn(|cx| {
             if let Poll::Ready(response) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(response));
@@ -384,10 +444,15 @@ impl<S: Stream> Wire<S> {
 
     /// Writes a response and says what becomes of the connection.
     async fn write(&self, core: &Core, response: Response, reply: Reply) -> Next {
-        let Response { head, mut body } = response;
+        let Response { mut head, mut body } = response;
         let tunnel = head.status == 101;
         let mut outgoing = {
             let mut io = self.io.borrow_mut();
+            if std::mem::take(&mut io.announces)
+                && let Some(alt_svc) = &io.settings.alt_svc
+            {
+                heads::announce(&mut head, alt_svc);
+            }
             io.alarm.clear();
             // The final head is the answer to the expectation (RFC 9110 section 10.1.1): a 100
             // behind it would be taken for the beginning of the next response.
@@ -473,18 +538,19 @@ impl<S: Stream> Wire<S> {
     }
 
     /// Closes so that the client gets what was written: says that we are done, then reads on for
-    /// a moment if bytes may be on their way (RFC 9112 section 9.6).
-    async fn linger(&self) {
+    /// a while if bytes may be on their way (RFC 9112 section 9.6).
+    async fn linger(&self, core: &Core) {
         let unread = {
             let io = self.io.borrow();
             io.input.is_some() || io.decoder.as_ref().is_some_and(|d| !d.is_done()) || io.refused
         };
         let mut left = LINGER_BYTES_MAX;
+        let end = core.clock.instant() + LINGER;
         self.io.borrow_mut().alarm.clear();
         poll_fn(|cx| {
             let io = &mut *self.io.borrow_mut();
-            io.alarm.set_if_clear(LINGER);
-            if io.alarm.poll(cx).is_ready() {
+            io.alarm.set_if_clear(LINGER_IDLE);
+            if io.alarm.poll(cx).is_ready() || core.is_closing() {
                 return Poll::Ready(());
             }
             if ready!(io.outbox.poll_send(cx, &mut io.link)).is_err() {
@@ -494,11 +560,11 @@ impl<S: Stream> Wire<S> {
                 return Poll::Ready(());
             }
             loop {
-                io.input = None;
-                match ready!(io.poll_fill(cx)) {
+                match ready!(io.link.poll_discard(cx)) {
                     Ok(n) if n > 0 && n <= left => left -= n,
                     _ => return Poll::Ready(()),
                 }
+                io.alarm.set(end.min(core.clock.instant() + LINGER_IDLE));
             }
         })
         .await;

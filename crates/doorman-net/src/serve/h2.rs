@@ -1,157 +1,112 @@
-//! HTTP/2 to clients, over the `h2` crate.
+//! HTTP/2 to clients. Frames and header compression are `doorman-h2`'s; this is what moves them.
 //!
-//! Two things are ours. All frames that are ready in one turn of the event loop leave in one
-//! write: the crate would flush after each, so its flushes are ignored and the connection's task
-//! writes when the crate has nothing more to do. And every frame that costs us work but brings no
-//! request is counted against a budget of the connection ([`watch`]), whoever caused it; what half
-//! sent responses hold is counted as well ([`ledger`]).
-//!
-//! No type of the crate leaves this module.
+//! One task serves a connection and all of its streams. A turn of it reads what is there, polls the
+//! streams that something happened to, and writes what both had to say, all in one write. Streams
+//! are futures in a slab ([`Crew`]), not tasks of their own.
 
-mod convert;
-mod io;
-mod ledger;
+mod crew;
+mod house;
+mod incoming;
+mod pump;
 mod stream;
-mod watch;
 
-use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use doorman_http::{Conn, Data};
-use h2::Reason;
+use doorman_h2::{
+    Code, Connection, Event, Fault, Limits, Opened, RequestFault, Settings, Stream as Id,
+};
+use doorman_http::{BodyError, Chunk, Conn, Scheme};
+use tokio::io::AsyncWrite;
 
-use self::io::{Coalesced, Shared, Written};
-use self::ledger::Ledger;
-use super::{Handler, Lost};
+use self::crew::Crew;
+use self::house::House;
+use self::stream::Asked;
+use super::early::Shaking;
+use super::{Handler, Lost, Refused};
 use crate::alarm::Alarm;
 use crate::core::{Core, ServeSettings, Ticket};
-use crate::link::Link;
+use crate::heads;
+use crate::link::{Link, with_room};
 use crate::seam::Stream;
 
-/// Receive windows, bytes: what a client may send ahead of an origin that reads slowly, per
-/// stream and per connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Streams that we reset for the client's errors before the connection ends (MadeYouReset).
-const LOCAL_RESETS_MAX: usize = 100;
-/// Streams that were reset before we looked at them (Rapid Reset, CVE-2023-44487): a browser may
-/// leave several pages at once. No work begins for them, and [`watch`], which counts them, ends the
-/// reading before this many.
-const PENDING_RESETS_MAX: usize = 400;
-/// What the crate may hold of a stream's response, bytes.
-const SEND_BUFFER_MAX: usize = 64 * 1024;
-/// How long we go on reading after the last frame, so that the client gets it before a reset could
-/// destroy it, and how many bytes.
+/// How long we go on reading after the last frame, and how many bytes: what the client had on its
+/// way would otherwise reset the connection, and a reset may destroy what it has not read yet. The
+/// windows that we open let it send no more than half of it.
 const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES_MAX: usize = 256 * 1024;
+const LINGER_BYTES_MAX: usize = 8 << 20;
+/// Rounds of reading, working and writing in a turn, and reads in a round: then others have theirs.
+const ROUNDS_MAX: usize = 4;
+const READS_MAX: usize = 8;
 
-type Connection<S> = h2::server::Connection<Coalesced<S>, Data>;
+/// What compression made of a head is more than the connection's account bears.
+const UNPAID: Refused =
+    Refused { status: 431, reason: "heads many times as long as what was sent of them" };
 
-/// Serves a connection until it ends.
+/// What a connection and its streams go by.
+pub(super) struct Shared {
+    pub(super) core: Rc<Core>,
+    pub(super) conn: Rc<Conn>,
+    pub(super) settings: Rc<ServeSettings>,
+    /// A handshake that is under way while requests come.
+    pub(super) shaking: Option<Rc<Shaking>>,
+}
+
+/// Serves a connection until it ends. `input` is what was read of it already.
 pub(super) async fn serve<S: Stream, H: Handler>(
-    core: Rc<Core>,
+    shared: Shared,
     ticket: Ticket,
-    conn: Rc<Conn>,
     link: Link<S>,
-    settings: Rc<ServeSettings>,
+    input: Option<Chunk>,
     handler: Rc<H>,
 ) {
-    let shared = Rc::new(RefCell::new(Shared::new(link, core.clock)));
-    let mut alarm = Alarm::new(core.clock);
-    alarm.set(core.clock.instant() + settings.head_timeout);
-    let Some(connection) = shake(&shared, &settings, &mut alarm).await else {
-        return handler.lost(&conn, Lost::Protocol);
+    let Shared { core, conn, settings, shaking } = shared;
+    let limits = Limits {
+        head_bytes: settings.limits.head_bytes,
+        fields: settings.limits.fields,
+        streams: settings.h2_streams,
     };
-    alarm.clear();
+    let scheme = if conn.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let may_trail = doorman_h1::may_be_trailer;
+    let codec = Settings { limits, scheme, head: heads::request, may_trail };
+    let crew = Crew::new(usize::try_from(settings.h2_streams).unwrap_or(usize::MAX));
+    let connection = Connection::new(codec, core.clock.instant());
+    let ready = crew.ready().clone();
+    let house = House::new(core.clock, (conn, shaking), settings, connection, ready);
+    let [mut greeting, stall, idle, block] = [(); 4].map(|()| Alarm::new(core.clock));
+    greeting.set(core.clock.instant() + house.settings.head_timeout);
     let mut session = Session {
-        core: Rc::clone(&core),
+        core,
         ticket,
-        conn: Rc::clone(&conn),
-        handler: Rc::clone(&handler),
-        settings: Rc::clone(&settings),
-        shared: Rc::clone(&shared),
-        connection,
-        ledger: Rc::default(),
-        stall: Alarm::new(core.clock),
-        idle: Alarm::new(core.clock),
-        block: Alarm::new(core.clock),
+        handler,
+        house,
+        crew,
+        link,
+        input,
+        is_bulk: false,
+        greeting,
+        stall,
+        idle,
+        block,
         leaving: Leaving::No,
         opened: 0,
     };
-    let end = poll_fn(|cx| session.poll(cx)).await;
-    let _ticket = session.ticket;
+    // The budget of a task would be one for all of its streams; a turn has bounds of its own.
+    let end = tokio::task::unconstrained(poll_fn(|cx| session.turn(cx))).await;
     // Streams that are still open learn by this that the client is gone.
-    drop(session.connection);
-    if end == End::Protocol {
-        handler.lost(&conn, Lost::Protocol);
+    session.crew.dismiss_all();
+    if matches!(end, End::Protocol | End::Silent) {
+        session.handler.lost(&session.house.conn, Lost::Protocol);
     }
-    if end == End::Stalled {
-        return shared.borrow_mut().abort();
+    match end {
+        End::Silent => {}
+        End::Stalled => session.link.reset_on_close(),
+        End::Closed | End::Protocol => session.close().await,
     }
-    close(&shared, end, &settings, alarm).await;
-}
-
-/// Closes so that the client gets what was said last (GOAWAY).
-async fn close<S: Stream>(
-    shared: &Rc<RefCell<Shared<S>>>,
-    end: End,
-    settings: &ServeSettings,
-    mut alarm: Alarm,
-) {
-    poll_fn(|cx| {
-        alarm.set_if_clear(settings.write_idle);
-        if alarm.poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        shared.borrow_mut().poll_close(cx).map(drop)
-    })
-    .await;
-    if end != End::Protocol {
-        return;
-    }
-    alarm.clear();
-    let mut left = LINGER_BYTES_MAX;
-    poll_fn(|cx| {
-        alarm.set_if_clear(LINGER);
-        if alarm.poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        shared.borrow_mut().poll_discard(cx, &mut left)
-    })
-    .await;
-}
-
-/// Exchanges prefaces (RFC 9113 section 3.4).
-async fn shake<S: Stream>(
-    shared: &Rc<RefCell<Shared<S>>>,
-    settings: &ServeSettings,
-    alarm: &mut Alarm,
-) -> Option<Connection<S>> {
-    let list_max = u32::try_from(settings.limits.head_bytes).unwrap_or(u32::MAX);
-    let mut handshake = h2::server::Builder::new()
-        .max_concurrent_streams(settings.h2_streams)
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(list_max)
-        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-        .max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
-        .max_send_buffer_size(SEND_BUFFER_MAX)
-        .handshake::<_, Data>(Coalesced::new(Rc::clone(shared)));
-    poll_fn(|cx| {
-        let shaken = Pin::new(&mut handshake).poll(cx);
-        if let Poll::Ready(Err(_)) = shared.borrow_mut().poll_write_out(cx) {
-            return Poll::Ready(None);
-        }
-        match shaken {
-            Poll::Ready(connection) => Poll::Ready(connection.ok()),
-            Poll::Pending => alarm.poll(cx).map(|()| None),
-        }
-    })
-    .await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,6 +115,8 @@ enum End {
     Closed,
     /// A protocol error or a flood.
     Protocol,
+    /// The client never began.
+    Silent,
     /// The client does not read.
     Stalled,
 }
@@ -169,19 +126,21 @@ enum Leaving {
     No,
     /// GOAWAY was said; streams that are open go on.
     Gracefully,
-    /// GOAWAY was said and everything ends.
-    Now,
 }
 
 struct Session<S: Stream, H: Handler> {
     core: Rc<Core>,
     ticket: Ticket,
-    conn: Rc<Conn>,
     handler: Rc<H>,
-    settings: Rc<ServeSettings>,
-    shared: Rc<RefCell<Shared<S>>>,
-    connection: Connection<S>,
-    ledger: Rc<Ledger>,
+    house: Rc<House>,
+    crew: Crew<Id>,
+    link: Link<S>,
+    /// What was read and not understood yet.
+    input: Option<Chunk>,
+    /// Whether the last read came full, so that a larger chunk is worth its memory.
+    is_bulk: bool,
+    /// For what a client has to say first.
+    greeting: Alarm,
     /// For a client that does not read.
     stall: Alarm,
     /// For a connection without streams.
@@ -192,143 +151,326 @@ struct Session<S: Stream, H: Handler> {
     opened: u64,
 }
 
+/// Whether something is left to do at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    More,
+}
+
 impl<S: Stream, H: Handler> Session<S, H> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.ticket.register(cx.waker());
-        self.ledger.register(cx.waker());
-        self.heed_drain();
-        if let Poll::Ready(end) = self.poll_streams(cx) {
-            return Poll::Ready(end);
+        self.crew.ready().register(cx.waker());
+        self.house.set_in_turn(true);
+        let end = self.rounds(cx);
+        self.house.set_in_turn(false);
+        match end {
+            Ok(poll) => poll,
+            Err(Stop::End(end)) => Poll::Ready(end),
+            Err(Stop::Fault(fault)) => {
+                self.house.connection.borrow_mut().leave_now(fault.code);
+                Poll::Ready(End::Protocol)
+            }
         }
-        if self.leaving != Leaving::Now && self.is_unbearable(cx) {
-            self.leaving = Leaving::Now;
-            self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            // GOAWAY leaves first, even if the connection has been idle for long enough.
-            self.idle.set(self.core.clock.instant() + self.settings.write_idle);
+    }
+
+    fn rounds(&mut self, cx: &mut Context<'_>) -> Result<Poll<End>, Stop> {
+        self.heed_drain()?;
+        let mut left = Left::More;
+        for _ in 0..ROUNDS_MAX {
+            left = self.read(cx)?;
+            self.work();
+            self.write(cx)?;
+            if self.crew.is_called() {
+                left = Left::More;
+            }
+            if left == Left::Nothing {
+                break;
+            }
+        }
+        if left == Left::More {
             cx.waker().wake_by_ref();
         }
-        if let Poll::Ready(end) = self.poll_write(cx) {
-            return Poll::Ready(end);
-        }
-        self.poll_idle(cx)
+        self.check_waits(cx)?;
+        self.check_idle(cx)
     }
 
-    /// Reads frames and opens streams until nothing more is there.
-    fn poll_streams(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    /// Reads frames until no more are there.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<Left, Stop> {
+        for _ in 0..READS_MAX {
+            self.understand()?;
+            // Nothing is read from a client that does not read: each frame may call for an answer.
+            if !self.house.connection.borrow().has_room() {
+                return Ok(Left::Nothing);
+            }
+            let mut chunk = match self.input.take() {
+                Some(chunk) => with_room(chunk),
+                None if self.is_bulk => Chunk::large(),
+                None => Chunk::small(),
+            };
+            let read = self.link.poll_read_chunk(cx, &mut chunk);
+            self.is_bulk = chunk.room().is_empty();
+            if !chunk.is_empty() {
+                self.input = Some(chunk);
+            }
+            match read {
+                Poll::Pending => return Ok(Left::Nothing),
+                Poll::Ready(Ok(n)) if n > 0 => {}
+                Poll::Ready(_) => {
+                    let is_greeted = self.house.connection.borrow().is_greeted();
+                    return Err(Stop::End(if is_greeted { End::Closed } else { End::Silent }));
+                }
+            }
+        }
+        self.understand()?;
+        Ok(Left::More)
+    }
+
+    /// Does what the bytes that were read call for.
+    fn understand(&mut self) -> Result<(), Stop> {
+        let Some(mut chunk) = self.input.take() else { return Ok(()) };
+        let now = self.core.clock.recent();
+        let mut input = chunk.filled();
         loop {
-            match self.connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond, cx),
-                Poll::Ready(Some(Err(error))) => {
-                    let calm = error.is_io() || error.reason() == Some(Reason::NO_ERROR);
-                    return Poll::Ready(if calm { End::Closed } else { End::Protocol });
+            let event = self.house.connection.borrow_mut().read(&mut input, now)?;
+            let Some(event) = event else { break };
+            match event {
+                Event::Request(opened) => self.open(opened)?,
+                Event::News(stream) => {
+                    self.crew.call(stream.slot());
+                    self.house.call_reader(stream);
                 }
-                Poll::Ready(None) => {
-                    let flood = self.shared.borrow().watch().is_flooded();
-                    return Poll::Ready(if flood { End::Protocol } else { End::Closed });
-                }
-                Poll::Pending => return Poll::Pending,
+                Event::Gone(stream) => self.close_stream(stream),
+                Event::Room => self.call_unblocked(),
             }
+        }
+        let left = input.len();
+        chunk.consume(chunk.len() - left);
+        if !chunk.is_empty() {
+            self.input = Some(chunk);
+        }
+        Ok(())
+    }
+
+    /// The client gave a stream up: its work ends at once.
+    fn close_stream(&mut self, stream: Id) {
+        self.crew.dismiss(stream.slot());
+        self.house.call_reader(stream);
+        self.house.connection.borrow_mut().release(stream);
+    }
+
+    fn call_unblocked(&mut self) {
+        let crew = &self.crew;
+        self.house.connection.borrow_mut().unblocked(|stream| crew.call(stream.slot()));
+    }
+
+    fn open(&mut self, opened: Opened) -> Result<(), Stop> {
+        let Opened { stream, head, verdict, is_ended, size, is_paid } = opened;
+        let house = &self.house;
+        self.opened += 1;
+        if self.opened >= house.settings.requests_max && self.leaving == Leaving::No {
+            self.leaving = Leaving::Gracefully;
+            house.connection.borrow_mut().leave();
+        }
+        if let Err(RequestFault::Malformed(reason)) = verdict {
+            let refused = Refused { status: 400, reason };
+            let mut response = self.handler.refuse(&house.conn, head, refused);
+            response.body.close(Err(BodyError::ClientMalformed(reason)));
+            return Ok(self.fail(stream, Code::ProtocolError)?);
+        }
+        let Some(running) = house.ledger.enter(size) else {
+            heads::reuse_request(head);
+            house.connection.borrow_mut().spend(self.core.clock.recent())?;
+            return Ok(self.fail(stream, Code::RefusedStream)?);
+        };
+        let judged = match verdict {
+            Ok(_) if !is_paid => Err(UNPAID),
+            Ok(length) => Ok(length),
+            Err(RequestFault::Malformed(reason)) => Err(Refused { status: 400, reason }),
+            Err(RequestFault::Refused(status, reason)) => Err(Refused { status, reason }),
+        };
+        let asked = Asked { stream, head, judged, is_ended, running };
+        let work = stream::serve(Rc::clone(house), Rc::clone(&self.handler), asked);
+        self.crew.add(stream.slot(), stream, Box::pin(work));
+        Ok(())
+    }
+
+    fn fail(&self, stream: Id, code: Code) -> Result<(), Fault> {
+        let mut connection = self.house.connection.borrow_mut();
+        let failed = connection.fail(stream, code);
+        connection.release(stream);
+        failed
+    }
+
+    /// Lets the streams work that something happened to.
+    fn work(&mut self) {
+        let house = &self.house;
+        self.crew.poll(|stream| house.connection.borrow_mut().release(stream));
+        let sent = house.ledger.take_sent();
+        if sent > 0 {
+            house.connection.borrow_mut().refund(sent);
         }
     }
 
-    /// Whether the client floods us, or keeps a header block open for too long.
-    fn is_unbearable(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut shared = self.shared.borrow_mut();
-        shared.refund(self.ledger.take_sent());
-        match shared.watch().block_since() {
-            Some(since) => self.block.set(since + self.settings.head_timeout),
-            None => self.block.clear(),
-        }
-        shared.watch().is_flooded() || self.block.poll(cx).is_ready()
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let written = self.shared.borrow_mut().poll_write_out(cx);
-        match written {
-            Poll::Ready(Err(_)) => return Poll::Ready(End::Closed),
-            Poll::Ready(Ok(Written::All)) => {
+    /// Writes what was said.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Stop> {
+        match poll_write_out(&mut self.link, &self.house, cx) {
+            Poll::Ready(Err(_)) => Err(Stop::End(End::Closed)),
+            Poll::Ready(Ok(has_written)) => {
                 self.stall.clear();
-                self.ledger.all_written();
-            }
-            Poll::Ready(Ok(Written::CrateHasMore)) => {
-                self.stall.clear();
-                cx.waker().wake_by_ref();
+                if has_written {
+                    self.house.ledger.all_written();
+                    self.call_unblocked();
+                }
+                Ok(())
             }
             Poll::Pending => {
-                self.stall.set_if_clear(self.settings.write_idle);
-                return self.stall.poll(cx).map(|()| End::Stalled);
+                self.stall.set_if_clear(self.house.settings.write_idle);
+                match self.stall.poll(cx) {
+                    Poll::Ready(()) => Err(Stop::End(End::Stalled)),
+                    Poll::Pending => Ok(()),
+                }
             }
         }
-        Poll::Pending
+    }
+
+    /// Ends a connection whose client keeps us waiting for its first words, or for the rest of a
+    /// head.
+    fn check_waits(&mut self, cx: &mut Context<'_>) -> Result<(), Stop> {
+        let (is_greeted, since) = {
+            let connection = self.house.connection.borrow();
+            (connection.is_greeted(), connection.block_since())
+        };
+        if is_greeted {
+            self.greeting.clear();
+        } else if self.greeting.poll(cx).is_ready() {
+            return Err(Stop::End(End::Silent));
+        }
+        match since {
+            Some(since) => self.block.set(since + self.house.settings.head_timeout),
+            None => self.block.clear(),
+        }
+        if self.block.poll(cx).is_ready() {
+            self.house.connection.borrow_mut().leave_now(Code::EnhanceYourCalm);
+            return Err(Stop::End(End::Protocol));
+        }
+        Ok(())
     }
 
     /// Ends a connection that has no streams. Frames that are no requests do not prolong it.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.ledger.active() > 0 {
+    fn check_idle(&mut self, cx: &mut Context<'_>) -> Result<Poll<End>, Stop> {
+        let (open, has_left) = {
+            let connection = self.house.connection.borrow();
+            (connection.open(), connection.has_left())
+        };
+        if open > 0 {
             self.idle.clear();
-            return Poll::Pending;
+            return Ok(Poll::Pending);
+        }
+        if has_left {
+            return Ok(Poll::Ready(End::Closed));
         }
         let wait = match self.leaving {
-            Leaving::No => self.settings.keep_alive,
-            Leaving::Gracefully | Leaving::Now => self.settings.write_idle,
+            Leaving::No => self.house.settings.keep_alive,
+            Leaving::Gracefully => self.house.settings.write_idle,
         };
         self.idle.set_if_clear(wait);
         if self.idle.poll(cx).is_pending() {
-            return Poll::Pending;
+            return Ok(Poll::Pending);
         }
-        if self.leaving != Leaving::No {
-            return Poll::Ready(End::Closed);
+        if self.leaving == Leaving::Gracefully {
+            return Ok(Poll::Ready(End::Closed));
         }
         self.leave();
-        self.idle.set(self.core.clock.instant() + self.settings.write_idle);
+        self.idle.set(self.core.clock.instant() + self.house.settings.write_idle);
         cx.waker().wake_by_ref();
-        Poll::Pending
+        Ok(Poll::Pending)
     }
 
     fn leave(&mut self) {
         self.leaving = Leaving::Gracefully;
-        self.connection.graceful_shutdown();
+        self.house.connection.borrow_mut().leave();
     }
 
-    fn heed_drain(&mut self) {
-        if self.core.is_closing() && self.leaving != Leaving::Now {
-            self.leaving = Leaving::Now;
-            self.connection.abrupt_shutdown(Reason::NO_ERROR);
-        } else if self.core.is_draining() && self.leaving == Leaving::No {
-            self.leave();
+    fn heed_drain(&mut self) -> Result<(), Stop> {
+        if self.core.is_closing() {
+            self.house.connection.borrow_mut().leave_now(Code::NoError);
+            return Err(Stop::End(End::Closed));
         }
+        if self.core.is_draining() && self.leaving == Leaving::No {
+            self.leave();
+            // From now on it is idle for another reason.
+            self.idle.clear();
+        }
+        Ok(())
     }
 
-    fn open(
-        &mut self,
-        request: http::Request<h2::RecvStream>,
-        mut respond: h2::server::SendResponse<Data>,
-        cx: &mut Context<'_>,
-    ) {
-        if respond.poll_reset(cx).is_ready() {
-            // Nobody waits for the answer: no work begins.
+    /// Closes so that the client gets what was said last (GOAWAY): says that we are done, then reads
+    /// on until it has closed too.
+    async fn close(&mut self) {
+        let mut alarm = Alarm::new(self.core.clock);
+        alarm.set_if_clear(self.house.settings.write_idle);
+        let closed = poll_fn(|cx| {
+            if alarm.poll(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            if ready!(poll_write_out(&mut self.link, &self.house, cx)).is_err() {
+                return Poll::Ready(false);
+            }
+            Pin::new(&mut self.link).poll_shutdown(cx).map(|closed| closed.is_ok())
+        })
+        .await;
+        if !closed {
             return;
         }
-        self.opened += 1;
-        if self.opened >= self.settings.requests_max && self.leaving == Leaving::No {
-            self.leave();
-        }
-        // A stream that was reset is off the crate's count at once; its work is off ours only when
-        // it has stopped (invariant I6).
-        if self.ledger.active() >= self.settings.h2_streams {
-            self.shared.borrow_mut().count_glitch();
-            respond.send_reset(Reason::REFUSED_STREAM);
-            return;
-        }
-        let task = stream::serve(
-            self.core.clock,
-            Rc::clone(&self.conn),
-            Rc::clone(&self.settings),
-            Rc::clone(&self.handler),
-            request,
-            respond,
-            self.ledger.enter(),
-        );
-        tokio::task::spawn_local(task);
+        alarm.clear();
+        alarm.set_if_clear(LINGER);
+        let mut left = LINGER_BYTES_MAX;
+        poll_fn(|cx| {
+            if self.core.is_closing() || alarm.poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            loop {
+                match ready!(self.link.poll_discard(cx)) {
+                    Ok(n) if n > 0 && n <= left => left -= n,
+                    _ => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
     }
+}
+
+/// Why a turn is the last.
+enum Stop {
+    End(End),
+    Fault(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Writes the output; ready once all of it has left, and whether there was any.
+fn poll_write_out<S: Stream>(
+    link: &mut Link<S>,
+    house: &House,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<bool>> {
+    let mut connection = house.connection.borrow_mut();
+    if connection.output().is_empty() {
+        return Poll::Ready(Ok(false));
+    }
+    while !connection.output().is_empty() {
+        let n = ready!(Pin::new(&mut *link).poll_write(cx, connection.output()))?;
+        if n == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        connection.wrote(n);
+    }
+    ready!(Pin::new(link).poll_flush(cx))?;
+    Poll::Ready(Ok(true))
 }

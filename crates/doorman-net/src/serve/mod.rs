@@ -4,8 +4,16 @@
 //! head, make a [`Request`], call the handler, write the head, pull frames until the end.
 
 mod accept;
+mod datagrams;
+mod early;
 mod h1;
 mod h2;
+mod h3;
+mod ledger;
+mod pace;
+mod preface;
+mod relay;
+mod tunnel;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -15,6 +23,11 @@ use std::sync::Arc;
 use doorman_http::{Conn, Request, RequestHead, Response};
 
 pub use accept::{Gate, accept};
+pub use datagrams::{Course, Datagrams, relay_datagrams};
+pub use doorman_preface::Hello;
+pub use h3::{Lane, Lanes, Quic, QuicCounts, QuicError, accept_datagrams};
+pub use preface::Announcers;
+pub use relay::{Caller, Carrier, HelloError, Relayed, RelayedEnd};
 
 use crate::core::ServeSettings;
 use crate::tls::ServerTls;
@@ -33,12 +46,16 @@ pub struct Refused {
 pub enum Lost {
     /// The TLS handshake failed.
     Handshake,
+    /// The client showed no certificate where one is required, or one that is not good.
+    ClientCertificate,
     /// The TLS handshake took too long.
     HandshakeTimeout,
     /// It was over a connection limit.
     Limit,
-    /// HTTP/2 went wrong as a whole: a protocol error, or a flood.
+    /// HTTP/2 or HTTP/3 went wrong as a whole: a protocol error, or a flood.
     Protocol,
+    /// The header of the PROXY protocol was missing, malformed or too slow.
+    Preface,
 }
 
 /// The house, as a wire sees it.
@@ -55,6 +72,16 @@ pub trait Handler: 'static {
     /// Gives a connection that came its place, or turns it away (a connection limit).
     fn admit(&self, conn: &Conn) -> Option<Self::Place>;
 
+    /// Hears which wire a connection speaks, once its handshake or its first bytes have told.
+    fn settled(&self, conn: &Conn, place: &mut Self::Place);
+
+    /// A uniformly random number.
+    fn dice(&self) -> u64;
+
+    /// Hears who the client of a connection is that was let in as nobody's, because a balancer in
+    /// front was still to say it. The place is kept, or given up for a bound on clients.
+    fn announced(&self, conn: &Conn, place: Self::Place) -> Option<Self::Place>;
+
     /// Hears of a connection that was lost before it brought a request.
     fn lost(&self, conn: &Conn, why: Lost);
 }
@@ -68,6 +95,19 @@ pub struct Doorway {
     pub settings: Rc<ServeSettings>,
     /// TLS, if the listener speaks it.
     pub tls: Option<Arc<ServerTls>>,
+    /// Whose connections begin with a header of the PROXY protocol; `None`: nobody's.
+    pub announcers: Option<Announcers>,
+    /// What becomes of its connections.
+    pub trade: Trade,
+}
+
+/// What a listener's connections are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trade {
+    /// They bring requests.
+    Http,
+    /// Their bytes are passed on as they are.
+    Relay,
 }
 
 /// A doorway that can be swapped under an accept loop.

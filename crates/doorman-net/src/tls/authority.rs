@@ -203,6 +203,37 @@ impl fmt::Debug for LocalCa {
     }
 }
 
+/// What a store of authorities calls a root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootFacts {
+    /// Its common name.
+    pub name: String,
+    /// The front of the SHA-256 of the certificate, hexadecimal.
+    pub tag: String,
+}
+
+/// The facts of a root in PEM text.
+///
+/// # Errors
+///
+/// When there is not exactly one certificate in it, or it does not parse.
+pub fn root_facts(path: &Path, pem: &[u8]) -> Result<RootFacts, LoadError> {
+    let bad = |reason: &str| LoadError {
+        file: path.to_owned(),
+        reason: LoadReason::BadCertificate { index: 0, reason: reason.to_owned() },
+    };
+    let roots = read_certificates(PemFile { path, bytes: pem })?;
+    let [root] = roots.as_slice() else {
+        return Err(bad("more than one certificate in it"));
+    };
+    let parsed = parse(root).map_err(|reason| bad(&reason))?;
+    let name = parsed.subject().iter_common_name().next();
+    let name = name.and_then(|name| name.as_str().ok()).ok_or_else(|| bad("it has no name"))?;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, root);
+    let tag = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    Ok(RootFacts { name: name.to_owned(), tag })
+}
+
 /// The file's bytes, or `None` when there is no such file.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, LocalCaError> {
     match read_pem(path) {

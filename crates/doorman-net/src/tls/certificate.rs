@@ -18,6 +18,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::name::CertificateName;
+use super::ocsp::{self, Standing};
 
 /// The most that is read from a PEM file, in bytes. The largest honest one is a distribution's bundle of roots, a
 /// quarter of this.
@@ -59,6 +60,8 @@ pub struct Certificate {
     schemes: Vec<SignatureScheme>,
     facts: CertificateFacts,
     chain_breaks_after: Option<usize>,
+    /// What its authority says about it, as far as it was asked.
+    standing: Standing,
 }
 
 /// What a certificate says about itself. Times are unix seconds.
@@ -80,6 +83,10 @@ pub struct CertificateFacts {
     pub key: KeyKind,
     /// How many certificates are sent, itself included.
     pub chain: usize,
+    /// Where to ask over OCSP whether it still holds (RFC 5280 section 4.2.2.1).
+    pub responder: Option<String>,
+    /// Whether clients that know RFC 7633 refuse it without such an answer.
+    pub must_staple: bool,
 }
 
 /// The kind of a certificate's key, best first.
@@ -150,7 +157,8 @@ impl Certificate {
             .into_iter()
             .filter(|scheme| certified.key.choose_scheme(&[*scheme]).is_some())
             .collect();
-        Ok(Self { certified: Arc::new(certified), schemes, facts, chain_breaks_after })
+        let standing = Standing::default();
+        Ok(Self { certified: Arc::new(certified), schemes, facts, chain_breaks_after, standing })
     }
 
     /// What the certificate says about itself.
@@ -163,6 +171,23 @@ impl Certificate {
     #[must_use]
     pub fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
+    }
+
+    /// What its authority says about it.
+    #[must_use]
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// What is served at a time, in unix seconds: with the authority's answer while that counts. Nobody is asked for
+    /// the time of a certificate that has none.
+    pub(super) fn stapled(&self, now: impl FnOnce() -> Option<u64>) -> Arc<CertifiedKey> {
+        self.standing.stapled(now).unwrap_or_else(|| Arc::clone(&self.certified))
+    }
+
+    /// The certificate that issued it, if it is in the chain.
+    pub(super) fn issuer(&self) -> Option<&CertificateDer<'static>> {
+        self.certified.cert.get(1).filter(|_| self.chain_breaks_after != Some(0))
     }
 
     /// What is suspicious about serving this certificate for `names` at `now` (unix seconds). Without names, only the
@@ -183,6 +208,9 @@ impl Certificate {
         }
         if let Some(index) = self.chain_breaks_after {
             warnings.push(CertificateWarning::ChainBroken { index });
+        }
+        if facts.must_staple && (facts.responder.is_none() || self.issuer().is_none()) {
+            warnings.push(CertificateWarning::CannotStaple);
         }
         let uncovered = names.iter().filter(|name| !facts.names.iter().any(|own| own.covers(name)));
         warnings.extend(uncovered.cloned().map(CertificateWarning::NotCovered));
@@ -207,6 +235,11 @@ impl fmt::Debug for Certificate {
 ///
 /// When the file is missing, cannot be read, or is larger.
 pub fn read_pem(path: &Path) -> Result<Vec<u8>, LoadError> {
+    read_bounded(path, PEM_BYTES_MAX)
+}
+
+/// The bytes of a file that has at most so many.
+pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, LoadError> {
     let blame = |reason| LoadError { file: path.to_owned(), reason };
     let unread = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => LoadReason::Missing,
@@ -214,9 +247,9 @@ pub fn read_pem(path: &Path) -> Result<Vec<u8>, LoadError> {
     };
     let file = File::open(path).map_err(|error| blame(unread(error)))?;
     let mut bytes = Vec::new();
-    file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| blame(unread(error)))?;
-    if bytes.len() as u64 > PEM_BYTES_MAX {
-        return Err(blame(LoadReason::TooLarge));
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|error| blame(unread(error)))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(blame(LoadReason::TooLarge { bytes_max }));
     }
     Ok(bytes)
 }
@@ -319,6 +352,8 @@ fn inspect(
         not_after: second(leaf.validity().not_after),
         key,
         chain: chain.len(),
+        responder: ocsp::responder(leaf),
+        must_staple: ocsp::must_staple(leaf),
     };
     Ok((facts, breaks))
 }
@@ -377,8 +412,11 @@ pub enum LoadReason {
     Missing,
     /// The operating system's reason why it cannot be read.
     Unreadable(String),
-    /// More than one MiB.
-    TooLarge,
+    /// More bytes than are read of such a file.
+    TooLarge {
+        /// How many would be.
+        bytes_max: u64,
+    },
     /// It looks like DER.
     NotPem,
     /// A PEM section is damaged.
@@ -407,6 +445,10 @@ pub enum LoadReason {
     KeyMismatch,
     /// The private key is that of a certificate that is not the first.
     LeafNotFirst,
+    /// No revocation list in it.
+    NoList,
+    /// A revocation list cannot be used.
+    BadList(String),
 }
 
 impl fmt::Display for LoadReason {
@@ -414,7 +456,7 @@ impl fmt::Display for LoadReason {
         match self {
             Self::Missing => f.write_str("no such file"),
             Self::Unreadable(reason) => write!(f, "cannot be read: {reason}"),
-            Self::TooLarge => write!(f, "larger than {PEM_BYTES_MAX} bytes"),
+            Self::TooLarge { bytes_max } => write!(f, "larger than {bytes_max} bytes"),
             Self::NotPem => f.write_str("this is DER; PEM is expected"),
             Self::BadPem(reason) => write!(f, "damaged PEM: {reason}"),
             Self::NoCertificate => f.write_str("no certificate in it"),
@@ -434,6 +476,8 @@ impl fmt::Display for LoadReason {
             Self::LeafNotFirst => f.write_str(
                 "the private key matches a later certificate of the chain; put the site's own certificate first",
             ),
+            Self::NoList => f.write_str("no revocation list (X509 CRL) in it"),
+            Self::BadList(reason) => write!(f, "a revocation list cannot be used: {reason}"),
         }
     }
 }
@@ -463,6 +507,9 @@ pub enum CertificateWarning {
         /// The last certificate before the break.
         index: usize,
     },
+    /// It says that clients shall refuse it without an answer of OCSP, and there can be none: it names no responder, or
+    /// its issuer is not in the chain.
+    CannotStaple,
     /// It is served for a name that it is not valid for.
     NotCovered(CertificateName),
 }
@@ -482,6 +529,9 @@ impl fmt::Display for CertificateWarning {
                 f,
                 "certificate {} of the chain was not issued by the one that follows it",
                 index + 1
+            ),
+            Self::CannotStaple => f.write_str(
+                "it must be stapled (RFC 7633) and cannot be: it names no OCSP responder, or its issuer is not in the chain",
             ),
             Self::NotCovered(name) => write!(f, "not valid for {name}"),
         }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::time_provider::TimeProvider;
@@ -18,6 +19,7 @@ use super::certificate::{
     Certificate, LoadError, LoadReason, PemFile, read_certificates, read_pem,
 };
 use super::dangerous::AcceptAnyCertificateWithoutVerification;
+use super::pin::{Pin, Pinned};
 use super::server::MinimumVersion;
 
 /// The most server names whose sessions are kept for resumption. An upstream has a handful of names; each takes a few
@@ -91,6 +93,9 @@ pub struct ClientTlsOptions {
     pub alpn: Vec<Vec<u8>>,
     /// The oldest version.
     pub minimum: MinimumVersion,
+    /// The keys of which its certificate must have one; none: any key. They count beside `verify`, and alone where that
+    /// is off.
+    pub pins: Vec<Pin>,
     /// A certificate to show when the upstream asks for one.
     pub identity: Option<Arc<Certificate>>,
     /// The time.
@@ -107,6 +112,7 @@ impl ClientTlsOptions {
             name: None,
             alpn: vec![b"http/1.1".to_vec()],
             minimum: MinimumVersion::Tls12,
+            pins: Vec::new(),
             identity: None,
             clock,
         }
@@ -133,19 +139,17 @@ impl ClientTls {
         let builder = ClientConfig::builder_with_details(Arc::clone(&provider), options.clock)
             .with_protocol_versions(options.minimum.versions())
             .map_err(|error| ClientTlsError::Provider(error.to_string()))?;
-        let builder = match options.verify {
-            Verify::On => {
-                let verifier =
-                    WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
-                        .build()
-                        .map_err(|error| ClientTlsError::Provider(error.to_string()))?;
-                builder.with_webpki_verifier(verifier)
-            }
-            Verify::Off => {
-                let verifier = AcceptAnyCertificateWithoutVerification::new(provider);
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-            }
+        let verifier: Arc<dyn ServerCertVerifier> = match options.verify {
+            Verify::On => WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
+                .build()
+                .map_err(|error| ClientTlsError::Provider(error.to_string()))?,
+            Verify::Off => Arc::new(AcceptAnyCertificateWithoutVerification::new(provider)),
         };
+        let verifier = match options.pins.is_empty() {
+            true => verifier,
+            false => Arc::new(Pinned::new(options.pins, verifier)),
+        };
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = match options.identity {
             Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(
                 Arc::clone(identity.certified()),

@@ -4,7 +4,8 @@
 //! it up at most twice, in this order:
 //!
 //! ```text
-//! a name:    exact -> wildcard (one label) -> local authority on demand -> default -> refused
+//! a name:    exact -> wildcard (one label) -> got on demand -> local authority on demand -> default -> refused
+//!            (a name whose own certificate has not come yet is refused where a default would be served)
 //! no name:   certificates for addresses -> default -> refused
 //! ```
 //!
@@ -24,12 +25,29 @@ use rustls::time_provider::TimeProvider;
 
 use super::authority::{LEAF_NAMES_MAX, LocalCa};
 use super::certificate::Certificate;
+use super::demand::{Demanded, OnDemand};
+use super::keyring::CertificateSlot;
 use super::leaf::{LeafSlot, LeavesOnDemand};
 use super::name::{CertificateName, Folded};
 
 /// Where certificates for some names come from.
 #[derive(Clone)]
 pub enum CertificateSource {
+    /// A certificate that comes and changes by itself. While there is none, a wildcard's is served, or the handshake is
+    /// refused: the default belongs to names that nobody wrote down.
+    Kept {
+        /// Where it is put.
+        slot: Arc<CertificateSlot>,
+        /// The name to serve it for.
+        name: CertificateName,
+    },
+    /// Certificates of names that clients ask for, as far as somebody gets them.
+    OnDemand {
+        /// Where they are put.
+        from: Arc<OnDemand>,
+        /// Only names below this one, at any depth; `None`: all.
+        under: Option<Box<str>>,
+    },
     /// A loaded certificate. It is served for `names`, or for its own names when there are none.
     Loaded {
         /// The certificate.
@@ -57,9 +75,38 @@ pub enum CertificateSource {
     },
 }
 
+impl CertificateSource {
+    /// The certificates that it has now. Those of the local authority are left out: nobody says anything about them.
+    #[must_use]
+    pub fn present(&self) -> Vec<Arc<Certificate>> {
+        match self {
+            Self::Loaded { certificate, .. } => vec![Arc::clone(certificate)],
+            Self::Kept { slot, .. } => slot.certificate().into_iter().collect(),
+            Self::OnDemand { from, .. } => from.certificates(),
+            Self::Local { .. } | Self::LocalAny { .. } => Vec::new(),
+        }
+    }
+
+    /// Whether it has, or may get, a certificate whose authority can be asked over OCSP.
+    #[must_use]
+    pub fn may_be_stapled(&self) -> bool {
+        match self {
+            Self::Loaded { certificate, .. } => certificate.facts().responder.is_some(),
+            Self::Kept { .. } | Self::OnDemand { .. } => true,
+            Self::Local { .. } | Self::LocalAny { .. } => false,
+        }
+    }
+}
+
 impl fmt::Debug for CertificateSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Kept { name, .. } => {
+                f.debug_struct("Kept").field("name", name).finish_non_exhaustive()
+            }
+            Self::OnDemand { under, .. } => {
+                f.debug_struct("OnDemand").field("under", under).finish_non_exhaustive()
+            }
             Self::Loaded { certificate, names } => f
                 .debug_struct("Loaded")
                 .field("certificate", certificate)
@@ -86,6 +133,10 @@ pub struct Certificates {
     default: Option<Entry>,
     /// Sorted by name, each name once.
     expiries: Vec<(String, u64)>,
+    /// Those that come by themselves.
+    kept: Vec<(String, Arc<CertificateSlot>)>,
+    /// Names that clients may ask for.
+    demanded: Option<Demanded>,
 }
 
 /// What answers one name.
@@ -94,12 +145,14 @@ enum Entry {
     /// Best kind of key first, never empty.
     Loaded(Vec<Arc<Certificate>>),
     Local(LeafSlot),
+    Kept(Arc<CertificateSlot>),
 }
 
 /// What was found for a name, before a key is chosen.
 enum Found<'a> {
     Entry(ServedBy, &'a Entry),
     OnDemand(&'a LeavesOnDemand),
+    Demanded(Arc<CertificateSlot>),
 }
 
 impl Certificates {
@@ -120,11 +173,18 @@ impl Certificates {
             nameless: None,
             default: None,
             expiries: Vec::new(),
+            kept: Vec::new(),
+            demanded: None,
         };
         let mut addresses = Vec::new();
         let mut addresses_authority = None;
         for source in sources {
             match source {
+                CertificateSource::Kept { slot, name } => table.keep(slot, name),
+                CertificateSource::OnDemand { from, under } => {
+                    let fresh = || Demanded { from, under: Vec::new() };
+                    table.demanded.get_or_insert_with(fresh).under.push(under);
+                }
                 CertificateSource::Loaded { certificate, names } => table.load(&certificate, names),
                 CertificateSource::Local { authority, names } => {
                     for name in names {
@@ -180,6 +240,21 @@ impl Certificates {
         }
     }
 
+    fn keep(&mut self, slot: Arc<CertificateSlot>, name: CertificateName) {
+        self.kept.push((name.to_string(), Arc::clone(&slot)));
+        match name {
+            CertificateName::Exact(host) => {
+                self.exact.entry(host).or_insert(Entry::Kept(slot));
+            }
+            CertificateName::Wildcard(rest) => {
+                self.wildcard.entry(rest).or_insert(Entry::Kept(slot));
+            }
+            CertificateName::Address(_) => {
+                self.nameless.get_or_insert(Entry::Kept(slot));
+            }
+        }
+    }
+
     fn make(&mut self, authority: &Arc<LocalCa>, name: CertificateName) {
         let slot = |name| Entry::Local(LeafSlot::new(Arc::clone(authority), vec![name]));
         match &name {
@@ -205,6 +280,13 @@ impl Certificates {
         self.expiries.iter().map(|(name, not_after)| (name.as_str(), *not_after))
     }
 
+    /// The same for certificates that come by themselves, as far as they are there, in no order.
+    pub fn kept_expiries(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.kept
+            .iter()
+            .filter_map(|(name, slot)| Some((name.as_str(), slot.certificate()?.facts().not_after)))
+    }
+
     /// Whether a handshake with this server name, or with none, finds a certificate.
     #[must_use]
     pub fn answers(&self, server_name: Option<&str>) -> bool {
@@ -220,8 +302,14 @@ impl Certificates {
     pub fn describe(&self, server_name: Option<&str>) -> Option<Served> {
         let folded = server_name.map(Folded::new);
         let found = match &folded {
-            None => self.find(None)?,
-            Some(Ok(name)) => self.find(Some(name.as_str()))?,
+            None => match self.find(None) {
+                Some(found) => found,
+                None => return self.nameless.as_ref().map(|_| Served::awaited(ServedBy::Address)),
+            },
+            Some(Ok(name)) => match self.find(Some(name.as_str())) {
+                Some(found) => found,
+                None => return self.awaited(name.as_str()),
+            },
             Some(Err(_)) => Found::Entry(ServedBy::Default, self.default.as_ref()?),
         };
         Some(match found {
@@ -233,8 +321,15 @@ impl Certificates {
                     local: vec![CertificateName::Exact(name)],
                 }
             }
+            Found::Demanded(slot) => {
+                let certificates = vec![slot.certificate()?];
+                Served { by: ServedBy::OnDemand, certificates, local: Vec::new() }
+            }
             Found::Entry(by, Entry::Loaded(certificates)) => {
                 Served { by, certificates: certificates.clone(), local: Vec::new() }
+            }
+            Found::Entry(by, Entry::Kept(slot)) => {
+                Served { by, certificates: vec![slot.certificate()?], local: Vec::new() }
             }
             Found::Entry(by, Entry::Local(slot)) => {
                 Served { by, certificates: Vec::new(), local: slot.names().to_vec() }
@@ -242,19 +337,48 @@ impl Certificates {
         })
     }
 
+    /// What a name will be served once it has come. `name` is folded.
+    fn awaited(&self, name: &str) -> Option<Served> {
+        let by = if self.exact.contains_key(name) { ServedBy::Exact } else { ServedBy::Wildcard };
+        let (_, parent) = name.split_once('.').unwrap_or_default();
+        let is_known = by == ServedBy::Exact || self.wildcard.contains_key(parent);
+        let served = Served::awaited;
+        let is_demanded = self.demanded.as_ref().is_some_and(|demanded| demanded.covers(name));
+        is_known.then(|| served(by)).or_else(|| is_demanded.then(|| served(ServedBy::OnDemand)))
+    }
+
+    /// Whoever could be asked for a certificate of this server name, with the name folded.
+    pub(super) fn demanded(&self, server_name: Option<&str>) -> Option<(Arc<OnDemand>, Box<str>)> {
+        let demanded = self.demanded.as_ref()?;
+        let name = Folded::new(server_name?).ok()?;
+        let is_open = demanded.covers(name.as_str()) && self.find(Some(name.as_str())).is_none();
+        is_open.then(|| (Arc::clone(&demanded.from), name.as_str().into()))
+    }
+
     /// `name` is folded.
     fn find(&self, name: Option<&str>) -> Option<Found<'_>> {
         let default = || self.default.as_ref().map(|entry| Found::Entry(ServedBy::Default, entry));
         let Some(name) = name else {
-            let nameless = self.nameless.as_ref();
-            return nameless.map(|entry| Found::Entry(ServedBy::Address, entry)).or_else(default);
+            return match &self.nameless {
+                // What is still to come is not the default's to answer.
+                Some(entry) => entry.is_filled().then_some(Found::Entry(ServedBy::Address, entry)),
+                None => default(),
+            };
         };
-        if let Some(entry) = self.exact.get(name) {
+        let exact = self.exact.get(name);
+        if let Some(entry) = exact.filter(|entry| entry.is_filled()) {
             return Some(Found::Entry(ServedBy::Exact, entry));
         }
         let parent = name.split_once('.').map(|(_, parent)| parent);
-        if let Some(entry) = parent.and_then(|parent| self.wildcard.get(parent)) {
+        let wildcard = parent.and_then(|parent| self.wildcard.get(parent));
+        if let Some(entry) = wildcard.filter(|entry| entry.is_filled()) {
             return Some(Found::Entry(ServedBy::Wildcard, entry));
+        }
+        if exact.or(wildcard).is_some() {
+            return None;
+        }
+        if let Some(demanded) = self.demanded.as_ref().filter(|demanded| demanded.covers(name)) {
+            return demanded.from.slot(name).map(Found::Demanded);
         }
         match &self.on_demand {
             Some(leaves) if leaves.allows(name) => Some(Found::OnDemand(leaves)),
@@ -278,6 +402,7 @@ impl Certificates {
         match self.find(name)? {
             Found::Entry(_, entry) => entry.choose(schemes, now),
             Found::OnDemand(leaves) => leaves.certified(name?, now()?),
+            Found::Demanded(slot) => slot.stapled(now),
         }
     }
 
@@ -304,7 +429,7 @@ impl Entry {
     /// Adds a loaded certificate, unless there is one of its key kind already.
     fn join(&mut self, certificate: Arc<Certificate>) {
         match self {
-            Self::Local(_) => *self = Self::Loaded(vec![certificate]),
+            Self::Local(_) | Self::Kept(_) => *self = Self::Loaded(vec![certificate]),
             Self::Loaded(held) => {
                 let kind = certificate.facts().key;
                 if let Err(place) = held.binary_search_by_key(&kind, |held| held.facts().key) {
@@ -314,17 +439,23 @@ impl Entry {
         }
     }
 
+    /// Whether it has a certificate to serve. One that has had one always has.
+    fn is_filled(&self) -> bool {
+        !matches!(self, Self::Kept(slot) if !slot.is_filled())
+    }
+
     fn choose(
         &self,
         schemes: &[SignatureScheme],
         now: impl FnOnce() -> Option<u64>,
     ) -> Option<Arc<CertifiedKey>> {
         match self {
+            Self::Kept(slot) => slot.stapled(now),
             Self::Local(slot) => slot.certified(now()?),
             Self::Loaded(held) => {
                 // When the client can verify none, rustls ends the handshake with the alert for that.
                 let suited = held.iter().find(|certificate| certificate.suits(schemes));
-                suited.or(held.first()).map(|certificate| Arc::clone(certificate.certified()))
+                suited.or(held.first()).map(|certificate| certificate.stapled(now))
             }
         }
     }
@@ -339,6 +470,13 @@ pub struct Served {
     pub certificates: Vec<Arc<Certificate>>,
     /// The names in the certificate that the local authority makes. Empty when loaded ones answer.
     pub local: Vec<CertificateName>,
+}
+
+impl Served {
+    /// What is still to come.
+    const fn awaited(by: ServedBy) -> Self {
+        Self { by, certificates: Vec::new(), local: Vec::new() }
+    }
 }
 
 /// Which part of the table matched a server name.

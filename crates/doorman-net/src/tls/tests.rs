@@ -18,9 +18,14 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use super::*;
 
 mod authority;
+mod clients;
 mod handshakes;
+mod kept;
 mod loading;
+mod many;
+mod ocsp;
 mod sessions;
+mod streams;
 mod upstream;
 
 /// Some second of the year 2027.
@@ -127,6 +132,9 @@ fn options(realm: &str, clock: &Arc<TestClock>) -> ServerTlsOptions {
         realm: realm.to_owned(),
         minimum: MinimumVersion::Tls12,
         alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        policy: TlsPolicy::default(),
+        clients: None,
+        early_data: None,
         record_bytes_max: None,
         clock: clock.clone(),
     }

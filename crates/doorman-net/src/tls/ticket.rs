@@ -18,14 +18,16 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use rustls::server::ProducesTickets;
+use rustls::server::{ProducesTickets, StoresServerSessions};
 use rustls::time_provider::TimeProvider;
+
+use super::session::Sessions;
 
 /// How long a key seals tickets, in seconds: six hours. It opens them for twice as long.
 pub const TICKET_KEY_SECONDS: u64 = 6 * 60 * 60;
 
 /// How long a key opens tickets, in seconds, and the lifetime told to clients.
-const TICKET_SECONDS: u32 = 12 * 60 * 60;
+pub(super) const TICKET_SECONDS: u32 = 12 * 60 * 60;
 
 /// The longest ticket that is looked at, in bytes. Ours are about 120; room is left for a client's certificate chain.
 const TICKET_BYTES_MAX: usize = 16 * 1024;
@@ -40,6 +42,7 @@ pub(super) const REALM_BYTES: usize = 32;
 /// The keys that seal session tickets: one value for the whole process, kept over reloads.
 pub struct TicketKeys {
     clock: Arc<dyn TimeProvider>,
+    sessions: Arc<Sessions>,
     /// Read once or twice in a handshake of 200 µs; written four times a day.
     keys: RwLock<Keys>,
 }
@@ -64,7 +67,8 @@ impl TicketKeys {
     pub fn new(clock: Arc<dyn TimeProvider>) -> Result<Arc<Self>, TicketKeysError> {
         let now = clock.current_time().ok_or(TicketKeysError::Time)?.as_secs();
         let keys = Keys { current: Key::new(now)?, previous: None };
-        Ok(Arc::new(Self { clock, keys: RwLock::new(keys) }))
+        let sessions = Sessions::new(Arc::clone(&clock));
+        Ok(Arc::new(Self { clock, sessions, keys: RwLock::new(keys) }))
     }
 
     /// Rotates the keys when their time has come, and forgets those that nothing opens any more.
@@ -97,6 +101,11 @@ impl TicketKeys {
     /// A ticketer for one realm: its tickets are opened only by a ticketer of the same identity.
     pub(super) fn realm(self: &Arc<Self>, identity: [u8; REALM_BYTES]) -> Arc<dyn ProducesTickets> {
         Arc::new(Realm { keys: Arc::clone(self), identity })
+    }
+
+    /// Sessions that are resumed once, of one realm; instead of tickets, where early data is taken.
+    pub(super) fn sessions(&self, identity: [u8; REALM_BYTES]) -> Arc<dyn StoresServerSessions> {
+        self.sessions.realm(identity)
     }
 
     fn now(&self) -> Result<u64, TicketKeysError> {

@@ -176,10 +176,14 @@ fn sites_have_settings_of_their_own() {
     let names = |texts: &[&str]| texts.iter().map(|text| name(text)).collect::<Vec<_>>();
     let tls = ServerTls::new(options("a", &clock), table, &tickets)
         .and_then(|tls| {
-            tls.with_site(&names(&["a.example"]), MinimumVersion::Tls13, list("http/1.1"))
+            tls.with_site(&names(&["a.example"]), site(MinimumVersion::Tls13, list("http/1.1")))
         })
-        .and_then(|tls| tls.with_site(&names(&["*.b.example"]), MinimumVersion::Tls13, list("h2")))
-        .and_then(|tls| tls.with_site(&names(&["x.b.example"]), MinimumVersion::Tls12, list("h2")))
+        .and_then(|tls| {
+            tls.with_site(&names(&["*.b.example"]), site(MinimumVersion::Tls13, list("h2")))
+        })
+        .and_then(|tls| {
+            tls.with_site(&names(&["x.b.example"]), site(MinimumVersion::Tls12, list("h2")))
+        })
         .unwrap();
     let newest = {
         let mut client = (*client(&clock)).clone();
@@ -199,7 +203,7 @@ fn sites_have_settings_of_their_own() {
     check("d.example", "h2", true);
     assert!(chosen(&newest, "nobody.example", &tls).is_none());
     assert_eq!(
-        tls.with_site(&[], MinimumVersion::Tls12, vec![vec![]]).err(),
+        tls.with_site(&[], site(MinimumVersion::Tls12, vec![vec![]])).err(),
         Some(ServerTlsError::Alpn(0))
     );
 }
@@ -448,4 +452,55 @@ fn description_and_expiries_name_what_is_served() {
         ("www.example.com", NOW + 5 * DAY),
     ];
     assert_eq!(expiries, expect);
+}
+
+fn site(minimum: MinimumVersion, alpn: Vec<Vec<u8>>) -> SiteTlsOptions {
+    let (policy, clients, early_data) = (TlsPolicy::default(), None, None);
+    SiteTlsOptions { minimum, alpn, policy, clients, early_data }
+}
+
+/// SET-01: what a policy leaves out is not negotiated, over either version.
+#[test]
+fn a_policy_narrows_what_is_negotiated() {
+    let clock = clock();
+    let table = table(vec![loaded(&certificate(&["a.example"]))], vec![], &clock);
+    let server = |policy: TlsPolicy| {
+        let options = ServerTlsOptions { policy, ..options("test", &clock) };
+        let tickets = TicketKeys::new(clock.clone()).unwrap();
+        ServerTls::new(options, Arc::clone(&table), &tickets).unwrap()
+    };
+    let suites = ["TLS_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"];
+    let narrow = TlsPolicy::new(MinimumVersion::Tls12, &suites, &["secp384r1"]).unwrap();
+    let narrow = server(narrow);
+    for (client, suite) in [
+        (client(&clock), rustls::CipherSuite::TLS13_AES_256_GCM_SHA384),
+        (client_tls12(&clock), rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    ] {
+        let pair = handshake(&client, "a.example", narrow.config()).unwrap();
+        assert_eq!(pair.client.negotiated_cipher_suite().unwrap().suite(), suite);
+        let group = pair.server.negotiated_key_exchange_group().unwrap().name();
+        assert_eq!(group, NamedGroup::secp384r1);
+    }
+    let modern = server(TlsPolicy::new(MinimumVersion::Tls13, &[], &[]).unwrap());
+    assert!(handshake(&client(&clock), "a.example", modern.config()).is_ok());
+    assert!(handshake(&client_tls12(&clock), "a.example", modern.config()).is_err());
+    // A session is a policy's own.
+    let kept = client(&clock);
+    let tickets = TicketKeys::new(clock.clone()).unwrap();
+    let with = |policy: TlsPolicy| {
+        let options = ServerTlsOptions { policy, ..options("test", &clock) };
+        ServerTls::new(options, Arc::clone(&table), &tickets).unwrap()
+    };
+    let default = with(TlsPolicy::default());
+    assert!(!handshake(&kept, "a.example", default.config()).unwrap().resumed());
+    assert!(handshake(&kept, "a.example", default.config()).unwrap().resumed());
+    let other = with(TlsPolicy::new(MinimumVersion::Tls12, &[], &["X25519"]).unwrap());
+    assert!(!handshake(&kept, "a.example", other.config()).unwrap().resumed());
+    let wrong = |suites: &[&str], groups: &[&str]| {
+        TlsPolicy::new(MinimumVersion::Tls12, suites, groups).unwrap_err()
+    };
+    assert_eq!(wrong(&["RC4"], &[]), TlsPolicyError::Unknown("RC4".to_owned()));
+    assert_eq!(wrong(&[], &["ffdhe2048"]), TlsPolicyError::Unknown("ffdhe2048".to_owned()));
+    let only_old = ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"];
+    assert_eq!(wrong(&only_old, &[]), TlsPolicyError::NoTls13);
 }

@@ -210,3 +210,73 @@ fn without_time_there_are_no_keys_and_no_tickets() {
     }
     assert_eq!(TicketKeys::new(Arc::new(Stopped)).err(), Some(TicketKeysError::Time));
 }
+
+fn early(streams: u32, head_bytes: usize) -> Option<EarlyData> {
+    Some(EarlyData { streams, head_bytes })
+}
+
+/// The settings for QUIC of a listener that offers HTTP/3 too.
+fn quic(site: &Site, change: impl FnOnce(&mut ServerTlsOptions)) -> Arc<ServerConfig> {
+    let mut options = options("listener", &site.clock);
+    options.alpn.push(b"h3".to_vec());
+    change(&mut options);
+    let tls = ServerTls::new(options, Arc::clone(&site.table), &site.tickets).unwrap();
+    Arc::clone(tls.quic_config().unwrap())
+}
+
+#[test]
+fn early_data_is_taken_over_tcp_where_it_is_asked_for() {
+    let site = Site::new();
+    assert_eq!(site.server(|_| {}).config().max_early_data_size, 0);
+    let safe = site.server(|options| options.early_data = early(100, 4096));
+    let safe = safe.config();
+    assert_eq!(safe.max_early_data_size, 16 * 1024);
+    assert!(safe.send_half_rtt_data, "answers do not wait for the client");
+    assert!(!safe.ticketer.enabled(), "a ticket that can be shown twice must not bring early data");
+    // What only QUIC goes by may change.
+    safe.session_storage.put(vec![1], vec![10]);
+    let other = site.server(|options| options.early_data = early(99, 1));
+    assert_eq!(other.config().session_storage.take(&[1]), Some(vec![10]));
+    assert_eq!(safe.session_storage.take(&[1]), None, "a second time");
+}
+
+#[test]
+fn sessions_of_tls_1_2_resume_where_early_data_is_taken() {
+    let site = Site::new();
+    let server = site.server(|options| options.early_data = early(100, 4096));
+    let kept = client_tls12(&site.clock);
+    for expect in [false, true, true] {
+        check(&kept, &server, expect);
+    }
+}
+
+#[test]
+fn early_data_is_taken_over_quic_where_it_is_asked_for() {
+    let site = Site::new();
+    assert_eq!(quic(&site, |_| {}).max_early_data_size, 0);
+    let safe = quic(&site, |options| options.early_data = early(100, 4096));
+    assert_eq!(safe.max_early_data_size, u32::MAX);
+    assert!(!safe.ticketer.enabled(), "a ticket that can be shown twice must not bring early data");
+}
+
+#[test]
+fn sessions_with_early_data_resume_once_and_under_the_limits_that_the_client_knows() {
+    let site = Site::new();
+    let with = |streams, head_bytes| {
+        quic(&site, |options| options.early_data = early(streams, head_bytes))
+            .session_storage
+            .clone()
+    };
+    let before = with(100, 4096);
+    before.put(vec![1], vec![10]);
+    for (streams, head_bytes) in [(99, 4096), (100, 4095), (101, 4096)] {
+        assert_eq!(with(streams, head_bytes).take(&[1]), None, "{streams} {head_bytes}");
+    }
+    let other = quic(&site, |options| {
+        options.early_data = early(100, 4096);
+        options.realm = "other listener".to_owned();
+    });
+    assert_eq!(other.session_storage.take(&[1]), None);
+    assert_eq!(with(100, 4096).take(&[1]), Some(vec![10]), "after a reload");
+    assert_eq!(before.take(&[1]), None, "a second time");
+}

@@ -1,5 +1,5 @@
 //! The stream as the `h2` crate sees it: writes gather in a buffer, and leave when the connection's
-//! task says so.
+//! task says so. Whoever serves the connection may look at the bytes as they pass.
 
 use std::cell::RefCell;
 use std::io;
@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use doorman_http::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::watch::Watch;
 use crate::Clock;
 use crate::link::Link;
 use crate::seam::Stream;
@@ -19,12 +19,24 @@ const WAITING_MAX: usize = 128 * 1024;
 /// A buffer that grew beyond this is freed once it is empty.
 const KEPT_MAX: usize = 64 * 1024;
 
+/// Who looks at the bytes of a connection as they pass.
+pub(crate) trait Observe {
+    /// Bytes came. `now` reads the clock.
+    fn read(&mut self, bytes: &[u8], now: impl Fn() -> Instant);
+
+    /// So many bytes left.
+    fn wrote(&mut self, n: usize);
+
+    /// Whether nothing more is to be read: the connection's task ends it next.
+    fn has_enough(&self) -> bool;
+}
+
 /// A link, and what waits to be written to it.
-pub(super) struct Shared<S> {
+pub(crate) struct Shared<S, O> {
     link: Link<S>,
     waiting: Vec<u8>,
     written: usize,
-    watch: Watch,
+    observer: O,
     clock: Clock,
     /// The crate has more to write and waits for room.
     crate_waits: bool,
@@ -32,46 +44,24 @@ pub(super) struct Shared<S> {
 
 /// What came of a turn of writing.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub(crate) enum Written {
     /// Everything.
     All,
     /// What waited; the crate, which had found no room, has more.
     CrateHasMore,
 }
 
-impl<S: Stream> Shared<S> {
-    pub(super) fn new(link: Link<S>, clock: Clock) -> Self {
-        Self {
-            link,
-            waiting: Vec::new(),
-            written: 0,
-            watch: Watch::new(clock.instant()),
-            clock,
-            crate_waits: false,
-        }
+impl<S: Stream, O: Observe> Shared<S, O> {
+    pub(crate) fn new(link: Link<S>, observer: O, clock: Clock) -> Self {
+        Self { link, waiting: Vec::new(), written: 0, observer, clock, crate_waits: false }
     }
 
-    pub(super) const fn watch(&self) -> &Watch {
-        &self.watch
-    }
-
-    /// Makes the close a reset.
-    pub(super) fn abort(&mut self) {
-        self.link.reset_on_close();
-    }
-
-    /// See [`Watch::refund`].
-    pub(super) fn refund(&mut self, frames: u32) {
-        self.watch.refund(frames);
-    }
-
-    pub(super) fn count_glitch(&mut self) {
-        let clock = self.clock;
-        self.watch.count(&|| clock.instant());
+    pub(crate) const fn observer(&mut self) -> &mut O {
+        &mut self.observer
     }
 
     /// Writes what waits; ready once all of it has left.
-    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Written>> {
+    pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Written>> {
         ready!(self.poll_empty(cx))?;
         let crate_waited = std::mem::take(&mut self.crate_waits);
         Poll::Ready(Ok(if crate_waited { Written::CrateHasMore } else { Written::All }))
@@ -91,7 +81,7 @@ impl<S: Stream> Shared<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += n;
-            self.watch.wrote(n);
+            self.observer.wrote(n);
         }
         ready!(Pin::new(&mut self.link).poll_flush(cx))?;
         self.written = 0;
@@ -112,23 +102,9 @@ impl<S: Stream> Shared<S> {
     }
 
     /// Writes what waits and says that we are done; errors end it as well.
-    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_empty(cx))?;
         Pin::new(&mut self.link).poll_shutdown(cx)
-    }
-
-    /// Reads and throws away; ready when the client has closed or sent more than `left` bytes.
-    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, left: &mut usize) -> Poll<()> {
-        let mut scratch = [0; 4096];
-        loop {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            let read = ready!(Pin::new(&mut self.link).poll_read(cx, &mut buffer));
-            let n = buffer.filled().len();
-            if read.is_err() || n == 0 || n > *left {
-                return Poll::Ready(());
-            }
-            *left -= n;
-        }
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -142,34 +118,33 @@ impl<S: Stream> Shared<S> {
 }
 
 /// What the crate reads from and writes to.
-pub(super) struct Coalesced<S>(Rc<RefCell<Shared<S>>>);
+pub(crate) struct Coalesced<S, O>(Rc<RefCell<Shared<S, O>>>);
 
-impl<S> Coalesced<S> {
-    pub(super) const fn new(shared: Rc<RefCell<Shared<S>>>) -> Self {
+impl<S, O> Coalesced<S, O> {
+    pub(crate) const fn new(shared: Rc<RefCell<Shared<S, O>>>) -> Self {
         Self(shared)
     }
 }
 
-impl<S: Stream> AsyncRead for Coalesced<S> {
+impl<S: Stream, O: Observe> AsyncRead for Coalesced<S, O> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let shared = &mut *self.0.borrow_mut();
-        if shared.watch.is_flooded() {
-            // The connection's task looks at this next and ends the connection.
+        if shared.observer.has_enough() {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut shared.link).poll_read(cx, buffer))?;
         let clock = shared.clock;
-        shared.watch.read(&buffer.filled()[before..], || clock.instant());
+        ready!(Pin::new(&mut shared.link).poll_read(cx, buffer))?;
+        shared.observer.read(&buffer.filled()[before..], || clock.instant());
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: Stream> AsyncWrite for Coalesced<S> {
+impl<S: Stream, O: Observe> AsyncWrite for Coalesced<S, O> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -17,13 +17,32 @@ const HELD_MAX: usize = 1024 * 1024;
 /// still do not hold up short answers, bytes.
 const SHORT_MAX: u64 = 64 * 1024;
 
+/// What request heads may take while their streams are open, bytes as SETTINGS_MAX_HEADER_LIST_SIZE
+/// counts them (RFC 9113 section 6.5.2): a hundred streams with the longest cookies that browsers
+/// send. Header compression makes a head of 32 KiB out of 30 bytes, and a client that lets its
+/// responses stand still would have us keep them all (H2D-11).
+const HEADS_MAX: usize = 1024 * 1024;
+/// What request heads may take on a core, all connections together: as much as 64 of them may have
+/// each. A crowd of hostile clients gets no more than one that is small.
+const HEADS_CORE_MAX: usize = 64 * 1024 * 1024;
+/// What a connection may have of it even when others have taken all: two of the longest heads, so that
+/// nobody is shut out by them.
+const HEADS_ALWAYS: usize = 64 * 1024;
+
+thread_local! {
+    /// What request heads take on this core.
+    static HEADS: Cell<usize> = const { Cell::new(0) };
+}
+
 /// The account of a connection.
 #[derive(Default)]
 pub(super) struct Ledger {
     active: Cell<u32>,
+    heads: Cell<usize>,
     held: Cell<usize>,
     queued: Cell<usize>,
     sent: Cell<u32>,
+    has_answered: Cell<bool>,
     streams: RefCell<Vec<Waker>>,
     connection: RefCell<Option<Waker>>,
 }
@@ -42,10 +61,35 @@ impl Ledger {
         self.active.get()
     }
 
-    /// Counts a stream in; it is counted out when the result is dropped.
-    pub(super) fn enter(self: &Rc<Self>) -> Running {
+    /// Whether no stream has asked this before.
+    pub(super) fn is_first_response(&self) -> bool {
+        !self.has_answered.replace(true)
+    }
+
+    /// Counts a stream in whose request head takes so many bytes; it is counted out when the result
+    /// is dropped. `None`: the heads of the streams that are open leave no room for another.
+    pub(super) fn enter(self: &Rc<Self>, head: usize) -> Option<Running> {
+        if !self.take_heads(head) {
+            return None;
+        }
         self.active.set(self.active.get() + 1);
-        Running { ledger: Rc::clone(self) }
+        Some(Running { ledger: Rc::clone(self), head: Cell::new(head) })
+    }
+
+    /// Counts `n` bytes of heads, if there is room for them.
+    fn take_heads(&self, n: usize) -> bool {
+        let (own, all) = (self.heads.get() + n, HEADS.get() + n);
+        if own > HEADS_MAX || (own > HEADS_ALWAYS && all > HEADS_CORE_MAX) {
+            return false;
+        }
+        self.heads.set(own);
+        HEADS.set(all);
+        true
+    }
+
+    fn give_heads(&self, n: usize) {
+        self.heads.set(self.heads.get().saturating_sub(n));
+        HEADS.set(HEADS.get().saturating_sub(n));
     }
 
     /// Ready when a stream may take another piece of a response of that length from its origin.
@@ -59,6 +103,13 @@ impl Ledger {
             streams.push(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// Lets the connection's task look again.
+    pub(super) fn wake_connection(&self) {
+        if let Some(waker) = &*self.connection.borrow() {
+            waker.wake_by_ref();
+        }
     }
 
     /// Everything that was handed to the codec has left.
@@ -85,12 +136,24 @@ impl Ledger {
 /// A stream's work, counted while it lasts.
 pub(super) struct Running {
     ledger: Rc<Ledger>,
+    head: Cell<usize>,
 }
 
 impl Running {
     /// The account that it is counted on.
     pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Counts the stream's request head, where it was not known when the stream was counted in.
+    /// Whether there was room for it.
+    #[must_use]
+    pub(super) fn bear(&self, head: usize) -> bool {
+        if !self.ledger.take_heads(head) {
+            return false;
+        }
+        self.head.set(self.head.get() + head);
+        true
     }
 
     /// Counts a piece of `n` bytes as held. It counts in full until the last of it is handed over:
@@ -106,11 +169,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         let active = self.ledger.active.get().saturating_sub(1);
         self.ledger.active.set(active);
-        if active == 0
-            && let Some(waker) = &*self.ledger.connection.borrow()
-        {
+        self.ledger.give_heads(self.head.get());
+        if active == 0 {
             // The connection is idle from now on.
-            waker.wake_by_ref();
+            self.ledger.wake_connection();
         }
     }
 }
@@ -144,18 +206,46 @@ mod tests {
     #[test]
     fn room_ends_with_what_is_held_or_queued_and_comes_back() {
         let ledger = Rc::new(Ledger::default());
-        let running = ledger.enter();
+        let running = ledger.enter(1).unwrap();
         let cx = Context::from_waker(Waker::noop());
-        let pieces: Vec<_> = (0..HELD_MAX / SMALL).map(|_| running.hold(1)).collect();
+        let pieces: Vec<_> = (0..HELD_MAX.div_ceil(SMALL)).map(|_| running.hold(1)).collect();
         assert!(ledger.poll_room(Length::Unknown, &cx).is_pending(), "held");
         assert!(ledger.poll_room(Length::Known(SHORT_MAX), &cx).is_ready(), "a short answer");
         pieces.into_iter().for_each(Holding::hand_over);
         assert!(ledger.poll_room(Length::Unknown, &cx).is_pending(), "queued");
-        assert_eq!(ledger.take_sent(), 64);
+        assert_eq!(ledger.take_sent(), 52, "of 20 KiB each");
         ledger.all_written();
         assert!(ledger.poll_room(Length::Unknown, &cx).is_ready());
         assert!(ledger.streams.borrow().is_empty());
         drop(running);
         assert_eq!(ledger.active(), 0);
+    }
+
+    #[test]
+    fn heads_of_open_streams_share_one_bound_h2d_11() {
+        let ledger = Rc::new(Ledger::default());
+        let head = HEADS_MAX / 4;
+        let mut open: Vec<_> = (0..4).map(|_| ledger.enter(head).unwrap()).collect();
+        assert!(ledger.enter(1).is_none(), "no room");
+        assert_eq!(ledger.active(), 4, "what found no room is not counted");
+        open.pop();
+        assert!(ledger.enter(head).is_some(), "room again, which is given back at once");
+        assert!(ledger.enter(head).is_some());
+        drop(open);
+        assert_eq!((ledger.active(), ledger.heads.get()), (0, 0));
+    }
+
+    #[test]
+    fn connections_of_a_core_share_one_bound_h2d_11() {
+        let crowd: Vec<Rc<Ledger>> =
+            (0..HEADS_CORE_MAX / HEADS_MAX).map(|_| Rc::default()).collect();
+        let mut open: Vec<_> = crowd.iter().map(|one| one.enter(HEADS_MAX).unwrap()).collect();
+        let late = Rc::new(Ledger::default());
+        let first = late.enter(HEADS_ALWAYS).expect("nobody is shut out");
+        assert!(!first.bear(1) && late.enter(1).is_none(), "but the core has no more");
+        open.pop();
+        assert!(first.bear(1));
+        drop((open, first));
+        assert_eq!(HEADS.get(), 0);
     }
 }
