@@ -9,7 +9,9 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::metrics::ListenerCounters;
+use doorman_http::Wire;
+
+use crate::metrics::{ListenerCounters, wire_place};
 
 /// Bounds on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,19 +44,32 @@ impl Crowd {
         if before >= limits.connections {
             return None;
         }
-        if let (Some(client), Some(max)) = (client, limits.per_client) {
-            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-            let open = clients.entry(client).or_default();
-            if *open >= max {
-                if *open == 0 {
-                    clients.remove(&client);
-                }
-                return None;
+        entry.name(client, limits).then_some(entry)
+    }
+
+    fn enter_client(&self, client: IpAddr, max: u32) -> bool {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = clients.entry(client).or_default();
+        if *open >= max {
+            if *open == 0 {
+                clients.remove(&client);
             }
-            *open += 1;
-            entry.client = Some(client);
+            return false;
         }
-        Some(entry)
+        *open += 1;
+        true
+    }
+}
+
+impl Entry {
+    /// Counts a connection that was let in as nobody's in with those of its client, or not.
+    pub(crate) fn name(&mut self, client: Option<IpAddr>, limits: CrowdLimits) -> bool {
+        let (None, Some(client), Some(max)) = (self.client, client, limits.per_client) else {
+            return true;
+        };
+        let entered = self.crowd.enter_client(client, max);
+        self.client = entered.then_some(client);
+        entered
     }
 }
 
@@ -82,14 +97,49 @@ impl Drop for Entry {
 /// A connection that was let in.
 #[derive(Debug)]
 pub struct Admitted {
-    pub(crate) counters: Option<Arc<ListenerCounters>>,
-    pub(crate) _entry: Entry,
+    counters: Option<Arc<ListenerCounters>>,
+    pub(crate) entry: Entry,
+    /// What it speaks, once that is known.
+    wire: Option<Wire>,
+    is_refused: bool,
+}
+
+impl Admitted {
+    pub(crate) fn new(counters: Option<Arc<ListenerCounters>>, entry: Entry) -> Self {
+        if let Some(counters) = &counters {
+            counters.open[wire_place(None)].add(1);
+        }
+        Self { counters, entry, wire: None, is_refused: false }
+    }
+
+    /// Counts it among those that speak the same.
+    pub(crate) fn settle(&mut self, wire: Wire) {
+        if self.wire.is_some() {
+            return;
+        }
+        self.wire = Some(wire);
+        if let Some(counters) = &self.counters {
+            counters.open[wire_place(None)].subtract(1);
+            counters.open[wire_place(self.wire)].add(1);
+            counters.accepted[wire_place(self.wire)].add(1);
+        }
+    }
+
+    /// It is turned away after all.
+    pub(crate) fn refuse(mut self) {
+        self.is_refused = true;
+    }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        if let Some(counters) = &self.counters {
-            counters.open.subtract(1);
+        let Some(counters) = &self.counters else { return };
+        let place = wire_place(self.wire);
+        counters.open[place].subtract(1);
+        if self.is_refused {
+            counters.refused.add(1);
+        } else if self.wire.is_none() {
+            counters.accepted[place].add(1);
         }
     }
 }
@@ -113,6 +163,28 @@ mod tests {
         assert_eq!(crowd.open.load(Ordering::Relaxed), 0);
         assert!(crowd.clients.lock().unwrap().is_empty());
         assert!(crowd.enter(None, CrowdLimits { connections: 0, per_client: None }).is_none());
+    }
+
+    #[test]
+    fn each_connection_is_counted_once_by_what_it_speaks() {
+        let crowd = Arc::new(Crowd::default());
+        let counters = Arc::new(ListenerCounters::default());
+        let admit = || {
+            let limits = CrowdLimits { connections: 9, per_client: None };
+            Admitted::new(Some(Arc::clone(&counters)), crowd.enter(None, limits).unwrap())
+        };
+        let read = |of: &crate::metrics::ByWire| of.each_ref().map(crate::metrics::Counter::read);
+        let (mut settled, lost, refused) = (admit(), admit(), admit());
+        assert_eq!(read(&counters.open), [0, 0, 0, 0, 0, 3]);
+        settled.settle(Wire::H2);
+        settled.settle(Wire::H1);
+        assert_eq!(read(&counters.open), [0, 0, 1, 0, 0, 2]);
+        drop(lost);
+        refused.refuse();
+        drop(settled);
+        assert_eq!(read(&counters.open), [0; 6]);
+        assert_eq!(read(&counters.accepted), [0, 0, 1, 0, 0, 1]);
+        assert_eq!(counters.refused.read(), 1);
     }
 
     #[test]

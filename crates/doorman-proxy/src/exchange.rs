@@ -1,11 +1,11 @@
 //! What truly travels with a request through the corridor.
 
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
-use doorman_http::{
-    Body, BodyError, Conn, FieldId, Interim, Length, Now, Request, RequestHead, Response,
-};
+use doorman_balance::ServerId;
+use doorman_http::{Body, BodyError, Conn, FieldId, Interim, Now, Request, RequestHead, Response};
 use doorman_route::{AddressSet, Captures};
 use doorman_transform::{ForwardedMode, RequestId, Trust, client_ip, forward, trust};
 
@@ -14,27 +14,52 @@ use crate::record::{End, Record};
 
 /// A request on its way, and the record that is kept of it.
 pub(crate) struct Exchange {
-    pub(crate) head: Box<RequestHead>,
+    pub(crate) head: Held,
     pub(crate) body: Option<Body>,
     pub(crate) interim: Option<Rc<dyn Interim>>,
     pub(crate) captures: Captures,
+    /// What ties it to a server.
+    pub(crate) tie: Tie,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,
 }
 
+/// What ties a request to a server of the upstream that it goes to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tie {
+    /// The server that its client belongs to.
+    pub(crate) server: Option<ServerId>,
+    /// What happens when that one is down, and when it is full.
+    pub(crate) otherwise: (Otherwise, Otherwise),
+    /// What a method that looks at requests makes its choice by.
+    pub(crate) key: Option<u64>,
+}
+
+/// What becomes of a request whose server cannot take it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Otherwise {
+    /// Another one takes it.
+    #[default]
+    Choose,
+    /// It is refused.
+    Refuse,
+}
+
 impl Exchange {
     pub(crate) fn new(conn: &Rc<Conn>, request: Request, books: &Rc<Books>, started: Now) -> Self {
-        let Request { head, body, interim } = request;
+        let Request { head, mut body, interim } = request;
         let mut record = Record::open(Rc::clone(conn), Rc::clone(books), started);
-        if let Length::Known(n) = body.length() {
-            record.bytes_in = n;
+        if !body.is_finished() {
+            // A length may be missing, as a tunnel's is, and one that was declared may never come.
+            body.watch(record.receiving());
         }
         Self {
-            head,
+            head: Held(Some(head)),
             body: Some(body),
             interim,
             captures: Captures::default(),
+            tie: Tie::default(),
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
             record: Some(record),
@@ -92,6 +117,11 @@ impl Exchange {
         Rc::clone(&self.conn)
     }
 
+    /// The same, to look at.
+    pub(crate) fn conn_ref(&self) -> &Conn {
+        &self.conn
+    }
+
     /// Who asks.
     pub(crate) fn client(&self) -> Option<IpAddr> {
         self.record.as_ref().and_then(|record| record.client)
@@ -111,10 +141,28 @@ impl Exchange {
     pub(crate) fn close(mut self, mut response: Response) -> Response {
         if let Some(mut record) = self.record.take() {
             record.status = response.head.status;
-            record.head = Some(std::mem::take(&mut self.head));
+            record.head = self.head.0.take();
             response.body.watch(record);
         }
         response
+    }
+}
+
+/// The head of a request that is on its way. It moves into the record when the exchange ends, and
+/// nobody asks for it afterwards.
+pub(crate) struct Held(Option<Box<RequestHead>>);
+
+impl Deref for Held {
+    type Target = RequestHead;
+
+    fn deref(&self) -> &RequestHead {
+        self.0.as_ref().expect("the head is there until the exchange is closed")
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut RequestHead {
+        self.0.as_mut().expect("the head is there until the exchange is closed")
     }
 }
 
@@ -123,7 +171,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(mut record) = self.record.take() {
             record.end = End::of_body(BodyError::ClientClosed);
-            record.head = Some(std::mem::take(&mut self.head));
+            record.head = self.head.0.take();
             record.finish();
         }
     }

@@ -4,26 +4,30 @@
 //! with a request that nobody sent, so that an explanation cannot say something else than the
 //! proxy does. Places in the configuration are given as indices; whoever shows them knows the file.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use doorman_fastcgi::Script;
 use doorman_http::{
     Body, Conn, FieldId, Fields, Frame, Method, Peer, Request, RequestHead, Response, Scheme,
     TlsFacts, Upgrade, Version, is_field_value, is_token,
 };
-use doorman_net::Clock;
+use doorman_net::dial::ProxyVersion;
 use doorman_net::os::ListenAddress;
 use doorman_net::tls::Served;
+use doorman_net::{Cleartext, Clock};
 use doorman_route::{Found, Query, Tried};
 use doorman_transform::Context as Facts;
 
 use crate::exchange::Exchange;
-use crate::plan::{Plan, PlanEnding, PlanRoute};
-use crate::stage::{answer, edit};
+use crate::plan::{Plan, PlanCgi, PlanEnding, PlanRoute};
+use crate::stage::{answer, edit, share, stick};
 use crate::stop::{Fault, Stop};
 use crate::{Books, CoreCounters, NoJournal};
 
@@ -39,16 +43,25 @@ pub struct Question {
     pub scheme: Scheme,
     /// Host as the client writes it, with its port where that is not the scheme's own.
     pub authority: String,
-    /// Port that it comes to.
-    pub port: u16,
+    /// Where it comes to.
+    pub door: Door,
     /// Path and query.
     pub target: String,
     /// Header fields; a `Host` among them counts instead of the authority.
     pub fields: Vec<(String, String)>,
-    /// Address of the client.
+    /// Address of the client; one that comes by a Unix socket has none.
     pub from: IpAddr,
     /// Its protocol; `None`: the newest that the listener offers.
     pub version: Option<Version>,
+}
+
+/// Where a request comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// A port.
+    Port(u16),
+    /// A Unix socket.
+    Unix(PathBuf),
 }
 
 /// What would become of it.
@@ -69,6 +82,8 @@ pub struct Explanation {
     pub tried: Vec<Tried>,
     /// Index of the route that won.
     pub route: Option<usize>,
+    /// Whether a certificate authority would be answered here, if it were proving the name now.
+    pub is_proof: bool,
     /// What becomes of the request.
     pub outcome: Outcome,
 }
@@ -76,7 +91,7 @@ pub struct Explanation {
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Nothing listens on its port with its scheme.
+    /// Nothing listens there with its scheme.
     NoListener,
     /// The handshake is refused: no certificate fits the name.
     NoCertificate,
@@ -127,6 +142,19 @@ pub struct Forward {
     pub buffers: (Option<usize>, Option<usize>),
     /// Where it goes: one of these, by their shares.
     pub ways: Vec<Way>,
+    /// Where clients stay on their side of the split: which of the ways this one goes, and why.
+    pub side: Option<Side>,
+    /// The upstream that copies go to, as an index in the plan, and how many of 10,000 are copied.
+    pub mirror: Option<(usize, u32)>,
+}
+
+/// Which way of a split a client goes.
+#[derive(Debug)]
+pub struct Side {
+    /// Its place among the ways; `None`: it is not known beforehand.
+    pub way: Option<usize>,
+    /// Why.
+    pub why: String,
 }
 
 /// An upstream that a request may go to.
@@ -140,6 +168,14 @@ pub struct Way {
     pub times: Times,
     /// The `Host` that each of its servers is sent, in the plan's order.
     pub hosts: Vec<String>,
+    /// What ties the request to a server, where the upstream keeps clients on theirs.
+    pub sticky: Option<String>,
+    /// The script that a FastCGI application is asked for, or why there is none.
+    pub script: Option<String>,
+    /// The version of the PROXY protocol that its connections begin with.
+    pub proxy_protocol: Option<&'static str>,
+    /// The address of ours that its connections come from.
+    pub source: Option<IpAddr>,
 }
 
 /// How long each step of asking an origin may take.
@@ -167,6 +203,7 @@ impl Plan {
             site: None,
             tried: Vec::new(),
             route: None,
+            is_proof: false,
             outcome: Outcome::NoListener,
         };
         let mut head = match question.head() {
@@ -190,6 +227,14 @@ impl Plan {
                 told.version = Version::Http2;
             }
         }
+        let is_plain = self.listeners[listener].tls.is_none();
+        told.is_proof = is_plain
+            && self.has_automatic()
+            && head.path().starts_with(doorman_net::tls::HTTP_PROOF_PATH.as_bytes());
+        let cleartext = self.listeners[listener].settings.cleartext;
+        if question.version.is_none() && is_plain && cleartext == Cleartext::H2 {
+            told.version = Version::Http2;
+        }
         head.version = told.version;
         let books = Books::new(clock, Arc::new(CoreCounters::default()), Rc::new(NoJournal));
         let conn = self.conn(listener, question, told.version, name);
@@ -204,12 +249,15 @@ impl Plan {
     fn listener_for(&self, question: &Question, host: &[u8]) -> Option<usize> {
         let fits = |index: &usize| {
             let listener = &self.listeners[*index];
-            let port = |address: &ListenAddress| match address {
-                ListenAddress::Inet(inet) => inet.port() == question.port,
-                ListenAddress::Unix(_) => false,
+            let by_udp = question.version == Some(Version::Http3);
+            let meant = |address: &ListenAddress| match (address, &question.door) {
+                (ListenAddress::Inet(inet), Door::Port(port)) => inet.port() == *port && !by_udp,
+                (ListenAddress::Udp(inet), Door::Port(port)) => inet.port() == *port && by_udp,
+                (ListenAddress::Unix(path), Door::Unix(asked)) => path == asked && !by_udp,
+                _ => false,
             };
             listener.tls.is_some() == (question.scheme == Scheme::Https)
-                && listener.addresses.iter().any(port)
+                && listener.addresses.iter().any(meant)
         };
         let mut candidates = (0..self.listeners.len()).filter(fits);
         let first = candidates.clone().next();
@@ -224,19 +272,27 @@ impl Plan {
         name: Option<&str>,
     ) -> Rc<Conn> {
         let inet = self.listeners[listener].addresses.iter().find_map(|address| match address {
-            ListenAddress::Inet(inet) => Some(*inet),
+            ListenAddress::Inet(inet) | ListenAddress::Udp(inet) => Some(*inet),
             ListenAddress::Unix(_) => None,
         });
-        let local = inet.unwrap_or(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), question.port));
+        let (peer, local) = match question.door {
+            Door::Unix(_) => (Peer::Unix, Peer::Unix),
+            Door::Port(port) => (
+                Peer::Inet(SocketAddr::new(question.from, CLIENT_PORT)),
+                Peer::Inet(inet.unwrap_or(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port))),
+            ),
+        };
         let secure = question.scheme == Scheme::Https;
         Rc::new(Conn {
-            peer: Peer::Inet(SocketAddr::new(question.from, CLIENT_PORT)),
-            local: Peer::Inet(local),
+            peer,
+            local,
             wire: version.wire(question.scheme),
             tls: secure.then(|| TlsFacts {
                 version: "TLSv1.3",
                 server_name: name.map(|name| name.to_ascii_lowercase().into()),
                 resumed: false,
+                client_rules: Cell::new(None),
+                client: None,
             }),
             listener: self.listeners[listener].id,
         })
@@ -388,14 +444,24 @@ fn forward(
     exchange: &mut Exchange,
     before: &Snapshot,
 ) -> Result<Forward, Fault> {
+    let side = route.share.as_ref().map(|share| {
+        let (way, why) = share::tell(share, exchange);
+        Side { way, why }
+    });
+    let sticky = |upstream: &(usize, u32)| {
+        let group = &plan.upstreams[upstream.0];
+        group.sticky.as_ref().map(|sticky| stick::tell(sticky, &group.servers, exchange))
+    };
+    let mut ties: Vec<Option<String>> = targets.iter().map(sticky).collect();
     edit::request(route, exchange)?;
     let after = Snapshot::of(&exchange.head);
     let mut ways = Vec::new();
-    for (upstream, share) in targets {
+    for (tie, (upstream, share)) in ties.iter_mut().zip(targets) {
         let group = &plan.upstreams[*upstream];
         let mut hosts = Vec::new();
         for server in &group.servers {
-            hosts.push(text(&route.edits.host(exchange, server)?));
+            let host = route.edits.host(exchange, server)?;
+            hosts.push(text(host.bytes(&exchange.head, server)));
         }
         let times = route.timeouts(group);
         let times = Times {
@@ -404,12 +470,25 @@ fn forward(
             idle: times.idle,
             whole: route.whole(group),
         };
-        ways.push(Way { upstream: *upstream, share: *share, times, hosts });
+        ways.push(Way {
+            upstream: *upstream,
+            share: *share,
+            times,
+            hosts,
+            sticky: tie.take(),
+            script: group.cgi.as_ref().map(|cgi| script(cgi, exchange)),
+            proxy_protocol: group.manner.announce.map(ProxyVersion::as_str),
+            source: group.manner.source,
+        });
     }
     let mut response = Fields::new();
     edit::with_facts(exchange, |head, facts| {
         route.edits.response.apply_to_response(&mut response, &Facts { head, facts })
     });
+    if let Some(hsts) = route.edits.hsts.as_ref().filter(|_| exchange.head.scheme == Scheme::Https)
+    {
+        let _ = response.set(b"strict-transport-security", hsts.as_bytes());
+    }
     Ok(Forward {
         added: missing(&after.fields, &before.fields),
         removed: missing(&before.fields, &after.fields),
@@ -419,7 +498,20 @@ fn forward(
         body_max: route.body_max,
         buffers: (route.buffer_request, route.buffer_response),
         ways,
+        side,
+        mirror: route.mirror.as_ref().map(|mirror| (mirror.upstream, mirror.share)),
     })
+}
+
+/// The script that an application would be asked for.
+fn script(cgi: &PlanCgi, exchange: &Exchange) -> String {
+    match cgi.script(&exchange.head) {
+        Ok(Script { name, info }) if info.is_empty() => format!("{}{}", cgi.root, text(&name)),
+        Ok(Script { name, info }) => {
+            format!("{}{}, PATH_INFO {}", cgi.root, text(&name), text(&info))
+        }
+        Err(fault) => format!("none: answered by {}", fault.status()),
+    }
 }
 
 fn stopped(stop: Stop) -> Outcome {

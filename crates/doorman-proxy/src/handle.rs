@@ -12,22 +12,33 @@ use crate::exchange::Exchange;
 use crate::house::{CorePlan, Proxy};
 use crate::plan::{PlanEnding, PlanRoute};
 use crate::record::End;
-use crate::stage::{admit, answer, deadline, edit, fetch};
+use crate::stage::{
+    admit, answer, clients, deadline, early, edit, fetch, grpc, mirror, share, stick,
+};
 use crate::stop::{Fault, Stop};
 
 impl<N: Net> Proxy<N> {
     /// The life of a request, in order.
     async fn run(
         &self,
-        plan: &CorePlan<N>,
+        plan: &Rc<CorePlan<N>>,
         exchange: &mut Exchange,
         found: &mut Option<usize>,
     ) -> Result<Response, Stop> {
+        if let Some(proofs) = &plan.plan.proofs
+            && let Some(answer) = answer::proof(proofs, exchange)
+        {
+            exchange.record().place = plan.proofs.clone();
+            return Err(answer);
+        }
         let (site, index) = self.find(plan, exchange)?;
-        let route = &plan.plan.sites[site].routes[index];
+        let site_plan = &plan.plan.sites[site];
+        let route = &site_plan.routes[index];
         *found = Some(site << 32 | index);
+        clients::check(site_plan.clients.as_ref(), route, exchange)?;
+        early::check(site_plan, exchange)?;
         admit::check(route, exchange).await?;
-        let upstream = match &route.ending {
+        let mut ways = match &route.ending {
             PlanEnding::Redirect(to, status) => {
                 return Err(answer::redirect(route, exchange, to, *status));
             }
@@ -35,13 +46,30 @@ impl<N: Net> Proxy<N> {
                 return Err(answer::respond(route, exchange, *status, text.as_ref()));
             }
             PlanEnding::Proxy(targets) => {
-                let split = plan.splits[site][index].as_ref();
-                targets[split.and_then(doorman_balance::Split::pick).unwrap_or(0)].0
+                let dice = || self.net.dice();
+                share::ways(route, targets, plan.splits[site][index].as_ref(), exchange, dice)
             }
         };
+        // Clients are known by what they sent, not by what edits make of it.
+        let mut tie = stick::tie(plan, ways.first, exchange);
         edit::request(route, exchange)?;
-        let whole = route.whole(&plan.plan.upstreams[upstream]);
-        let asked = fetch::send(self, plan, route, upstream, exchange);
+        early::mark(&mut exchange.head);
+        if let Some(mirror) = &route.mirror {
+            let at = mirror::At { site, route: index };
+            mirror::begin(mirror, self, plan, at, exchange, self.net.dice());
+        }
+        let whole = route.whole(&plan.plan.upstreams[ways.first]);
+        let whole = whole.into_iter().chain(grpc::timeout(&exchange.head)).min();
+        let asked = async {
+            loop {
+                match fetch::send(self, plan, route, ways.first, exchange).await {
+                    Err(fault) if fault.is_unsent() && ways.another() => {
+                        tie = stick::tie(plan, ways.first, exchange);
+                    }
+                    asked => break asked,
+                }
+            }
+        };
         let clock = self.core.clock;
         let reply = match whole {
             None => asked.await?,
@@ -56,14 +84,20 @@ impl<N: Net> Proxy<N> {
                 reply
             }
         };
-        let reply = fetch::settle(route, reply).await?;
+        let mut reply = fetch::settle(route, reply).await?;
         if !route.pages.is_empty()
             && let Some(page) = answer::page(exchange, route, reply.answer.head.status)
         {
             return Ok(page);
         }
+        if exchange.head.takes_trailers {
+            grpc::watch(exchange, &mut reply.answer);
+        }
         let date = self.books.date(exchange.started().unix_seconds());
-        Ok(edit::response(route, exchange, reply, date))
+        let mut response = edit::response(route, exchange, reply, date);
+        stick::mark(tie.as_ref(), exchange, &mut response);
+        share::mark(route, &ways, exchange, &mut response);
+        Ok(response)
     }
 
     /// Finds site and route, and writes down where the request belongs.
@@ -80,6 +114,7 @@ impl<N: Net> Proxy<N> {
                 Ok((site.0, route.0))
             }
             Found::NoRoute(site) => {
+                clients::connection(plan.plan.sites[site.0].clients.as_ref(), exchange)?;
                 exchange.record().place = Some(Rc::clone(&plan.no_route[site.0]));
                 Err(Fault::NoRoute)
             }
@@ -112,7 +147,17 @@ impl<N: Net> Handler for Proxy<N> {
                 let record = exchange.record();
                 record.end = fault.end();
                 record.detail = fault.detail();
-                answer::fault(&mut exchange, route_at(&plan, found), fault.status())
+                if grpc::is_call(&exchange.head) {
+                    grpc::fault(&fault, &exchange.id())
+                } else {
+                    let route = route_at(&plan, found);
+                    let mut response = answer::fault(&mut exchange, route, fault.status());
+                    if let Some(seconds) = fault.retry_after() {
+                        let seconds = seconds.to_string();
+                        response.head.fields.push(b"retry-after", seconds.as_bytes());
+                    }
+                    response
+                }
             }
         };
         self.date(&exchange, &mut response);
@@ -136,16 +181,31 @@ impl<N: Net> Handler for Proxy<N> {
         let plan = self.plan();
         let counters = plan.listener(conn.listener).cloned();
         let entry = plan.plan.crowd.enter(conn.peer.ip(), plan.plan.crowd_limits);
-        if let Some(counters) = &counters {
-            match entry {
-                Some(_) => {
-                    counters.accepted.add(1);
-                    counters.open.add(1);
-                }
-                None => counters.refused.add(1),
+        match (entry, counters) {
+            (Some(entry), counters) => Some(Admitted::new(counters, entry)),
+            (None, Some(counters)) => {
+                counters.refused.add(1);
+                None
             }
+            (None, None) => None,
         }
-        Some(Admitted { counters, _entry: entry? })
+    }
+
+    fn settled(&self, conn: &Conn, place: &mut Admitted) {
+        place.settle(conn.wire);
+    }
+
+    fn announced(&self, conn: &Conn, mut place: Admitted) -> Option<Admitted> {
+        let limits = self.plan().plan.crowd_limits;
+        if place.entry.name(conn.peer.ip(), limits) {
+            return Some(place);
+        }
+        place.refuse();
+        None
+    }
+
+    fn dice(&self) -> u64 {
+        self.net.dice()
     }
 
     fn lost(&self, conn: &Conn, why: Lost) {
@@ -153,7 +213,9 @@ impl<N: Net> Handler for Proxy<N> {
         let Some(counters) = plan.listener(conn.listener) else { return };
         match why {
             Lost::Handshake | Lost::HandshakeTimeout => counters.handshakes_failed.add(1),
+            Lost::ClientCertificate => counters.clients_refused.add(1),
             Lost::Protocol => counters.protocol_errors.add(1),
+            Lost::Preface => counters.prefaces_failed.add(1),
             Lost::Limit => {}
         }
     }

@@ -4,21 +4,29 @@
 //! only handler that wires know in production. Stages are one call deep into a room and back; their
 //! order is fixed here and never the operator's.
 
+mod again;
 mod crowd;
 mod exchange;
 pub mod explain;
+mod guard;
 mod handle;
 mod house;
+mod leash;
 pub mod metrics;
 pub mod plan;
 mod record;
+mod relay;
 mod stage;
+mod standing;
 mod stop;
 
+pub use again::Again;
 pub use crowd::{Admitted, Crowd, CrowdLimits};
+pub use doorman_balance as balance;
 pub use doorman_route::{Reason, Tried, Verdict};
 pub use house::{Books, Journal, NoJournal, Proxy};
 pub use metrics::CoreCounters;
-pub use plan::{Compiled, Ground, Plan};
-pub use record::{End, Place, Record, ServerPlace};
-pub use stop::{Fault, Side};
+pub use plan::{Compiled, Ground, Plan, automatic_names, demanded_names};
+pub use record::{End, Place, Record, ServerPlace, Sticky};
+pub use relay::{RelayEnd, RelayPlace, RelayRecord};
+pub use stop::{Fault, GrpcCode, Side};

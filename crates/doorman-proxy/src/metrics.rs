@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use doorman_http::Version;
+use doorman_http::{Version, WIRES, Wire};
+
+use crate::again::Again;
 
 /// A number that one thread adds to and others read.
 #[derive(Debug, Default)]
@@ -49,10 +50,9 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Counts a duration in.
+    /// Counts a duration in, microseconds.
     #[inline]
-    pub fn add(&self, duration: Duration) {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    pub fn add(&self, micros: u64) {
         let place = BUCKETS_MICROS.iter().position(|&bound| micros <= bound);
         self.buckets[place.unwrap_or(BUCKETS_MICROS.len())].add(1);
         self.sum_micros.add(micros);
@@ -61,10 +61,10 @@ impl Histogram {
 
 /// Statuses with a series of their own. All others count together, under `code="_OTHER"`, so that
 /// an origin cannot make series at will.
-pub const STATUSES: [u16; 40] = [
+pub const STATUSES: [u16; 41] = [
     101, 200, 201, 202, 203, 204, 205, 206, 207, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403,
-    404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 416, 417, 421, 422, 429, 431, 500, 501, 502,
-    503, 504,
+    404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 416, 417, 421, 422, 425, 429, 431, 500, 501,
+    502, 503, 504,
 ];
 
 /// Requests by status.
@@ -95,10 +95,54 @@ pub struct RouteCounters {
     pub duration: Histogram,
     /// From head read to the response's head.
     pub first_byte: Histogram,
+    /// Requests that came in early data and went on before the handshake had ended.
+    pub early: Counter,
+    /// Copies to another upstream, in the order of [`Mirrored::ALL`].
+    pub mirrored: [Counter; Mirrored::ALL.len()],
     /// Content bytes received.
     pub bytes_in: Counter,
     /// Content bytes sent.
     pub bytes_out: Counter,
+}
+
+/// What became of a copy of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mirrored {
+    /// It was answered.
+    Answered,
+    /// It was sent, or tried to, and nobody answered in time.
+    Failed,
+    /// Too many were under way.
+    Full,
+    /// Its body was too large to be kept.
+    TooLarge,
+    /// The request ended before its body was whole.
+    Cut,
+}
+
+impl Mirrored {
+    /// Every word, in the order of the docs.
+    pub const ALL: [Self; 5] =
+        [Self::Answered, Self::Failed, Self::Full, Self::TooLarge, Self::Cut];
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Full => "full",
+            Self::TooLarge => "too-large",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+impl RouteCounters {
+    /// Counts a copy in.
+    pub(crate) fn mirrored(&self, what: Mirrored) {
+        self.mirrored[what as usize].add(1);
+    }
 }
 
 /// Which place of [`RouteCounters::requests`] a version has.
@@ -121,25 +165,64 @@ pub struct ServerCounters {
     pub failures: Counter,
     /// Requests sent again on a fresh connection because a pooled one had died.
     pub retries_stale: Counter,
+    /// Requests sent again because the server refused them before it processed them.
+    pub retries_refused: Counter,
     /// Requests sent to another server because this one could not be connected to.
     pub retries_connect: Counter,
+    /// Requests of clients that are kept on their servers, in the order of
+    /// [`Sticky::ALL`](crate::Sticky::ALL).
+    pub sticky: [Counter; crate::Sticky::ALL.len()],
+    /// Requests sent again because of how this server took them, in the order of [`Again::WORDS`].
+    pub retries: [Counter; Again::COUNT],
     /// From request sent to the response's head.
     pub duration: Histogram,
+}
+
+/// Counts by the wire that a connection speaks, in the order of [`WIRES`]; the last is for those
+/// of which it is not known, because their handshake or their first bytes have not come.
+pub type ByWire = [Counter; WIRES.len() + 1];
+
+/// Which place of [`ByWire`] a connection has.
+#[must_use]
+pub const fn wire_place(wire: Option<Wire>) -> usize {
+    match wire {
+        Some(wire) => wire.place(),
+        None => WIRES.len(),
+    }
 }
 
 /// Counters of a listener.
 #[derive(Debug, Default)]
 pub struct ListenerCounters {
     /// Open connections.
-    pub open: Counter,
-    /// Connections accepted and served.
-    pub accepted: Counter,
+    pub open: ByWire,
+    /// Connections that were let in. Counted once it is known what they speak, or when they end
+    /// before that.
+    pub accepted: ByWire,
     /// Connections turned away by a limit.
     pub refused: Counter,
     /// Failed TLS handshakes.
     pub handshakes_failed: Counter,
+    /// Handshakes that failed for the client's certificate.
+    pub clients_refused: Counter,
     /// Connections closed for a protocol error or a flood.
     pub protocol_errors: Counter,
+    /// Connections without a good header of the PROXY protocol where one was due.
+    pub prefaces_failed: Counter,
+}
+
+/// Counters of a relay.
+#[derive(Debug, Default)]
+pub struct RelayCounters {
+    /// Open connections, or clients that send datagrams.
+    pub open: Counter,
+    /// Those that are over, by the word of how they ended, in the order of
+    /// [`RelayEnd::ALL`](crate::RelayEnd::ALL).
+    pub ended: [Counter; crate::RelayEnd::ALL.len()],
+    /// Bytes from clients, of connections that are over.
+    pub bytes_in: Counter,
+    /// Bytes to clients, of connections that are over.
+    pub bytes_out: Counter,
 }
 
 /// Name of a site and a route.
@@ -154,6 +237,7 @@ pub struct CoreCounters {
     routes: Mutex<BTreeMap<RouteKey, Arc<RouteCounters>>>,
     servers: Mutex<BTreeMap<ServerKey, Arc<ServerCounters>>>,
     listeners: Mutex<BTreeMap<Box<str>, Arc<ListenerCounters>>>,
+    relays: Mutex<BTreeMap<Box<str>, Arc<RelayCounters>>>,
 }
 
 impl CoreCounters {
@@ -169,10 +253,28 @@ impl CoreCounters {
         entry(&self.servers, (upstream.into(), server.into()))
     }
 
+    /// Forgets the counters of servers that are gone: those that are discovered could be without end.
+    pub(crate) fn forget_servers(&self, is_gone: impl Fn(&str, &str) -> bool) {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.retain(|(upstream, server), _| !is_gone(upstream, server));
+    }
+
     /// The counters of a listener, made at the first call.
     #[must_use]
     pub fn listener(&self, name: &str) -> Arc<ListenerCounters> {
         entry(&self.listeners, name.into())
+    }
+
+    /// The counters of a relay, made at the first call.
+    #[must_use]
+    pub fn relay(&self, name: &str) -> Arc<RelayCounters> {
+        entry(&self.relays, name.into())
+    }
+
+    /// Every relay's counters.
+    #[must_use]
+    pub fn relays(&self) -> Vec<(Box<str>, Arc<RelayCounters>)> {
+        entries(&self.relays)
     }
 
     /// Every route's counters.
@@ -209,6 +311,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_wire_has_a_place_of_its_own() {
+        let places: Vec<_> = WIRES.into_iter().map(|wire| wire_place(Some(wire))).collect();
+        assert_eq!(places, [0, 1, 2, 3, 4]);
+        assert_eq!(wire_place(None), 5);
+    }
+
+    #[test]
     fn statuses_are_sorted_for_the_search() {
         assert!(STATUSES.is_sorted());
         let by_status = ByStatus::default();
@@ -223,7 +332,7 @@ mod tests {
     fn a_duration_falls_into_the_first_bucket_that_holds_it() {
         let histogram = Histogram::default();
         for micros in [0, 5_000, 5_001, 10_000_001] {
-            histogram.add(Duration::from_micros(micros));
+            histogram.add(micros);
         }
         let counts: Vec<u64> = histogram.buckets.iter().map(Counter::read).collect();
         assert_eq!((counts[0], counts[1], counts[14]), (2, 1, 1));

@@ -5,12 +5,14 @@
 
 #![expect(clippy::vec_box, reason = "the box is what travels: taking one out must move a word")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use doorman_balance::Lease;
 use doorman_http::{BodyError, Conn, Instant, Now, RequestHead, Watch};
 
+use crate::again::Again;
+use crate::guard::Guard;
 use crate::house::Books;
 use crate::metrics::RouteCounters;
 
@@ -31,8 +33,28 @@ pub enum End {
     NoSite,
     /// No route took the request.
     NoRoute,
+    /// The site has other rules for certificates of clients than the connection was made under.
+    Misdirected,
+    /// The route is for clients that showed a certificate.
+    NoClientCertificate,
+    /// The request came in early data, which its site does not take.
+    TooEarly,
+    /// The path names no script of a FastCGI application.
+    NoScript,
     /// No server was available.
     NoServer,
+    /// The upstream's breaker was open.
+    BreakerOpen,
+    /// The upstream had as many requests at once as its breaker lets through.
+    BreakerFull,
+    /// Every server was full, and so was the queue for them.
+    QueueFull,
+    /// It waited in the queue for too long.
+    QueueTimeout,
+    /// No server was there, and no more requests could wait for one.
+    ParkFull,
+    /// It waited too long for a server to be there.
+    ParkTimeout,
     /// The origin could not be connected to.
     UpstreamConnect,
     /// The origin was too slow.
@@ -49,7 +71,7 @@ pub enum End {
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 24] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -57,7 +79,17 @@ impl End {
         Self::BodyTooLarge,
         Self::NoSite,
         Self::NoRoute,
+        Self::Misdirected,
+        Self::NoClientCertificate,
+        Self::TooEarly,
+        Self::NoScript,
         Self::NoServer,
+        Self::BreakerOpen,
+        Self::BreakerFull,
+        Self::QueueFull,
+        Self::QueueTimeout,
+        Self::ParkFull,
+        Self::ParkTimeout,
         Self::UpstreamConnect,
         Self::UpstreamTimeout,
         Self::UpstreamClosed,
@@ -77,7 +109,17 @@ impl End {
             Self::BodyTooLarge => "body-too-large",
             Self::NoSite => "no-site",
             Self::NoRoute => "no-route",
+            Self::Misdirected => "misdirected",
+            Self::NoClientCertificate => "no-client-certificate",
+            Self::TooEarly => "too-early",
+            Self::NoScript => "no-script",
             Self::NoServer => "no-server",
+            Self::BreakerOpen => "breaker-open",
+            Self::BreakerFull => "breaker-full",
+            Self::QueueFull => "queue-full",
+            Self::QueueTimeout => "queue-timeout",
+            Self::ParkFull => "park-full",
+            Self::ParkTimeout => "park-timeout",
             Self::UpstreamConnect => "upstream-connect",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamClosed => "upstream-closed",
@@ -121,7 +163,7 @@ pub struct Record {
     pub ended: Instant,
     /// Status sent.
     pub status: u16,
-    /// Content bytes received and sent.
+    /// Content bytes received.
     pub bytes_in: u64,
     /// Content bytes sent.
     pub bytes_out: u64,
@@ -135,8 +177,47 @@ pub struct Record {
     pub server: Option<Rc<ServerPlace>>,
     /// Tries at servers.
     pub attempts: u32,
+    /// What became of the client's tie to a server, where its upstream keeps clients on theirs.
+    pub sticky: Option<Sticky>,
+    /// Why further tries were made, in order.
+    pub again: Vec<Again>,
+    /// How long it waited for a server.
+    pub waited_micros: u64,
+    received: Option<Rc<Cell<u64>>>,
     pub(crate) lease: Option<Lease>,
+    pub(crate) guard: Option<Guard>,
+    /// Why the origin's response was cut, where the client was told so by trailers.
+    pub(crate) told: Option<Rc<Cell<Option<BodyError>>>>,
     pub(crate) books: Rc<Books>,
+}
+
+/// What became of a client's tie to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sticky {
+    /// It had none, or none that is good, and has one now.
+    New,
+    /// Its server took the request.
+    Hit,
+    /// Another server took it, which is its server from now on.
+    Moved,
+    /// Its server could not take it, and nobody else was to.
+    Refused,
+}
+
+impl Sticky {
+    /// Every word, in the order of the docs.
+    pub const ALL: [Self; 4] = [Self::New, Self::Hit, Self::Moved, Self::Refused];
+
+    /// The word, the same in log, metrics and docs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Hit => "hit",
+            Self::Moved => "moved",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// A site and a route by name.
@@ -166,7 +247,11 @@ const KEPT_MAX: usize = 1024;
 
 impl Record {
     pub(crate) fn open(conn: Rc<Conn>, books: Rc<Books>, started: Now) -> Box<Self> {
-        let fresh = Self {
+        if let Some(mut record) = KEPT.with_borrow_mut(Vec::pop) {
+            record.reopen(conn, books, started);
+            return record;
+        }
+        Box::new(Self {
             conn,
             head: None,
             request_id: [b'0'; 36],
@@ -183,16 +268,42 @@ impl Record {
             place: None,
             server: None,
             attempts: 0,
+            sticky: None,
+            again: Vec::new(),
+            waited_micros: 0,
+            received: None,
             lease: None,
+            guard: None,
+            told: None,
             books,
-        };
-        match KEPT.with_borrow_mut(Vec::pop) {
-            Some(mut record) => {
-                *record = fresh;
-                record
-            }
-            None => Box::new(fresh),
-        }
+        })
+    }
+
+    /// Takes a used record for another exchange. What was dropped when it was finished is gone already;
+    /// the request's id and the marks that every exchange sets anew are left as they are.
+    fn reopen(&mut self, conn: Rc<Conn>, books: Rc<Books>, started: Now) {
+        self.conn = conn;
+        self.client = None;
+        self.started = started;
+        self.connected = None;
+        self.answered = None;
+        self.ended = started.instant;
+        self.status = 0;
+        self.bytes_in = 0;
+        self.bytes_out = 0;
+        self.end = End::Ok;
+        self.attempts = 0;
+        self.sticky = None;
+        self.again.clear();
+        self.waited_micros = 0;
+        self.books = books;
+    }
+
+    /// What counts a request's content for this record, as it is taken.
+    pub(crate) fn receiving(&mut self) -> Box<dyn Watch> {
+        let received = Rc::default();
+        self.received = Some(Rc::clone(&received));
+        Box::new(Received(received))
     }
 
     /// The request id as text.
@@ -204,7 +315,12 @@ impl Record {
     /// Writes the log line and the metrics.
     pub(crate) fn finish(mut self: Box<Self>) {
         self.ended = self.books.clock.instant();
-        self.lease = None;
+        self.bytes_in = self.received.take().map_or(0, |received| received.get());
+        if let Some(lease) = self.lease.take() {
+            lease.moved(self.bytes_in.saturating_add(self.bytes_out));
+        }
+        // Behind the lease: who is called by it finds the place free.
+        self.guard = None;
         let books = Rc::clone(&self.books);
         books.close(&self);
         if let Some(head) = self.head.take() {
@@ -212,6 +328,7 @@ impl Record {
         }
         self.place = None;
         self.server = None;
+        self.detail = None;
         KEPT.with_borrow_mut(|kept| {
             if kept.len() < KEPT_MAX {
                 kept.push(self);
@@ -220,13 +337,25 @@ impl Record {
     }
 }
 
+/// Counts bytes of a request's content.
+struct Received(Rc<Cell<u64>>);
+
+impl Watch for Received {
+    fn data(&mut self, n: usize) {
+        self.0.set(self.0.get() + n as u64);
+    }
+
+    fn close(self: Box<Self>, _end: Result<(), BodyError>) {}
+}
+
 impl Watch for Record {
     fn data(&mut self, n: usize) {
         self.bytes_out += n as u64;
     }
 
     fn close(mut self: Box<Self>, end: Result<(), BodyError>) {
-        if let Err(error) = end
+        let told = self.told.take().and_then(|told| told.get());
+        if let Err(error) = end.and(told.map_or(Ok(()), Err))
             && self.end == End::Ok
         {
             self.end = End::of_body(error);

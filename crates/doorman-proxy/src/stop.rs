@@ -1,5 +1,6 @@
 //! How a request ends before the end of the corridor.
 
+use doorman_balance::Refused;
 use doorman_http::{BodyError, Response};
 use doorman_net::dial::DialError;
 
@@ -31,6 +32,76 @@ pub enum Side {
     House,
 }
 
+/// Outcomes of a gRPC call that a proxy has to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrpcCode {
+    /// CANCELLED: the client gave up.
+    Cancelled,
+    /// DEADLINE_EXCEEDED: it took too long.
+    DeadlineExceeded,
+    /// RESOURCE_EXHAUSTED: the message is too large.
+    ResourceExhausted,
+    /// UNIMPLEMENTED: there is no such call.
+    Unimplemented,
+    /// PERMISSION_DENIED: this client may not.
+    PermissionDenied,
+    /// INTERNAL: a message is malformed, or cannot be sent.
+    Internal,
+    /// UNAVAILABLE: no server can be reached, or it broke off; trying again may help.
+    Unavailable,
+}
+
+impl GrpcCode {
+    /// The number, as `grpc-status` says it.
+    pub(crate) const fn number(self) -> &'static [u8] {
+        match self {
+            Self::Cancelled => b"1",
+            Self::DeadlineExceeded => b"4",
+            Self::PermissionDenied => b"7",
+            Self::ResourceExhausted => b"8",
+            Self::Unimplemented => b"12",
+            Self::Internal => b"13",
+            Self::Unavailable => b"14",
+        }
+    }
+
+    /// What a client is told of a response that its server did not end; `None`: it is the client's own
+    /// doing.
+    pub(crate) const fn of_cut(error: BodyError) -> Option<Self> {
+        match error {
+            BodyError::UpstreamClosed | BodyError::Draining => Some(Self::Unavailable),
+            BodyError::UpstreamMalformed(_) => Some(Self::Internal),
+            BodyError::UpstreamTimeout => Some(Self::DeadlineExceeded),
+            BodyError::ClientClosed
+            | BodyError::ClientMalformed(_)
+            | BodyError::ClientTimeout
+            | BodyError::TooLarge => None,
+        }
+    }
+
+    /// Words for a human about a response that its server did not end.
+    pub(crate) const fn words_of_cut(self) -> &'static str {
+        match self {
+            Self::Unavailable => "the server broke off",
+            Self::Internal => "the server's response is malformed",
+            other => other.words(),
+        }
+    }
+
+    /// Words for a human.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Cancelled => "the client gave up",
+            Self::DeadlineExceeded => "the server took too long",
+            Self::PermissionDenied => "a client certificate is needed",
+            Self::ResourceExhausted => "the message is too large",
+            Self::Unimplemented => "no route takes this call",
+            Self::Internal => "the call cannot be passed on",
+            Self::Unavailable => "no server answers",
+        }
+    }
+}
+
 /// Everything that can go wrong with a request. A new variant does not compile until its status,
 /// its side and its word are settled.
 #[derive(Clone, Debug)]
@@ -39,12 +110,30 @@ pub enum Fault {
     NoSite,
     /// No route of the site takes this request.
     NoRoute,
+    /// The site asks for certificates of clients by other rules than those that the connection was made
+    /// under.
+    Misdirected,
+    /// The route is for clients that showed a certificate.
+    NoClientCertificate,
+    /// The request came in early data, which the site does not take: the connection was made for another.
+    TooEarly,
     /// The client's request body is larger than the route allows.
     BodyTooLarge,
     /// The client's request body failed.
     Client(BodyError),
+    /// The client's request body says no length, and is too long to be collected for an application
+    /// that has to be told it.
+    LengthRequired,
+    /// The path names no script of the FastCGI application.
+    NoScript,
+    /// The path cannot be one of a script.
+    BadPath,
     /// No server of the upstream takes requests now.
     NoServer,
+    /// The server that the client belongs to takes no request now, and no other is to; how it is.
+    Bound(&'static str),
+    /// The upstream takes no request now, for so many seconds as far as can be told.
+    Refused(Refused, u32),
     /// The origin gave no response.
     Upstream(DialError),
     /// The whole exchange took longer than the route allows.
@@ -58,11 +147,18 @@ impl Fault {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::NoSite | Self::NoRoute => 404,
+            Self::NoSite | Self::NoRoute | Self::NoScript => 404,
+            // RFC 9110 section 15.5.20: on a connection of its own the client will be asked.
+            Self::Misdirected => 421,
+            Self::NoClientCertificate => 403,
+            // RFC 8470 section 5.2: the client asks again once the handshake has ended.
+            Self::TooEarly => 425,
+            Self::LengthRequired => 411,
+            Self::BadPath => 400,
             Self::BodyTooLarge | Self::Client(BodyError::TooLarge) => 413,
             Self::Client(BodyError::ClientTimeout) => 408,
             Self::Client(_) => 400,
-            Self::NoServer => 503,
+            Self::NoServer | Self::Bound(_) | Self::Refused(..) => 503,
             Self::Upstream(
                 DialError::ConnectTimeout | DialError::ResponseTimeout | DialError::WriteTimeout,
             )
@@ -72,8 +168,56 @@ impl Fault {
                 BodyError::ClientTimeout => 408,
                 _ => 400,
             },
+            // The server says itself that it takes no more.
+            Self::Upstream(DialError::Unprocessed) => 503,
+            Self::Upstream(DialError::Unsendable(_)) => 500,
             Self::Upstream(_) => 502,
             Self::BadEdit(_) => 500,
+        }
+    }
+
+    /// When the client may come again, in seconds, as far as that can be told (RFC 9110 section
+    /// 10.2.3).
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Refused(_, seconds) => Some(*seconds),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing of the request was sent, because no server could be reached at all.
+    pub(crate) const fn is_unsent(&self) -> bool {
+        use DialError::{Connect, ConnectTimeout, Protocol, Tls};
+        matches!(
+            self,
+            Self::NoServer | Self::Upstream(Connect(_) | ConnectTimeout | Tls(_) | Protocol(_))
+        )
+    }
+
+    /// What a client of gRPC is told, which does not look at the status.
+    #[must_use]
+    pub const fn grpc_code(&self) -> GrpcCode {
+        match self {
+            Self::NoSite | Self::NoRoute | Self::NoScript => GrpcCode::Unimplemented,
+            // UNAVAILABLE is what clients try again for, on another connection.
+            Self::Misdirected | Self::TooEarly => GrpcCode::Unavailable,
+            Self::NoClientCertificate => GrpcCode::PermissionDenied,
+            Self::BodyTooLarge | Self::LengthRequired => GrpcCode::ResourceExhausted,
+            Self::BadPath => GrpcCode::Internal,
+            Self::Client(error) | Self::Upstream(DialError::Client(error)) => match error {
+                BodyError::TooLarge => GrpcCode::ResourceExhausted,
+                BodyError::ClientMalformed(_) => GrpcCode::Internal,
+                _ => GrpcCode::Cancelled,
+            },
+            Self::DeadlinePassed
+            | Self::Upstream(DialError::ResponseTimeout | DialError::WriteTimeout) => {
+                GrpcCode::DeadlineExceeded
+            }
+            Self::BadEdit(_) | Self::Upstream(DialError::Unsendable(_)) => GrpcCode::Internal,
+            Self::NoServer | Self::Bound(_) | Self::Refused(..) | Self::Upstream(_) => {
+                GrpcCode::Unavailable
+            }
         }
     }
 
@@ -81,9 +225,23 @@ impl Fault {
     #[must_use]
     pub const fn side(&self) -> Side {
         match self {
-            Self::NoSite | Self::NoRoute | Self::BodyTooLarge | Self::Client(_) => Side::Client,
-            Self::Upstream(DialError::Client(_)) => Side::Client,
-            Self::NoServer | Self::Upstream(_) | Self::DeadlinePassed => Side::Upstream,
+            Self::NoSite
+            | Self::NoRoute
+            | Self::Misdirected
+            | Self::NoClientCertificate
+            | Self::TooEarly
+            | Self::BodyTooLarge
+            | Self::LengthRequired
+            | Self::NoScript
+            | Self::BadPath
+            | Self::Client(_)
+            | Self::Upstream(DialError::Client(_)) => Side::Client,
+            Self::Upstream(DialError::Unsendable(_)) => Side::House,
+            Self::NoServer
+            | Self::Bound(_)
+            | Self::Refused(..)
+            | Self::Upstream(_)
+            | Self::DeadlinePassed => Side::Upstream,
             Self::BadEdit(_) => Side::House,
         }
     }
@@ -94,16 +252,35 @@ impl Fault {
         match self {
             Self::NoSite => End::NoSite,
             Self::NoRoute => End::NoRoute,
-            Self::BodyTooLarge => End::BodyTooLarge,
+            Self::Misdirected => End::Misdirected,
+            Self::NoClientCertificate => End::NoClientCertificate,
+            Self::TooEarly => End::TooEarly,
+            Self::BodyTooLarge | Self::LengthRequired => End::BodyTooLarge,
+            Self::NoScript => End::NoScript,
+            Self::BadPath => End::ClientMalformed,
             Self::Client(error) | Self::Upstream(DialError::Client(error)) => End::of_body(*error),
-            Self::NoServer => End::NoServer,
+            Self::NoServer | Self::Bound(_) => End::NoServer,
+            Self::Refused(why, _) => match why {
+                Refused::BreakerOpen => End::BreakerOpen,
+                Refused::BreakerFull => End::BreakerFull,
+                Refused::QueueFull => End::QueueFull,
+                Refused::QueueTimeout => End::QueueTimeout,
+                Refused::ParkFull => End::ParkFull,
+                Refused::ParkTimeout => End::ParkTimeout,
+            },
             Self::Upstream(error) => match error {
-                DialError::Connect(_) | DialError::Tls(_) => End::UpstreamConnect,
+                DialError::Connect(_) | DialError::Tls(_) | DialError::Protocol(_) => {
+                    End::UpstreamConnect
+                }
                 DialError::ConnectTimeout
                 | DialError::ResponseTimeout
                 | DialError::WriteTimeout => End::UpstreamTimeout,
-                DialError::Closed { .. } | DialError::ClosedInHead => End::UpstreamClosed,
+                DialError::Closed { .. }
+                | DialError::ClosedInHead
+                | DialError::Unprocessed
+                | DialError::Reset(_) => End::UpstreamClosed,
                 DialError::Malformed(_) => End::UpstreamMalformed,
+                DialError::Unsendable(_) => End::BadEdit,
                 DialError::Client(error) => End::of_body(*error),
             },
             Self::DeadlinePassed => End::UpstreamTimeout,
@@ -118,6 +295,9 @@ impl Fault {
             Self::Upstream(error) => Some(error.to_string()),
             Self::Client(error) => Some(error.to_string()),
             Self::BadEdit(why) => Some((*why).to_owned()),
+            Self::Bound(how) => Some(format!("the server that the client belongs to {how}")),
+            Self::LengthRequired => Some("body without Content-Length is too long".to_owned()),
+            Self::BadPath => Some("path cannot be one of a script".to_owned()),
             _ => None,
         }
     }

@@ -1,18 +1,25 @@
 //! A configuration becomes a plan.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorman_config::{Config, Diagnostic, Listener, SocketAddress, Span, Transport};
+use doorman_config::{
+    Announcer, Config, Diagnostic, Listener, Protocol, SocketAddress, Span, Spanned, Transport,
+};
 use doorman_net::os::ListenAddress;
-use doorman_net::{Limits, ServeSettings};
+use doorman_net::tls::{ClientTls, ClientTlsOptions, Roots};
+use doorman_net::{Cleartext, Limits, ServeSettings};
 use doorman_route::AddressSet;
 
 use crate::crowd::CrowdLimits;
 
-use super::{Compiled, Ground, Plan, PlanListener, routes, sites, upstreams};
+use super::materials::Broken;
+use super::{
+    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, relays, routes, sites, upstreams,
+};
 
 /// Codes of what only compiling can find.
 pub(super) mod code {
@@ -24,11 +31,21 @@ pub(super) mod code {
     pub(crate) const UPSTREAM_TLS: &str = "E0606";
     pub(crate) const ROUTES: &str = "E0607";
     pub(crate) const EDIT: &str = "E0608";
+    pub(crate) const CLIENT_CA: &str = "E0609";
+    pub(crate) const CLIENT_CA_WARNING: &str = "W0610";
+    pub(crate) const OPEN_KEY: &str = "W0611";
+    pub(crate) const SEAL_KEY: &str = "E0612";
 }
 
 /// Faults found so far.
 pub(super) struct Faults {
     pub(super) list: Vec<Diagnostic>,
+    /// What becomes of files that cannot be used.
+    pub(super) broken: Broken,
+    /// Files in whose place something older is used, and why.
+    pub(super) stale: Vec<String>,
+    /// Things that were made of files anew.
+    pub(super) remade: usize,
 }
 
 impl Faults {
@@ -41,17 +58,38 @@ impl Faults {
     }
 }
 
-pub(super) fn compile(config: &Arc<Config>, ground: &Ground) -> Compiled {
-    let mut faults = Faults { list: Vec::new() };
+pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> Compiled {
+    let mut faults = Faults { list: Vec::new(), broken, stale: Vec::new(), remade: 0 };
     let trusted = config.global.trusted_proxies.iter();
     let trusted = address_set(trusted.map(|range| range.value));
     let upstreams = upstreams::compile(config, ground, &mut faults);
-    let (sites, table) = routes::compile(config, ground, &mut faults);
-    let listeners = sites::listeners(config, ground, &mut faults);
+    let clients = clients::compile(config, ground, &mut faults);
+    let (mut sites, table) = routes::compile(config, ground, &mut faults);
+    clients::place(config, &clients, &mut sites);
+    let listeners = sites::listeners(config, ground, &clients, &mut faults);
+    let relays = relays::compile(config, ground);
+    for ca in config.global.acme.iter().filter_map(|acme| acme.ca.as_ref()) {
+        let clock = Arc::new(ground.clock);
+        let tls = Roots::load(&ca.value).map_err(|error| error.to_string()).and_then(|roots| {
+            let options = ClientTlsOptions { roots, ..ClientTlsOptions::new(clock) };
+            ClientTls::new(options).map_err(|error| error.to_string())
+        });
+        if let Err(error) = tls {
+            faults.error(code::CERTIFICATE, ca.span, error);
+        }
+    }
+    let automatic = sites::has_automatic(config);
     let whole = !faults.list.iter().any(Diagnostic::is_error);
+    if whole {
+        ground.settle_materials();
+    }
+    let stale = std::mem::take(&mut faults.stale);
     let plan = table.filter(|_| whole).map(|table| Plan {
+        stale,
+        remade: faults.remade,
         listeners,
         sites,
+        relays,
         upstreams,
         trusted,
         crowd_limits: CrowdLimits {
@@ -60,8 +98,10 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground) -> Compiled {
         },
         crowd: Arc::clone(&ground.crowd),
         config: Arc::clone(config),
+        proofs: automatic.then(|| Arc::clone(ground.keyring.proofs())),
         table,
         upstream_limits: upstream_limits(),
+        drain: config.global.drain.value,
     });
     Compiled { plan, diagnostics: faults.list }
 }
@@ -78,8 +118,9 @@ pub(super) fn address_set(ranges: impl Iterator<Item = ipnet::IpNet>) -> Address
     AddressSet::new(ranges.map(|range| (range.addr(), range.prefix_len()))).unwrap_or_default()
 }
 
-/// The addresses to bind for a socket: "every address" is both families, each on its own socket.
-pub(super) fn bind_addresses(config: &Config, address: &SocketAddress) -> Vec<ListenAddress> {
+/// The addresses to bind for a socket: "every address" is both families, each on its own socket. None
+/// for a Unix socket.
+pub(super) fn inet_addresses(config: &Config, address: &SocketAddress) -> Vec<SocketAddr> {
     match address {
         SocketAddress::Any(port) => {
             let chosen: Vec<IpAddr> = if config.global.bind.is_empty() {
@@ -87,35 +128,76 @@ pub(super) fn bind_addresses(config: &Config, address: &SocketAddress) -> Vec<Li
             } else {
                 config.global.bind.iter().map(|ip| ip.value).collect()
             };
-            chosen.into_iter().map(|ip| ListenAddress::Inet(SocketAddr::new(ip, *port))).collect()
+            chosen.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect()
         }
-        SocketAddress::Ip(address) => vec![ListenAddress::Inet(*address)],
-        SocketAddress::Unix(path) => vec![ListenAddress::Unix(path.clone())],
+        SocketAddress::Ip(address) => vec![*address],
+        SocketAddress::Unix(_) => Vec::new(),
     }
+}
+
+/// What a listener of sites binds. HTTP/3 has a UDP socket beside each for TCP.
+fn bind_addresses(config: &Config, listener: &Listener) -> Vec<ListenAddress> {
+    if let SocketAddress::Unix(path) = &listener.address {
+        return vec![ListenAddress::Unix(path.clone())];
+    }
+    let inet = inet_addresses(config, &listener.address);
+    let has = |wanted: &[Protocol]| listener.protocols.iter().any(|known| wanted.contains(known));
+    let tcp = inet.iter().copied().filter(|_| has(&[Protocol::H1, Protocol::H2, Protocol::H2c]));
+    let udp = inet.iter().copied().filter(|_| has(&[Protocol::H3]));
+    tcp.map(ListenAddress::Inet).chain(udp.map(ListenAddress::Udp)).collect()
 }
 
 pub(super) fn listener(
     config: &Config,
     ground: &Ground,
     listener: &Listener,
-    tls: Option<Arc<doorman_net::tls::ServerTls>>,
+    tls: Option<(Arc<doorman_net::tls::ServerTls>, Vec<doorman_net::tls::CertificateSource>)>,
 ) -> PlanListener {
     debug_assert_eq!(
         listener.transport == Transport::Tls,
         tls.is_some(),
         "TLS as the transport says"
     );
+    let (tls, stapled) = tls.unzip();
     PlanListener {
         id: ground.listener(listener),
         name: listener.address.to_string().into(),
-        addresses: bind_addresses(config, &listener.address),
+        addresses: bind_addresses(config, listener),
         backlog: i32::try_from(listener.backlog).unwrap_or(i32::MAX),
         tls,
-        settings: settings(config),
+        stapled: stapled.unwrap_or_default(),
+        announcers: announcers(listener),
+        settings: ServeSettings {
+            alt_svc: alt_svc(listener),
+            ..settings(config, &listener.protocols)
+        },
     }
 }
 
-fn settings(config: &Config) -> ServeSettings {
+/// What responses over TCP say of HTTP/3 on the same port (RFC 7838 section 3). A day: what browsers
+/// know of a port that has stopped speaking it costs them one attempt.
+fn alt_svc(listener: &Listener) -> Option<Box<str>> {
+    let port = listener.address.port()?;
+    listener
+        .protocols
+        .contains(&Protocol::H3)
+        .then(|| format!("h3=\":{port}\"; ma=86400").into_boxed_str())
+}
+
+fn announcers(listener: &Listener) -> Option<Arc<PlanAnnouncers>> {
+    let mut ranges = Vec::new();
+    let mut unix = false;
+    for announcer in &listener.proxy_protocol {
+        match announcer {
+            Announcer::Range(range) => ranges.push(*range),
+            Announcer::Unix => unix = true,
+        }
+    }
+    let any = unix || !ranges.is_empty();
+    any.then(|| Arc::new(PlanAnnouncers { ranges: address_set(ranges.into_iter()), unix }))
+}
+
+pub(super) fn settings(config: &Config, protocols: &[Protocol]) -> ServeSettings {
     let (limits, times) = (&config.global.limits, &config.global.timeouts);
     let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let at_least = |time: Duration| time.max(Duration::from_millis(1));
@@ -131,11 +213,36 @@ fn settings(config: &Config) -> ServeSettings {
         write_idle: at_least(times.write_idle.value),
         keep_alive: at_least(times.keep_alive.value),
         handshake_timeout: at_least(times.tls_handshake.value),
+        cleartext: match (protocols.contains(&Protocol::H1), protocols.contains(&Protocol::H2c)) {
+            (_, false) => Cleartext::H1,
+            (true, true) => Cleartext::Either,
+            (false, true) => Cleartext::H2,
+        },
         h2_streams: limits.h2_streams.value,
+        h3_streams: limits.h3_streams.value,
+        alt_svc: None,
+        drain: config.global.drain.value,
         requests_max: limits
             .requests_per_connection
             .as_ref()
             .map_or(u64::MAX, |limit| u64::from(limit.value)),
+    }
+}
+
+/// What others than the owner and its group may do with a key, or the group may do beyond reading it.
+const OPEN: u32 = 0o027;
+
+/// Warns of a key that others can read or that more than its owner can replace. Reading is left to the
+/// group: that is how distributions give keys to services.
+pub(super) fn warn_of_open_key(key: &Spanned<PathBuf>, faults: &mut Faults) {
+    let Ok(facts) = std::fs::metadata(&key.value) else { return };
+    let mode = facts.permissions().mode() & 0o777;
+    if mode & OPEN != 0 {
+        let message = format!(
+            "others can get at the key {} (mode {mode:03o}): chmod 600 it",
+            key.value.display()
+        );
+        faults.warning(code::OPEN_KEY, key.span, message);
     }
 }
 

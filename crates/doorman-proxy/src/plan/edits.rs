@@ -1,7 +1,10 @@
 //! Edits of a route, ready to run.
 
+use std::sync::Arc;
+
 use doorman_config::{
-    CookiePart, Forwarded, HeaderEdit, LocationRewrite, RouteOptions, Spanned, UpstreamHost,
+    ClientCert, CookiePart, Forwarded, HeaderEdit, LocationRewrite, RouteOptions, Spanned,
+    UpstreamHost,
 };
 use doorman_http::template::Template;
 use doorman_transform::{
@@ -34,6 +37,12 @@ pub(crate) struct RouteEdits {
     pub(crate) forwarded: ForwardedMode,
     pub(crate) location: transform::LocationRewrite,
     pub(crate) cookies: Vec<CookieRewrite>,
+    /// What browsers are told of TLS.
+    pub(crate) hsts: Option<Box<str>>,
+    /// Names under which some route passes on who a client proved to be.
+    pub(crate) identities: Arc<[Box<str>]>,
+    /// Whether the client's certificate is passed on.
+    pub(crate) client_cert: bool,
 }
 
 impl RouteEdits {
@@ -59,6 +68,9 @@ impl RouteEdits {
                 Forwarded::Off => ForwardedMode::Off,
             },
             location: location(&options.rewrite_location.value),
+            hsts: options.hsts.as_ref().map(|hsts| hsts.value.as_str().into()),
+            identities: Arc::default(),
+            client_cert: options.client_cert.value == ClientCert::Rfc9440,
             cookies: options
                 .rewrite_cookies
                 .iter()

@@ -4,28 +4,66 @@
 //! compiled, names are indices, files are read. This folder is the only part of the crate that
 //! names the configuration.
 
+mod clients;
 mod compile;
+mod cookie;
+mod discovered;
 mod edits;
+mod health;
+mod materials;
+mod mirror;
 mod pages;
+mod relays;
+mod resilience;
 mod routes;
+mod sessions;
+mod share;
 mod sites;
+mod sticky;
 mod upstreams;
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::crowd::{Crowd, CrowdLimits};
-use doorman_balance::{Method as BalanceMethod, ServerState};
-use doorman_config::{Config, Diagnostic, Listener, SocketAddress, Transport};
-use doorman_net::dial::{DialTimeouts, DialTls, PoolLimits};
+pub(crate) use clients::{CLIENT_CERT, CLIENT_CERT_CHAIN};
+use compile::Faults;
+pub(crate) use cookie::{Number, PlanCookie};
+pub use discovered::{Found, Lists, WantedSource, is_discovered, wanted_sources};
+use doorman_balance::health::outlier::OutlierRules;
+use doorman_balance::health::passive::PassiveRules;
+use doorman_balance::health::{Check, Watching};
+use doorman_balance::{
+    Admin, Group, Keys, Member, Method as BalanceMethod, Role, ServerState, Settings, Standing,
+};
+pub use doorman_balance::{BreakerState, BreakerStep, Line, Refused, Resilience};
+use doorman_config::{
+    Config, Diagnostic, Listener, Relay, RelayProtocol, SocketAddress, Span, Transport,
+};
+use doorman_http::template::Template;
+use doorman_http::{Instant, Peer};
+use doorman_net::dial::{DialManner, DialTimeouts, DialTls, Handshakes, PoolLimits, Protocol};
 use doorman_net::os::ListenAddress;
-use doorman_net::tls::{LocalCa, ServerTls, TicketKeys};
+use doorman_net::seal::SealKey;
+use doorman_net::tls::{
+    CertificateSource, Keyring, LocalCa, Proofs, ServerTls, SiteClients, TicketKeys,
+};
 use doorman_net::{Address, Clock, Limits, ServeSettings};
 use doorman_route::{AddressSet, Table};
 pub(crate) use edits::{HostEdit, RouteEdits};
+use materials::{Broken, Materials};
+pub(crate) use mirror::{PlanMirror, Seat};
 pub(crate) use pages::{ErrorContent, ErrorPages};
+pub use relays::PlanRelay;
+pub(crate) use resilience::{PlanResilience, PlanRetry};
+pub use sessions::Sessions;
+pub(crate) use share::{PlanKey, PlanShare, ShareBy};
+pub use sites::{automatic_names, demanded_names};
+pub(crate) use sticky::{By, Learning, Numbered, Place, PlanSticky};
 
 /// What runs.
 pub struct Plan {
@@ -35,6 +73,8 @@ pub struct Plan {
     pub sites: Vec<PlanSite>,
     /// Upstreams, in the order of the configuration.
     pub upstreams: Vec<PlanUpstream>,
+    /// Relays, in file order.
+    pub relays: Vec<PlanRelay>,
     /// Peers whose word about the client is believed.
     pub trusted: AddressSet,
     /// Bounds on client connections.
@@ -43,7 +83,15 @@ pub struct Plan {
     pub(crate) crowd: Arc<Crowd>,
     /// The configuration that it was made from, for `explain`.
     pub config: Arc<Config>,
+    /// Files of TLS that cannot be used, and in whose place something older is; each in a line.
+    pub stale: Vec<String>,
+    /// How many things of TLS were made of files anew for it.
+    pub remade: usize,
+    /// What shows a certificate authority that names are ours; `None` where no site has automatic certificates.
+    pub(crate) proofs: Option<Arc<Proofs>>,
     pub(crate) table: Table,
+    /// What requests under way have left when the process ends.
+    pub(crate) drain: Duration,
     pub(crate) upstream_limits: Limits,
 }
 
@@ -60,8 +108,27 @@ pub struct PlanListener {
     pub backlog: i32,
     /// TLS, if it speaks it.
     pub tls: Option<Arc<ServerTls>>,
+    /// Certificates whose authorities are asked about them, over OCSP.
+    pub stapled: Vec<CertificateSource>,
+    /// Whose connections begin with the PROXY protocol; `None`: nobody's.
+    pub announcers: Option<Arc<PlanAnnouncers>>,
     /// Timeouts and bounds.
     pub settings: ServeSettings,
+}
+
+/// Peers that must send the PROXY protocol.
+#[derive(Debug)]
+pub struct PlanAnnouncers {
+    pub(crate) ranges: AddressSet,
+    pub(crate) unix: bool,
+}
+
+impl PlanAnnouncers {
+    /// Whether this peer is one of them.
+    #[must_use]
+    pub fn contains(&self, peer: &Peer) -> bool {
+        peer.ip().map_or(self.unix, |ip| self.ranges.contains(ip))
+    }
 }
 
 /// A site.
@@ -70,6 +137,10 @@ pub struct PlanSite {
     pub name: Box<str>,
     /// Its routes, in file order.
     pub routes: Vec<PlanRoute>,
+    /// The rules for certificates of its clients; `None`: it asks for none.
+    pub clients: Option<SiteClients>,
+    /// Whether its safe requests may come before the handshake has ended.
+    pub early_data: bool,
 }
 
 /// A route.
@@ -77,8 +148,14 @@ pub struct PlanRoute {
     /// Its name in logs and metrics.
     pub name: Box<str>,
     pub(crate) ending: PlanEnding,
+    /// What keeps clients on their side of a split; `None`: nothing.
+    pub(crate) share: Option<PlanShare>,
+    /// Where copies of requests go; `None`: nowhere.
+    pub(crate) mirror: Option<PlanMirror>,
     pub(crate) edits: RouteEdits,
     pub(crate) pages: ErrorPages,
+    /// Whether clients must have shown a certificate.
+    pub mtls: bool,
     pub(crate) body_max: Option<u64>,
     pub(crate) buffer_request: Option<usize>,
     pub(crate) buffer_response: Option<usize>,
@@ -90,9 +167,9 @@ pub(crate) enum PlanEnding {
     /// Upstream and its share of 10,000.
     Proxy(Vec<(usize, u32)>),
     /// `Location` and status.
-    Redirect(doorman_http::template::Template, u16),
+    Redirect(Template, u16),
     /// Status and text.
-    Respond(u16, Option<doorman_http::template::Template>),
+    Respond(u16, Option<Template>),
 }
 
 /// Timeouts that a route sets; the upstream's count where it sets none.
@@ -110,10 +187,59 @@ pub struct PlanUpstream {
     pub name: Box<str>,
     /// Its servers.
     pub servers: Vec<PlanServer>,
+    /// What all cores share of it and outlives the plan.
+    pub group: Arc<Group>,
+    pub(crate) settings: Settings,
+    /// What its servers are asked.
+    pub checks: Vec<Check>,
+    /// When failures of requests take a server out.
+    pub passive: Option<Arc<PassiveRules>>,
+    /// When a server is an outlier.
+    pub outlier: Option<OutlierRules>,
     pub(crate) method: BalanceMethod,
+    /// What of a request its method makes its choice by; `None`: nothing.
+    pub(crate) key: Option<PlanKey>,
+    /// Held for the cores, which share it: which server a key belongs to.
+    pub(crate) _keys: Option<Arc<Keys>>,
+    /// What keeps clients on their servers; `None`: nothing.
+    pub(crate) sticky: Option<PlanSticky>,
     pub(crate) pool: PoolLimits,
     pub(crate) times: RouteTimes,
     pub(crate) defaults: DialTimeouts,
+    /// How its servers are connected to.
+    pub manner: DialManner,
+    /// What is told to its servers if they are FastCGI applications.
+    pub(crate) cgi: Option<PlanCgi>,
+    /// What it does when its servers fail or have no room; `None`: nothing is written.
+    pub(crate) resilience: Option<Box<PlanResilience>>,
+}
+
+impl PlanUpstream {
+    /// How long a server that comes back takes to get all of its part; `None`: it has it at once.
+    #[must_use]
+    pub fn slow_start(&self) -> Option<Duration> {
+        Some(self.settings.slow_start).filter(|time| !time.is_zero())
+    }
+
+    /// Whether ill servers are used when none is well.
+    #[must_use]
+    pub const fn fails_open(&self) -> bool {
+        self.settings.fail_open
+    }
+
+    /// What its cores do about health when a try has ended.
+    pub(crate) fn watching(&self) -> Watching {
+        Watching { passive: self.passive.clone(), tallied: self.outlier.is_some() }
+    }
+}
+
+/// FastCGI applications: where their scripts are, and what they are told besides.
+pub(crate) struct PlanCgi {
+    /// Empty if it is not known.
+    pub(crate) root: String,
+    pub(crate) index: Option<String>,
+    pub(crate) split: Option<String>,
+    pub(crate) params: Vec<(String, Template)>,
 }
 
 /// A server.
@@ -126,13 +252,111 @@ pub struct PlanServer {
     pub authority: Box<str>,
     /// TLS towards it.
     pub tls: Option<DialTls>,
+    /// TLS that settles on HTTP/1.1, where the protocol is chosen by TLS.
+    pub tls_single: Option<DialTls>,
+    /// What is spoken to it.
+    pub protocol: Protocol,
     /// Part of the load.
     pub weight: u32,
     /// Requests at once over all cores.
-    pub max_connections: Option<u32>,
+    pub in_flight_max: Option<u32>,
+    /// A higher tier is used when the ones below it have no server.
+    pub tier: u32,
+    /// When it takes part in its tier.
+    pub role: Role,
+    /// Whether it is in the proxy's own zone, or zones do not matter.
+    pub near: bool,
+    /// What the file says about using it.
+    pub admin: Admin,
     /// Counters that all cores share and that outlive the plan.
     pub state: Arc<ServerState>,
     pub(crate) pool_key: String,
+}
+
+impl PlanUpstream {
+    /// The books of what it does when its servers fail or have no room, if it does anything.
+    #[must_use]
+    pub fn resilience(&self) -> Option<&Resilience> {
+        self.resilience.as_ref().map(|resilience| &*resilience.state)
+    }
+
+    /// What it does then, in the configuration's words: a directive and what it says.
+    #[must_use]
+    pub fn resilience_words(&self) -> Vec<(&'static str, String)> {
+        self.resilience.as_ref().map_or_else(Vec::new, |resilience| resilience.words())
+    }
+}
+
+impl PlanServer {
+    /// Whether it takes all of its part.
+    #[must_use]
+    pub fn is_ready(&self, now: Instant) -> bool {
+        matches!(self.state.standing(now), Standing::Ready)
+    }
+
+    /// When it takes part in its tier, in a word.
+    #[must_use]
+    pub const fn role_word(&self) -> &'static str {
+        match self.role {
+            Role::Regular => "regular",
+            Role::Spare => "spare",
+            Role::Standby => "standby",
+        }
+    }
+
+    /// What is said of when and how much it takes part, besides its weight.
+    #[must_use]
+    pub fn part(&self) -> String {
+        let mut text = String::new();
+        if self.tier > 0 {
+            let _ = write!(text, "  tier {}", self.tier);
+        }
+        if self.role != Role::Regular {
+            let _ = write!(text, "  {}", self.role_word());
+        }
+        if self.admin == Admin::Drain {
+            text.push_str("  drain");
+        }
+        if !self.near {
+            text.push_str("  another zone");
+        }
+        if let Some(max) = self.in_flight_max {
+            let _ = write!(text, "  {max} at once");
+        }
+        text
+    }
+
+    /// It as a member of its upstream.
+    pub(crate) fn member(&self) -> Member {
+        Member {
+            in_flight_max: self.in_flight_max,
+            admin: self.admin,
+            tier: self.tier,
+            role: self.role,
+            near: self.near,
+            ..Member::new(Arc::clone(&self.state), self.weight)
+        }
+    }
+
+    /// What is spoken to it, in the configuration's word.
+    #[must_use]
+    pub const fn spoken(&self) -> &'static str {
+        match (self.protocol, &self.tls) {
+            (Protocol::H1, _) => "h1",
+            (Protocol::H2, Some(_)) => "h2",
+            (Protocol::H2, None) => "h2c",
+            (Protocol::H3, _) => "h3",
+            (Protocol::Auto, _) => "auto",
+        }
+    }
+}
+
+impl PlanUpstream {
+    /// The sessions that its servers named, if it learns them.
+    #[must_use]
+    pub fn sessions(&self) -> Option<&Sessions> {
+        self.sticky.as_ref()?.sessions().map(|sessions| &**sessions)
+    }
 }
 
 impl PlanRoute {
@@ -173,11 +397,32 @@ pub struct Ground {
     pub clock: Clock,
     /// Keys of session tickets.
     pub tickets: Arc<TicketKeys>,
+    /// Certificates that come and change by themselves.
+    pub keyring: Arc<Keyring>,
     pub(crate) keeping: Keeping,
     authority: Mutex<Option<Arc<LocalCa>>>,
-    servers: Mutex<HashMap<String, Arc<ServerState>>>,
-    listeners: Mutex<Vec<(SocketAddress, Transport)>>,
+    seal_key: Mutex<Option<Arc<SealKey>>>,
+    groups: Mutex<HashMap<String, Weak<Group>>>,
+    sessions: Mutex<HashMap<String, Weak<Sessions>>>,
+    handshakes: Mutex<HashMap<String, Arc<Handshakes>>>,
+    materials: Mutex<Materials>,
+    findings: discovered::Findings,
+    listeners: Mutex<Vec<(SocketAddress, Trade)>>,
+    relays: Mutex<HashMap<usize, Arc<AtomicU64>>>,
+    /// By upstream. Weak: what no plan and no request holds any more is forgotten.
+    resilience: Mutex<HashMap<String, Weak<Resilience>>>,
     crowd: Arc<Crowd>,
+}
+
+/// Counts of handshakes above which those of servers that are gone are forgotten: more than an ordinary configuration
+/// has servers.
+const HANDSHAKES_KEPT: usize = 4_096;
+
+/// What a listener is for. Two trades on one address are two listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trade {
+    Site(Transport),
+    Relay(RelayProtocol),
 }
 
 /// Whether what a plan needs for good is made.
@@ -197,10 +442,18 @@ impl Ground {
             data,
             clock,
             tickets,
+            keyring: Arc::default(),
             keeping: Keeping::Disk,
             authority: Mutex::default(),
-            servers: Mutex::default(),
+            seal_key: Mutex::default(),
+            groups: Mutex::default(),
+            sessions: Mutex::default(),
+            handshakes: Mutex::default(),
+            materials: Mutex::default(),
+            findings: discovered::Findings::default(),
             listeners: Mutex::default(),
+            relays: Mutex::default(),
+            resilience: Mutex::default(),
             crowd: Arc::default(),
         }
     }
@@ -214,18 +467,92 @@ impl Ground {
     /// The id of a listener, the same for every plan that has it. Plain and TLS on one address are
     /// two listeners: what came in the clear must not be taken for secure after a reload.
     fn listener(&self, listener: &Listener) -> usize {
+        self.listener_id((listener.address.clone(), Trade::Site(listener.transport)))
+    }
+
+    /// The id of a relay among the listeners, and the count of its connections.
+    fn relay(&self, relay: &Relay) -> (usize, Arc<AtomicU64>) {
+        let name = (relay.address.value.clone(), Trade::Relay(relay.protocol.value));
+        let id = self.listener_id(name);
+        let mut relays = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
+        (id, Arc::clone(relays.entry(id).or_default()))
+    }
+
+    fn listener_id(&self, name: (SocketAddress, Trade)) -> usize {
         let mut known = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = (listener.address.clone(), listener.transport);
         known.iter().position(|other| *other == name).unwrap_or_else(|| {
             known.push(name);
             known.len() - 1
         })
     }
 
-    /// The counters of a server, the same for every plan that names it.
-    fn server(&self, key: &str) -> Arc<ServerState> {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(servers.entry(key.to_owned()).or_default())
+    /// What cores share of an upstream, the same for every plan that names it, as long as one is held.
+    fn group(&self, upstream: &str) -> Arc<Group> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = groups.get(upstream).and_then(Weak::upgrade) {
+            return group;
+        }
+        groups.retain(|_, group| group.strong_count() > 0);
+        let group = Group::new(Settings::default());
+        groups.insert(upstream.to_owned(), Arc::downgrade(&group));
+        group
+    }
+
+    /// The books of an upstream's resilience, the same for every plan that names it, as long as one
+    /// is held.
+    fn resilience(&self, upstream: &str) -> Arc<Resilience> {
+        let mut known = self.resilience.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(books) = known.get(upstream).and_then(Weak::upgrade) {
+            return books;
+        }
+        known.retain(|_, books| books.strong_count() > 0);
+        let books = Resilience::new();
+        known.insert(upstream.to_owned(), Arc::downgrade(&books));
+        books
+    }
+
+    /// The sessions of an upstream, the same for every plan that has room for as many; they go with
+    /// the last plan that learns them.
+    fn sessions(&self, upstream: &str, entries: u32) -> Arc<Sessions> {
+        let mut known = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sessions) = known.get(upstream).and_then(Weak::upgrade)
+            && sessions.entries() == entries
+        {
+            return sessions;
+        }
+        known.retain(|_, sessions| sessions.strong_count() > 0);
+        let sessions = Arc::new(Sessions::new(upstream, entries));
+        known.insert(upstream.to_owned(), Arc::downgrade(&sessions));
+        sessions
+    }
+
+    /// The count of TLS handshakes with a server, the same for every plan that names it.
+    fn handshakes(&self, key: &str) -> Arc<Handshakes> {
+        let mut known = self.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= HANDSHAKES_KEPT {
+            // Servers that are discovered could be without end: those that nobody holds are forgotten.
+            known.retain(|_, counts| Arc::strong_count(counts) > 1);
+        }
+        Arc::clone(known.entry(key.to_owned()).or_default())
+    }
+
+    /// The key of what clients keep for us, opened or made at the first need.
+    fn seal_key(&self, span: Span, faults: &mut Faults) -> Option<Arc<SealKey>> {
+        let mut known = self.seal_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = &*known {
+            return Some(Arc::clone(key));
+        }
+        let opened = match self.keeping {
+            Keeping::Disk => SealKey::open_or_create(&self.data),
+            Keeping::Nothing => SealKey::open_or_imagine(&self.data),
+        };
+        match opened {
+            Ok(key) => Some(Arc::clone(known.insert(Arc::new(key)))),
+            Err(error) => {
+                faults.error(compile::code::SEAL_KEY, span, error.to_string());
+                None
+            }
+        }
     }
 
     fn now(&self) -> u64 {
@@ -245,11 +572,24 @@ impl Plan {
     /// Compiles a configuration.
     #[must_use]
     pub fn compile(config: &Arc<Config>, ground: &Ground) -> Compiled {
-        compile::compile(config, ground)
+        compile::compile(config, ground, Broken::Refused)
+    }
+
+    /// Makes the plan of a configuration that is in force anew, because files that it names have changed.
+    /// One that cannot be used leaves what was made of its predecessor in force; [`Plan::stale`] tells.
+    #[must_use]
+    pub fn renew(config: &Arc<Config>, ground: &Ground) -> Compiled {
+        compile::compile(config, ground, Broken::Outlived)
     }
 }
 
 impl Plan {
+    /// Whether any site gets its certificates by itself.
+    #[must_use]
+    pub const fn has_automatic(&self) -> bool {
+        self.proofs.is_some()
+    }
+
     /// The longest queue that any listener asks for.
     #[must_use]
     pub fn backlog(&self) -> i32 {

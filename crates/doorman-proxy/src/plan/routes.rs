@@ -2,14 +2,17 @@
 
 use doorman_config::{
     Buffering, Condition, Config, Ending, HostPattern, PathPattern, Protocol, Route, Span,
-    Transport, ValueMatch,
+    StickyShare, Transport, ValueMatch,
 };
 use doorman_http::template::Template;
 use doorman_http::{Method, Version};
 use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
-use super::{ErrorPages, Ground, PlanEnding, PlanRoute, PlanSite, RouteEdits, sites, upstreams};
+use super::{
+    ErrorPages, Ground, PlanEnding, PlanMirror, PlanRoute, PlanShare, PlanSite, RouteEdits, sites,
+    upstreams,
+};
 
 pub(super) fn compile(
     config: &Config,
@@ -21,10 +24,11 @@ pub(super) fn compile(
     for site in &config.sites {
         specs.push(SiteSpec {
             addresses: Vec::new(),
-            routes: site.routes.iter().map(spec).collect(),
+            routes: site.routes.iter().map(|route| spec(config, route)).collect(),
         });
-        let routes = site.routes.iter().map(|route| plan(route, faults)).collect();
-        plans.push(PlanSite { name: site.name.as_str().into(), routes });
+        let routes = site.routes.iter().map(|route| plan(config, ground, route, faults)).collect();
+        let early_data = sites::takes_early_data(site);
+        plans.push(PlanSite { name: site.name.as_str().into(), routes, clients: None, early_data });
     }
     for listener in &config.listeners {
         let id = ground.listener(listener);
@@ -102,6 +106,8 @@ fn redirects(
             name: site.name.as_str().into(),
             // 308 keeps the method: a POST that a client sends in the clear is not made a GET.
             routes: vec![PlanRoute::bare("_https", PlanEnding::Redirect(to, 308))],
+            clients: None,
+            early_data: false,
         });
     }
 }
@@ -111,8 +117,11 @@ impl PlanRoute {
         Self {
             name: name.into(),
             ending,
+            share: None,
+            mirror: None,
             edits: RouteEdits::default(),
             pages: ErrorPages::default(),
+            mtls: false,
             body_max: None,
             buffer_request: None,
             buffer_response: None,
@@ -121,7 +130,7 @@ impl PlanRoute {
     }
 }
 
-fn plan(route: &Route, faults: &mut Faults) -> PlanRoute {
+fn plan(config: &Config, ground: &Ground, route: &Route, faults: &mut Faults) -> PlanRoute {
     let options = &route.options;
     let ending = match &route.ending.value {
         Ending::Proxy(targets) => PlanEnding::Proxy(
@@ -137,9 +146,16 @@ fn plan(route: &Route, faults: &mut Faults) -> PlanRoute {
     };
     PlanRoute {
         name: route.name.as_str().into(),
+        share: PlanShare::compile(config, ground, route, faults),
+        // Without an origin there is nothing to compare an answer with.
+        mirror: match &ending {
+            PlanEnding::Proxy(_) => options.mirror.as_ref().map(PlanMirror::compile),
+            _ => None,
+        },
         ending,
         edits: RouteEdits::compile(options, faults),
         pages: ErrorPages::compile(options, faults),
+        mtls: options.mtls.is_some(),
         body_max: options.body_max.as_ref().map(|max| max.value),
         buffer_request: buffering(options.buffer_request.value),
         buffer_response: buffering(options.buffer_response.value),
@@ -154,25 +170,33 @@ fn buffering(buffering: Buffering) -> Option<usize> {
     }
 }
 
-fn spec(route: &Route) -> RouteSpec {
+fn spec(config: &Config, route: &Route) -> RouteSpec {
     RouteSpec {
         methods: route.methods.iter().filter_map(|m| method(&m.value)).collect(),
         path: path(&route.path.value),
         when: route.conditions.iter().map(|condition| self::condition(&condition.value)).collect(),
-        capture: if names_groups(route) { Capture::Keep } else { Capture::Skip },
+        capture: if names_groups(config, route) { Capture::Keep } else { Capture::Skip },
     }
 }
 
 /// Whether any template of the route asks for what its path caught. Copying groups out costs an
 /// allocation, so it is done only where somebody asks.
-fn names_groups(route: &Route) -> bool {
+fn names_groups(config: &Config, route: &Route) -> bool {
     use doorman_http::template::{Part, Placeholder};
     let asks = |template: &Template| {
         template.parts().iter().any(|part| matches!(part, Part::Value(Placeholder::Group(_))))
     };
     let options = &route.options;
     let ending = match &route.ending.value {
-        Ending::Proxy(_) => false,
+        Ending::Proxy(targets) => {
+            let upstreams = targets.iter().filter_map(|t| config.upstream(t.value.upstream));
+            let mut keys = upstreams.filter_map(|upstream| upstream.balancing.key.as_ref());
+            let shares = match options.sticky_share.as_ref().map(|share| &share.value) {
+                Some(StickyShare::Key(template)) => asks(template),
+                _ => false,
+            };
+            shares || keys.any(|key| asks(&key.value))
+        }
         Ending::Redirect(redirect) => asks(&redirect.to.value),
         Ending::Respond(respond) => respond.body.as_ref().is_some_and(|body| asks(&body.value)),
     };
@@ -227,7 +251,8 @@ fn condition(condition: &Condition) -> doorman_route::Condition {
 const fn versions(protocol: Protocol) -> &'static [Version] {
     match protocol {
         Protocol::H1 => &[Version::Http10, Version::Http11],
-        Protocol::H2 => &[Version::Http2],
+        Protocol::H2 | Protocol::H2c => &[Version::Http2],
+        Protocol::H3 => &[Version::Http3],
     }
 }
 

@@ -94,6 +94,11 @@ pub(crate) async fn gather(max: usize, body: &mut Body) -> Result<Gathered, Body
 }
 
 impl Gathered {
+    /// What was gathered, if that is all there was.
+    pub(crate) fn into_whole(self) -> Option<Bytes> {
+        self.whole.then_some(self.front)
+    }
+
     /// The whole body again: what was gathered, and then what is left of it.
     pub(crate) fn join(self, rest: Body) -> Body {
         if self.whole {

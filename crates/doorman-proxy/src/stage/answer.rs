@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use doorman_http::template::Template;
-use doorman_http::{Body, FieldId, Response};
+use doorman_http::{Body, FieldId, Method, Response};
 use doorman_net::heads;
+use doorman_net::tls::Proofs;
 use doorman_transform::{Context, error_page, expand_text, expand_url};
 
 use super::edit;
@@ -49,6 +50,23 @@ pub(crate) fn respond(
     }
     edit::own(route, exchange, &mut response);
     Stop::Answer(Box::new(response))
+}
+
+/// The answer to a certificate authority that asks whether a name is ours (RFC 8555 section 8.3). It goes ahead of
+/// every route and of the redirect to HTTPS, and only for a token that is asked about now. The authority asks in the
+/// clear.
+pub(crate) fn proof(proofs: &Proofs, exchange: &Exchange) -> Option<Stop> {
+    if !proofs.is_any() || exchange.conn().tls.is_some() {
+        return None;
+    }
+    let head = &exchange.head;
+    if !matches!(head.method, Method::Get | Method::Head) {
+        return None;
+    }
+    let text = proofs.http_answer(head.host(), head.path())?;
+    let mut response = plain(200, Bytes::copy_from_slice(text.as_bytes()));
+    response.head.fields.push_id(FieldId::ContentType, b"application/octet-stream");
+    Some(Stop::Answer(Box::new(response)))
 }
 
 /// The answer to a fault: the route's own page for its status, or ours with the request id.

@@ -2,6 +2,15 @@
 
 pub(crate) mod admit;
 pub(crate) mod answer;
+pub(crate) mod cgi;
+pub(crate) mod clients;
+pub(crate) mod cookies;
 pub(crate) mod deadline;
+pub(crate) mod early;
 pub(crate) mod edit;
 pub(crate) mod fetch;
+pub(crate) mod grpc;
+pub(crate) mod key;
+pub(crate) mod mirror;
+pub(crate) mod share;
+pub(crate) mod stick;
