@@ -10,7 +10,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use doorman_net::os::{Bound, ListenAddress};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -22,17 +21,13 @@ const PARK: Duration = Duration::from_millis(10);
 /// Attempts before a start has failed: with [`PARK`], a minute.
 const ATTEMPTS_MAX: usize = 6000;
 
-/// An address of the loopback with a port that was free a moment ago.
+/// An address of the loopback with a port that nobody has.
 ///
 /// # Panics
 /// When there is none.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    let any = ListenAddress::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    match Bound::listen(&any, 1).and_then(|bound| bound.local_address()) {
-        Ok(ListenAddress::Inet(address)) => address,
-        other => panic!("no free port: {other:?}"),
-    }
+    SocketAddr::from((Ipv4Addr::LOCALHOST, crate::port::free()))
 }
 
 /// An empty folder that is removed when it is dropped.
@@ -149,6 +144,17 @@ impl Process {
         self.log.wait(PATIENCE, |lines| lines.open == 0 || find(lines).is_some());
         let found = find(&self.log.lines());
         found.unwrap_or_else(|| panic!("{words:?} was never said in:\n{}", self.said().join("\n")))
+    }
+
+    /// Waits until so many lines that contain `words` are said.
+    ///
+    /// # Panics
+    /// When it ends before or [`PATIENCE`] has passed.
+    pub fn wait_for_times(&self, words: &str, times: usize) {
+        let count = |lines: &Lines| lines.said.iter().filter(|line| line.contains(words)).count();
+        self.log.wait(PATIENCE, |lines| lines.open == 0 || count(lines) >= times);
+        let found = count(&self.log.lines());
+        assert!(found >= times, "{words:?} was said {found} times in:\n{}", self.said().join("\n"));
     }
 
     /// Waits until it accepts connections at `address`.

@@ -1,17 +1,86 @@
 //! The file system and the environment as the configuration reads them.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use doorman_config::{FILE_BYTES_MAX, Source};
+use doorman_config::{Config, ErrorAction, FILE_BYTES_MAX, Source, TlsSource};
 
 /// Files, variables and secrets of this machine.
 ///
 /// A secret named `N` is the content of a file `N` in the folder that `$DOORMAN_SECRETS` or
 /// `$CREDENTIALS_DIRECTORY` (systemd) names, else in `/run/secrets`.
-pub struct Files;
+#[derive(Default)]
+pub struct Files<'a> {
+    noted: RefCell<Vec<PathBuf>>,
+    look: Option<Look<'a>>,
+}
 
-impl Source for Files {
+/// Called for each file before it is read.
+pub type Look<'a> = &'a dyn Fn(&Path);
+
+impl<'a> Files<'a> {
+    /// Files that somebody looks at before they are read.
+    pub fn watched(look: Look<'a>) -> Self {
+        Self { noted: RefCell::default(), look: Some(look) }
+    }
+
+    /// All that was looked at or looked for: files, and folders in which names were matched.
+    pub fn noted(self) -> Vec<PathBuf> {
+        self.noted.into_inner()
+    }
+
+    fn note(&self, path: &Path) {
+        if let Some(look) = self.look {
+            look(path);
+        }
+        self.noted.borrow_mut().push(path.to_owned());
+    }
+}
+
+/// The files that a configuration names and that are read when its plan is made: pages, certificates
+/// and keys, authorities.
+pub fn named(config: &Config) -> Vec<PathBuf> {
+    let mut files = materials(config);
+    for page in config.sites.iter().flat_map(|site| &site.routes).flat_map(pages) {
+        files.push(page);
+    }
+    files
+}
+
+fn pages(route: &doorman_config::Route) -> impl Iterator<Item = PathBuf> {
+    route.options.error_pages.iter().filter_map(|page| match &page.value.action {
+        ErrorAction::File(path) => Some(path.value.clone()),
+        ErrorAction::Respond { .. } => None,
+    })
+}
+
+/// What TLS is made of: certificates, keys, authorities and revocation lists.
+pub fn materials(config: &Config) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for tls in config.sites.iter().filter_map(|site| site.tls.as_ref()) {
+        if let Some(asked) = &tls.options.client_auth {
+            files.push(asked.value.ca.value.clone());
+            files.extend(asked.value.crl.as_ref().map(|crl| crl.value.clone()));
+        }
+        if let TlsSource::Files(pairs) = &tls.source.value {
+            for pair in pairs {
+                files.push(pair.value.certificate.value.clone());
+                files.push(pair.value.key.value.clone());
+            }
+        }
+    }
+    files.extend(
+        config.global.acme.iter().filter_map(|acme| acme.ca.as_ref()).map(|ca| ca.value.clone()),
+    );
+    for tls in config.upstreams.iter().map(|upstream| &upstream.tls) {
+        files.extend([&tls.ca, &tls.cert, &tls.key].into_iter().flatten().map(|f| f.value.clone()));
+    }
+    files
+}
+
+impl Source for Files<'_> {
     fn read(&self, path: &str) -> Result<String, String> {
+        self.note(Path::new(path));
         let facts = std::fs::metadata(path).map_err(|error| plain(&error))?;
         if facts.len() > FILE_BYTES_MAX as u64 {
             return Err(format!("larger than {FILE_BYTES_MAX} bytes"));
@@ -30,6 +99,7 @@ impl Source for Files {
         let mut looked = Vec::new();
         for folder in secret_folders() {
             let path = folder.join(name);
+            self.note(&path);
             if let Ok(text) = std::fs::read_to_string(&path) {
                 return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
             }
@@ -43,6 +113,9 @@ impl Source for Files {
         for part in pattern.split('/').filter(|part| !part.is_empty()) {
             let mut next = Vec::new();
             for folder in found {
+                if part.contains(WILD) && folder.is_dir() {
+                    self.note(&folder);
+                }
                 expand(&folder, part, &mut next)?;
             }
             found = next;
@@ -53,6 +126,9 @@ impl Source for Files {
     }
 }
 
+/// What stands for other characters in a pattern.
+const WILD: [char; 2] = ['*', '?'];
+
 fn secret_folders() -> Vec<PathBuf> {
     let named = ["DOORMAN_SECRETS", "CREDENTIALS_DIRECTORY"].map(std::env::var_os);
     let mut folders: Vec<PathBuf> = named.into_iter().flatten().map(PathBuf::from).collect();
@@ -62,7 +138,7 @@ fn secret_folders() -> Vec<PathBuf> {
 
 /// One part of a pattern below one folder.
 fn expand(folder: &Path, part: &str, next: &mut Vec<PathBuf>) -> Result<(), String> {
-    if !part.contains(['*', '?']) {
+    if !part.contains(WILD) {
         next.push(folder.join(part));
         return Ok(());
     }

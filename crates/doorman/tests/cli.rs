@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+
+use doorman_testkit::port::free as free_port;
 
 /// A configuration with something of everything.
 const SHOP: &str = r#"doorman 1
@@ -139,16 +141,74 @@ fn check_says_everything_and_does_nothing() {
     assert_eq!(folder.run("check missing.conf").code, 3);
 }
 
+/// Servers that answer, that are not there, and that speak TLS with a certificate that is trusted,
+/// not trusted, or none at all.
 #[test]
-fn check_deep_connects_and_only_warns() {
+#[expect(clippy::disallowed_methods, reason = "the server stands outside of the proxy")]
+fn check_deep_meets_every_server_and_only_warns() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["origin.test".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    let chain = vec![certificate.der().clone()];
+    let der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, der)
+        .unwrap();
+    let config = std::sync::Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let tls = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut server = rustls::ServerConnection::new(std::sync::Arc::clone(&config)).unwrap();
+            let _ = server.complete_io(&mut stream);
+        }
+    });
+    // Says nothing: the kernel accepts for it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain = silent.local_addr().unwrap().port();
     // A port that was ours a moment ago and is nobody's now.
-    let port = free_port();
-    let text = format!("site http://a:8080 {{ proxy 127.0.0.1:{port} }}\n");
-    let folder = Folder::with(&[("doorman.conf", &text)]);
+    let closed = free_port();
+    let text = format!(
+        "upstream plain {{
+            server 127.0.0.1:{plain} name open
+            server 127.0.0.1:{closed} name shut
+        }}
+        upstream known {{ server https://127.0.0.1:{tls} name known; tls ca ca.pem name origin.test }}
+        upstream other {{ server https://127.0.0.1:{tls} name other; tls ca ca.pem name other.test }}
+        upstream stranger {{ server https://127.0.0.1:{tls} name stranger; tls name origin.test }}
+        upstream mute {{ server https://127.0.0.1:{plain} name mute }}
+        site http://a:8080 {{ proxy plain known other stranger mute }}\n"
+    );
+    let folder = Folder::with(&[("doorman.conf", &text), ("ca.pem", &certificate.pem())]);
     folder.run("check --format short").is(0, "");
-    let deep = folder.run("check --deep --format short");
+    let deep = folder.run("check --deep");
     assert_eq!(deep.code, 0);
-    assert!(deep.out.contains("warning[E0701]: cannot connect to 127.0.0.1:"), "{}", deep.out);
+    for good in
+        ["`open` of `plain`: connected\n", "`known` of `known`: connected, TLS handshake done"]
+    {
+        assert!(deep.err.contains(good), "{good}: {}", deep.err);
+    }
+    for bad in [
+        "`shut` of `plain` cannot be used: connect: connection refused",
+        "`other` of `other` cannot be used: TLS handshake: ",
+        "`stranger` of `stranger` cannot be used: TLS handshake: ",
+        "`mute` of `mute` cannot be used: connect: timed out",
+    ] {
+        assert!(deep.out.contains(&format!("warning[E0701]: {bad}")), "{bad}: {}", deep.out);
+    }
+    let told: serde_json::Value =
+        serde_json::from_str(&folder.run("check --deep --json").out).unwrap();
+    let servers = told["servers"].as_array().unwrap();
+    let good: Vec<_> = servers
+        .iter()
+        .filter(|one| one["ok"] == true)
+        .filter_map(|one| one["server"].as_str())
+        .collect();
+    assert_eq!((servers.len(), good), (6, vec!["open", "known"]));
 }
 
 #[test]
@@ -166,6 +226,40 @@ fn colour_is_for_terminals_and_those_who_ask() {
         .output()
         .unwrap();
     assert!(!has_colour(&Ran::of(&both)));
+}
+
+/// A Unix socket serves every site of its transport, and its clients have no address.
+#[test]
+fn explain_asks_by_a_unix_socket() {
+    let text = "global { data ./data }
+        listen unix:/tmp/front.sock
+        listen unix:/tmp/tls.sock { tls }
+        site http://a.test:8080 {
+            route /near when client 127.0.0.0/8 { respond 200 near }
+            respond 200 any
+        }
+        site https://b.test { tls internal; respond 200 b }\n";
+    let folder = Folder::with(&[("doorman.conf", text)]);
+    let ran = folder.run("explain http://a.test/near --unix /tmp/front.sock");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for line in [
+        "request   GET http://a.test/near  HTTP/1.1 from a process of this machine\n",
+        "listener  unix:/tmp/front.sock\n",
+        "site      http://a.test:8080 ",
+    ] {
+        assert!(ran.out.contains(line), "{line}: {}", ran.out);
+    }
+    assert!(ran.out.contains("a.test:8080") && ran.out.contains("any"), "{}", ran.out);
+    let tls = folder.run("explain https://b.test/ --unix /tmp/tls.sock --json");
+    assert!(tls.out.contains("\"listener\": \"unix:/tmp/tls.sock\""), "{}", tls.out);
+    for (url, door) in
+        [("https://b.test/", "/tmp/front.sock"), ("http://a.test/", "/tmp/none.sock")]
+    {
+        let ran = folder.run(&format!("explain {url} --unix {door}"));
+        assert_eq!(ran.code, 1);
+        assert!(ran.out.contains(&format!("nothing listens on unix:{door}")), "{}", ran.out);
+    }
+    assert_eq!(folder.run("explain http://a.test/ --unix /x --from 10.0.0.1").code, 2);
 }
 
 #[test]
@@ -219,6 +313,57 @@ tls       no certificate fits this name: the handshake is refused
 ",
     );
     assert!(!folder.path().join("data").exists(), "an explanation makes no local authority");
+}
+
+#[test]
+fn explain_names_the_script_of_an_application() {
+    let text =
+        "upstream php { server unix:/run/php.sock; protocol fastcgi; root /srv/app; index index.php
+                split-path .php; source 127.0.0.2; proxy-protocol v2 }
+                site http://php.localhost { proxy php }";
+    let folder = Folder::with(&[("doorman.conf", text)]);
+    let told = folder.run("explain http://php.localhost/a/b.php/c%20d").out;
+    for line in ["/srv/app/a/b.php, PATH_INFO /c d", "127.0.0.2", "v2; a connection for each"] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let script = |path: &str| {
+        let told = folder.run(&format!("explain http://php.localhost{path} --json")).json();
+        told["outcome"]["upstreams"][0]["script"].as_str().map(str::to_owned)
+    };
+    assert_eq!(script("/").as_deref(), Some("/srv/app/index.php"));
+    assert_eq!(script("/style.css").as_deref(), Some("none: answered by 404"));
+}
+
+#[test]
+fn explain_follows_relays() {
+    let text = "relay :8443 {
+    sni mail.test *.mail.test 10.0.0.6:443
+    proxy 10.0.0.8:443
+    deny 192.0.2.0/24
+}
+relay :53 { protocol udp; proxy 10.0.0.9:53; timeout idle 10s }
+";
+    let folder = Folder::with(&[("doorman.conf", text)]);
+    folder.run("explain tls://a.Mail.test:8443").is(
+        0,
+        "\
+request   tls://a.mail.test:8443  from 127.0.0.1
+relay     :8443  doorman.conf:1
+sni       a.mail.test  doorman.conf:2
+proxy     10.0.0.6:443  doorman.conf:2
+          10.0.0.6:443
+timeouts  connect 5s, idle 5m
+",
+    );
+    let json = |line: &str| folder.run(&format!("explain {line} --json")).json();
+    assert_eq!(json("tls://other.test:8443")["servers"][0], "10.0.0.8:443");
+    assert_eq!(json("tcp://x:8443 --from 192.0.2.7")["outcome"], "denied");
+    assert_eq!(json("udp://x:53")["timeouts_ms"]["idle"], 10_000);
+    assert_eq!(folder.run("explain tcp://x:53").code, 1);
+    assert_eq!(folder.run("explain tcp://x").code, 2);
+    let checked = folder.run("check");
+    let said = checked.out + &checked.err;
+    assert!(said.contains("2 relays"), "{said}");
 }
 
 #[test]
@@ -429,6 +574,27 @@ site localhost {
         folder.run("check printed.conf --format short").is(0, "");
         folder.run("fmt --check printed.conf").is(0, "");
     }
+    // A public name gets a certificate that others trust, and who orders it agrees to terms.
+    let named = folder.run("proxy 3000 --site app.example.com --print").out;
+    assert!(named.contains("    # The certificate is ordered from Let's Encrypt"), "{named}");
+    assert!(named.contains("tls   auto"), "{named}");
+    // Who gives another name that others know must learn that nobody trusts its certificate yet.
+    let named = folder.run("proxy 3000 --site *.example.com --print").out;
+    assert!(named.contains("    # The certificate is signed by"), "{named}");
+    // And what it is told to write instead must be right but for the files.
+    let mended = named.replace("tls   internal", "tls cert a.pem key a.key");
+    std::fs::write(folder.path().join("named.conf"), mended).unwrap();
+    let ran = folder.run("check named.conf --format short");
+    assert!(
+        ran.code == 3 && ran.out.lines().all(|line| line.ends_with("no such file")),
+        "{}",
+        ran.out
+    );
+    let checked = folder.run("proxy 3000 --health /healthz?full=1 --site :8000 --print").out;
+    assert!(checked.contains("    health GET /healthz?full=1\n"), "{checked}");
+    std::fs::write(folder.path().join("checked.conf"), checked).unwrap();
+    folder.run("check checked.conf --format short").is(0, "");
+    assert_eq!(folder.run("proxy 3000 --health healthz").code, 2);
     assert_eq!(folder.run("proxy").code, 2);
     let sly = folder.arguments(&["proxy", "3000 }\nsite http://b { respond 200", "--print"]);
     assert_eq!(Ran::of(&{ sly }.output().unwrap()).code, 2);
@@ -479,16 +645,42 @@ impl Drop for Running {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test asks the system for a free port")]
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 fn curl(arguments: &[&str]) -> String {
     let output = Command::new("curl").args(["-sS", "--max-time", "20"]).args(arguments).output();
     let output = output.expect("curl is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What the demo's WebSocket says to a text.
+#[expect(clippy::disallowed_methods, reason = "a client stands outside of the proxy")]
+fn echoed(port: u16, text: &[u8]) -> String {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let ask = format!(
+        "GET /echo HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    let length = u8::try_from(text.len()).unwrap();
+    let masked = text.iter().zip([1, 2, 3, 4].iter().cycle()).map(|(byte, mask)| byte ^ mask);
+    let frame: Vec<u8> = [0x81, 0x80 | length, 1, 2, 3, 4].into_iter().chain(masked).collect();
+    // A close in order, masked with zeros.
+    let close = [0x88, 0x80, 0, 0, 0, 0];
+    stream.write_all(&[ask.as_bytes(), &frame, &close].concat()).unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    let end = all.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8_lossy(&all[..end]).into_owned();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+    let mut said = String::new();
+    let mut frames = &all[end..];
+    while let [0x81, length, rest @ ..] = frames {
+        let (text, rest) = rest.split_at(usize::from(*length));
+        said += &String::from_utf8_lossy(text);
+        frames = rest;
+    }
+    assert_eq!(frames, [0x88, 0], "a close for a close");
+    said
 }
 
 #[test]
@@ -512,6 +704,10 @@ fn the_demo_serves_and_leaves_nothing_behind() {
     assert_eq!(curl(&["-o", "/dev/null", "-w", "%{http_code}", &format!("{http}/slow")]), "504");
     assert_eq!(curl(&["-H", "X-Name: you", &format!("{http}/hello")]), "hello you\n");
     assert!(curl(&["-d", "some body", &format!("{http}/post")]).contains("POST /post"));
+    assert!(demo.said.contains(&format!("{http}/echo")), "{}", demo.said);
+    assert!(curl(&[&format!("{http}/echo")]).contains("new WebSocket("));
+    let heard = echoed(port, b"hello");
+    assert!(heard.contains(". I send back what you say.") && heard.ends_with("hello"), "{heard}");
 
     let second = folder.command(&line).output().unwrap();
     let second = Ran::of(&second);
@@ -548,6 +744,34 @@ fn a_watched_file_is_read_again() {
     std::fs::write(folder.path().join("doorman.conf"), text("two")).unwrap();
     says("is in force");
     assert_eq!(curl(&[&url]), "two");
+    assert_eq!(running.stop(), 0);
+}
+
+/// A change between the moment in which a file is read and that in which it is watched: the program
+/// waits in a pipe that the configuration includes while its first file changes.
+#[test]
+fn a_file_that_changes_while_the_program_starts_is_read_again() {
+    let port = free_port();
+    let text = |word: &str| {
+        format!("global {{ data ./data }}\nsite http://*:{port} {{ respond 200 {word} }}\n")
+    };
+    let begun = text("\"${file:pipe}\"");
+    let folder = Folder::with(&[("doorman.conf", &begun)]);
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let later = (folder.path().join("doorman.conf"), text("two"));
+    let change = std::thread::spawn(move || {
+        // Opened once the program reads it.
+        let mut end = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
+        std::fs::write(later.0, later.1).unwrap();
+        end.write_all(b"one").unwrap();
+    });
+    let running = Running::start(folder.command("run --watch"), "doorman is ready");
+    change.join().unwrap();
+    let url = format!("http://127.0.0.1:{port}/");
+    let is_read = (0..2000).any(|_| curl(&[&url]) == "two");
+    assert!(is_read, "the change was missed");
     assert_eq!(running.stop(), 0);
 }
 
@@ -593,6 +817,9 @@ fn examples_and_readme_are_valid() {
             .lines()
             .filter(|line| line.contains("error[") && !line.ends_with("no such file"));
         assert_eq!(others.collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
+        if name.ends_with(".conf") {
+            folder.run("fmt --check doorman.conf").is(0, "");
+        }
         assert!(matches!(ran.code, 0 | 3), "{name}: {}", ran.err);
     }
 }

@@ -158,6 +158,31 @@ impl Line {
         Poll::Ready(Ok(()))
     }
 
+    pub(super) fn peek(
+        &mut self,
+        side: Side,
+        buffer: &mut ReadBuf<'_>,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let pipe = &self.pipes[side.other() as usize];
+        let end = &mut self.ends[side as usize];
+        if pipe.inbox.is_empty() {
+            if let Some(kind) = end.error.take() {
+                return Poll::Ready(Err(kind.into()));
+            }
+            if end.dead || pipe.ended {
+                return Poll::Ready(Ok(()));
+            }
+            register(&mut end.reader, cx);
+            return Poll::Pending;
+        }
+        let (first, second) = pipe.inbox.as_slices();
+        for part in [first, second] {
+            buffer.put_slice(&part[..part.len().min(buffer.remaining())]);
+        }
+        Poll::Ready(Ok(()))
+    }
+
     pub(super) fn glimpse(&mut self, side: Side, cx: &Context<'_>) -> Poll<Glimpse> {
         let pipe = &self.pipes[side.other() as usize];
         let end = &mut self.ends[side as usize];
@@ -172,6 +197,17 @@ impl Line {
         }
         register(&mut end.reader, cx);
         Poll::Pending
+    }
+
+    /// Whether this end has been reset, reported or not.
+    pub(super) const fn is_dead(&self, side: Side) -> bool {
+        self.ends[side as usize].dead
+    }
+
+    /// Whether a read would find bytes, an end or an error.
+    pub(super) fn has_news(&self, side: Side) -> bool {
+        let pipe = &self.pipes[side.other() as usize];
+        !pipe.inbox.is_empty() || pipe.ended || self.is_dead(side)
     }
 
     /// Ends the direction in order; a second time, or on a dead line, it does nothing.

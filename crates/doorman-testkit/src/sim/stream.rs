@@ -77,6 +77,11 @@ impl Net for SimNet {
     type Stream = SimStream;
     type Listener = SimListener;
 
+    /// A host of the simulation has one address, so there is nothing to choose.
+    async fn connect_from(&self, _: IpAddr, to: &Address) -> io::Result<SimStream> {
+        self.connect(to).await
+    }
+
     async fn connect(&self, to: &Address) -> io::Result<SimStream> {
         let Address::Name(name, port) = to else { return self.dial(to).await };
         let known = (name.clone(), *port);
@@ -176,9 +181,26 @@ impl SimStream {
 }
 
 impl Stream for SimStream {
+    fn poll_peek(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(budget(cx));
+        self.on_line(|line, _| line.peek(self.side, buffer, cx))
+    }
+
     fn poll_glimpse(&mut self, cx: &mut Context<'_>) -> Poll<Glimpse> {
         ready!(budget(cx));
         self.on_line(|line, _| line.glimpse(self.side, cx))
+    }
+
+    fn is_gone(&mut self) -> bool {
+        self.on_line(|line, _| line.is_dead(self.side))
+    }
+
+    fn has_news(&mut self) -> bool {
+        self.on_line(|line, _| line.has_news(self.side))
     }
 
     fn reset_on_close(&mut self) {

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -11,11 +11,15 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use doorman_config::render::{self, Colour};
 use doorman_config::{Diagnostic, SourceMap};
+use doorman_control::acme::Keeper;
+use doorman_net::tls::CertificateName;
 use serde_json::{Value, json};
 
 use super::guard::Guard;
-use super::{lock, status};
-use crate::engine::{Engine, Refused, Reloaded};
+use super::serve::Caller;
+use super::{certs, diff, lock, status, upstreams};
+use crate::command::explain::running;
+use crate::engine::{Engine, NOBODY, NotSet, Refused, Reloaded};
 use crate::metrics::Exporter;
 
 /// What the calls share.
@@ -31,11 +35,21 @@ impl Shared {
     }
 }
 
+/// Calls that show parts of the configuration.
+const SHOWING: [&str; 2] = ["/explain", "/diff"];
+
 /// The API.
 pub(super) fn admin(shared: &Arc<Shared>) -> Router {
     Router::new()
         .route("/reload", post(reload))
         .route("/status", get(report))
+        .route("/certs", get(certificates))
+        .route("/certs/renew", post(renew))
+        .route("/certs/read", post(read))
+        .route("/upstreams", get(servers))
+        .route("/upstreams/set", post(set))
+        .route("/explain", get(explain))
+        .route("/diff", get(differences))
         .route("/metrics", get(page))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), guarded))
@@ -49,6 +63,9 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> Router {
 
 async fn guarded(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let verdict = match &*lock(&shared.guard) {
+        Some(guard) if SHOWING.contains(&request.uri().path()) => {
+            guard.check_shown(request.headers())
+        }
         Some(guard) => guard.check(request.method(), request.headers()),
         None => Ok(()),
     };
@@ -66,6 +83,94 @@ async fn report(State(shared): State<Arc<Shared>>) -> Response {
     Json(status::of(&shared.engine)).into_response()
 }
 
+async fn certificates(State(shared): State<Arc<Shared>>) -> Response {
+    let mut body = json!(certs::of(&shared.engine));
+    // What the times in it are to be compared with.
+    body["now"] = shared.engine.times().1.unix_seconds().into();
+    Json(body).into_response()
+}
+
+/// The name of a certificate.
+#[derive(serde::Deserialize)]
+struct Named {
+    name: String,
+}
+
+async fn renew(State(shared): State<Arc<Shared>>, Query(named): Query<Named>) -> Response {
+    tell_keeper(&shared, &named, Keeper::renew)
+}
+
+/// Takes a certificate from disk that was put there by `doorman certs import`.
+async fn read(State(shared): State<Arc<Shared>>, Query(named): Query<Named>) -> Response {
+    tell_keeper(&shared, &named, Keeper::read)
+}
+
+fn tell_keeper(
+    shared: &Shared,
+    named: &Named,
+    tell: impl FnOnce(&Keeper, &CertificateName) -> bool,
+) -> Response {
+    let name = CertificateName::parse(&named.name).ok();
+    let keeper = shared.engine.keeper();
+    let is_kept = name.zip(keeper.as_ref()).is_some_and(|(name, keeper)| tell(keeper, &name));
+    if is_kept {
+        return (StatusCode::ACCEPTED, Json(json!({ "result": "ok" }))).into_response();
+    }
+    fault(StatusCode::NOT_FOUND, &format!("`{}` has no automatic certificate", named.name))
+}
+
+async fn servers(State(shared): State<Arc<Shared>>) -> Response {
+    Json(upstreams::of(&shared.engine)).into_response()
+}
+
+async fn set(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Query(asked): Query<upstreams::Asked>,
+) -> Response {
+    let wish = match asked.wish(&caller.who) {
+        Ok(wish) => wish,
+        Err(why) => return fault(StatusCode::BAD_REQUEST, &why),
+    };
+    let engine = Arc::clone(&shared.engine);
+    // It is put on disk first, which does not belong on the thread that answers.
+    let set = move || {
+        let set = engine.overrides().set(&engine.plan(), &asked.target, &wish);
+        (set, upstreams::of(&engine))
+    };
+    let Ok((set, now)) = tokio::task::spawn_blocking(set).await else {
+        return fault(StatusCode::INTERNAL_SERVER_ERROR, "it failed; see the error log");
+    };
+    match set {
+        Ok(objects) => {
+            let changed: Vec<_> = objects.iter().map(ToString::to_string).collect();
+            Json(json!({ "result": "ok", "changed": changed, "upstreams": now })).into_response()
+        }
+        Err(why @ NotSet::Unknown(_)) => fault(StatusCode::NOT_FOUND, &why.to_string()),
+        Err(why @ NotSet::Refused(_)) => fault(StatusCode::CONFLICT, &why.to_string()),
+        Err(why @ NotSet::Disk(_)) => fault(StatusCode::INSUFFICIENT_STORAGE, &why.to_string()),
+    }
+}
+
+async fn explain(
+    State(shared): State<Arc<Shared>>,
+    Query(asked): Query<running::Asked>,
+) -> Response {
+    match running::answer(&shared.engine, &asked) {
+        Ok(answer) => Json(answer).into_response(),
+        Err(why) => fault(StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+async fn differences(State(shared): State<Arc<Shared>>) -> Response {
+    let engine = Arc::clone(&shared.engine);
+    // It reads files.
+    match tokio::task::spawn_blocking(move || diff::of(&engine)).await {
+        Ok(diff) => Json(diff).into_response(),
+        Err(_) => fault(StatusCode::INTERNAL_SERVER_ERROR, "it failed; see the error log"),
+    }
+}
+
 async fn page(State(shared): State<Arc<Shared>>) -> Response {
     let text = lock(&shared.exporter).export(&shared.engine);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
@@ -74,7 +179,7 @@ async fn page(State(shared): State<Arc<Shared>>) -> Response {
 async fn reload(State(shared): State<Arc<Shared>>) -> Response {
     let engine = Arc::clone(&shared.engine);
     // Files, keys and sockets: none of it belongs on the thread that answers.
-    let Ok(result) = tokio::task::spawn_blocking(move || engine.reload()).await else {
+    let Ok(result) = tokio::task::spawn_blocking(move || engine.reload(NOBODY)).await else {
         return fault(StatusCode::INTERNAL_SERVER_ERROR, "the reload failed; see the error log");
     };
     match result {
@@ -95,6 +200,7 @@ fn reloaded(done: &Reloaded) -> Value {
         "generation": done.generation,
         "opened": done.opened.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "closed": done.closed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "notices": done.notices,
         "warnings": diagnostics(&done.warnings, &done.sources),
         "text": text(&done.warnings, &done.sources),
     })

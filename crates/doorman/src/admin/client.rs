@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::guard::read_token;
 use super::{default_socket, status};
-use crate::engine::{Origin, data_folder, read};
+use crate::engine::{NOBODY, Origin, data_folder, read};
 
 /// A connection on the same machine, or nearly so.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -68,7 +68,7 @@ impl Client {
         let from_env = std::env::var("DOORMAN_ADMIN").ok().filter(|text| !text.is_empty());
         // The configuration is only asked where it is; a broken one names no socket.
         let loaded =
-            config.is_file().then(|| read(&Origin::File(config.to_owned())).ok()).flatten();
+            config.is_file().then(|| read(&Origin::File(config.to_owned()), NOBODY).ok()).flatten();
         let config = loaded.map(|(config, ..)| config);
         let admin = config.as_ref().and_then(|config| config.global.admin.as_ref());
         let address = match given.map(str::to_owned).or(from_env) {
@@ -217,17 +217,23 @@ fn owner(path: &Path) -> Option<String> {
     let facts = std::fs::symlink_metadata(path)
         .or_else(|_| std::fs::symlink_metadata(path.parent().unwrap_or(path)))
         .ok()?;
-    let name = |file: &str, id: u32| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let found = text.lines().find_map(|line| {
-            let mut parts = line.split(':');
-            let name = parts.next()?;
-            (parts.nth(1)? == id.to_string()).then(|| name.to_owned())
-        });
-        found.unwrap_or_else(|| id.to_string())
-    };
-    let (user, group) = (name("/etc/passwd", facts.uid()), name("/etc/group", facts.gid()));
+    let (user, group) = (user_name(facts.uid()), name_in("/etc/group", facts.gid()));
     Some(format!("user {user}, group {group}"))
+}
+
+/// The name of a user; the number if it has none.
+pub(super) fn user_name(id: u32) -> String {
+    name_in("/etc/passwd", id)
+}
+
+fn name_in(file: &str, id: u32) -> String {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let found = text.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let name = parts.next()?;
+        (parts.nth(1)? == id.to_string()).then(|| name.to_owned())
+    });
+    found.unwrap_or_else(|| id.to_string())
 }
 
 #[cfg(test)]

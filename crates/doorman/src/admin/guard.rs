@@ -112,6 +112,20 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Whether a call may be made that shows the configuration, in which there may be secrets: over TCP it needs the
+    /// token as a change does.
+    pub(super) fn check_shown(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.check(&Method::GET, headers)?;
+        match &self.token {
+            _ if self.door == Door::File => Ok(()),
+            Some(token) if brings(headers, token) => Ok(()),
+            Some(_) => Err(Refusal::Token),
+            None => Err(Refusal::NoToken),
+        }
+    }
+}
+
 /// Reads a token; white space around it does not count.
 pub(super) fn read_token(path: &Path) -> Result<Vec<u8>, String> {
     let fail = |why: &str| format!("admin token file {}: {why}", path.display());

@@ -5,11 +5,14 @@
 //! are; a configuration whose admin or metrics address cannot be bound is refused.
 
 mod api;
+pub(crate) mod certs;
 mod client;
+pub(crate) mod diff;
 mod guard;
 mod serve;
 mod socket;
 pub(crate) mod status;
+pub(crate) mod upstreams;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

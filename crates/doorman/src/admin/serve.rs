@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use doorman_net::{Alarm, Clock};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -18,6 +19,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::api::{self, Shared};
+use super::client::user_name;
 use super::socket::{Socket, SocketFile};
 use super::{Change, Command, Move, lock};
 use crate::engine::Engine;
@@ -94,6 +96,7 @@ fn open(socket: Socket, clock: Clock, router: Router) -> io::Result<Door> {
         clock,
     };
     let task = tokio::spawn(async move {
+        let router = router.into_make_service_with_connect_info::<Caller>();
         let served = axum::serve(listener, router)
             .with_graceful_shutdown(async move { closed.notified().await });
         if let Err(error) = served.await {
@@ -101,6 +104,19 @@ fn open(socket: Socket, clock: Clock, router: Router) -> io::Result<Door> {
         }
     });
     Ok(Door { close, task, _file: socket.file })
+}
+
+/// Who calls, as far as the system knows.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// The user behind a Unix socket; the address behind TCP.
+    pub(super) who: String,
+}
+
+impl Connected<IncomingStream<'_, Bounded>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Bounded>) -> Self {
+        stream.remote_addr().clone()
+    }
 }
 
 enum Inner {
@@ -117,23 +133,29 @@ struct Bounded {
 
 impl Listener for Bounded {
     type Io = Held;
-    type Addr = ();
+    type Addr = Caller;
 
-    async fn accept(&mut self) -> (Held, ()) {
+    async fn accept(&mut self) -> (Held, Caller) {
         loop {
             // The semaphore is never closed, so there is always a place in the end.
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
                 std::future::pending().await
             };
             let accepted = match &self.inner {
-                Inner::Tcp(listener) => listener.accept().await.map(|(s, _)| Lane::Tcp(s)),
-                Inner::Unix(listener) => listener.accept().await.map(|(s, _)| Lane::Unix(s)),
+                Inner::Tcp(listener) => listener
+                    .accept()
+                    .await
+                    .map(|(stream, peer)| (Lane::Tcp(stream), peer.ip().to_string())),
+                Inner::Unix(listener) => listener.accept().await.map(|(stream, _)| {
+                    let user = stream.peer_cred().map(|peer| user_name(peer.uid()));
+                    (Lane::Unix(stream), user.unwrap_or_else(|_| "an unknown user".to_owned()))
+                }),
             };
             let mut alarm = Alarm::new(self.clock);
             match accepted {
-                Ok(lane) => {
+                Ok((lane, who)) => {
                     alarm.set(self.clock.instant() + LIFE);
-                    return (Held { lane, alarm, _place: place }, ());
+                    return (Held { lane, alarm, _place: place }, Caller { who });
                 }
                 Err(_) => {
                     alarm.set(self.clock.instant() + PAUSE);
@@ -143,8 +165,8 @@ impl Listener for Bounded {
         }
     }
 
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
+    fn local_addr(&self) -> io::Result<Caller> {
+        Ok(Caller { who: "doorman".to_owned() })
     }
 }
 

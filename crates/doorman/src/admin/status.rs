@@ -1,5 +1,7 @@
 //! What `doorman status` shows. The names of the fields are a public contract.
 
+use doorman_control::overrides::Override;
+use doorman_proxy::plan::PlanServer;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, EngineState, Origin};
@@ -21,14 +23,29 @@ pub(crate) struct Status {
     pub config: ConfigStatus,
     /// Sockets of sites.
     pub listeners: Vec<ListenerStatus>,
+    /// Sockets of relays.
+    #[serde(default)]
+    pub relays: Vec<RelayStatus>,
     /// Client connections that are open.
     pub connections: u64,
     /// Upstreams and their servers.
     pub upstreams: Vec<UpstreamStatus>,
+    /// Automatic certificates that somebody should look at.
+    #[serde(default)]
+    pub certificate_problems: Vec<super::certs::Cert>,
+    /// What operators have changed on servers.
+    #[serde(default)]
+    pub overrides: Vec<Override>,
+    /// When this was told, unix seconds.
+    #[serde(default)]
+    pub now: u64,
     /// Lines of the access log that were lost.
     pub access_log_dropped: u64,
     /// Faults of doorman's own that ended a task.
     pub panics: u64,
+    /// What the operator should mend, each in a line.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 /// Whether a proxy serves or ends.
@@ -78,6 +95,17 @@ pub(crate) struct ListenerStatus {
     pub tls: bool,
 }
 
+/// A relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RelayStatus {
+    /// Its name in metrics.
+    pub name: String,
+    /// Addresses that are bound.
+    pub addresses: Vec<String>,
+    /// Connections, or clients that send datagrams, that are open.
+    pub open: u64,
+}
+
 /// An upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UpstreamStatus {
@@ -98,13 +126,58 @@ pub(crate) struct ServerStatus {
     pub picks: u64,
     /// Whether it refused connections so lately that others go first.
     pub resting: bool,
+    /// How it stands: `ready`, `slow-start`, `draining`, `down`, `probed-down`, `ejected` or `resting`.
+    #[serde(default)]
+    pub state: String,
+    /// Since when, unix seconds, as far as it is known.
+    #[serde(default)]
+    pub since: Option<u64>,
+    /// Why; empty if there is nothing to say.
+    #[serde(default)]
+    pub why: String,
+    /// What its checks have found.
+    #[serde(default)]
+    pub checks: Vec<CheckStatus>,
+    /// The last changes of its health, the newest last.
+    #[serde(default)]
+    pub changes: Vec<ChangeStatus>,
+}
+
+/// A check of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CheckStatus {
+    /// What is asked, in the configuration's words.
+    pub check: String,
+    /// Whether the server is up by it; `None` before the first answer.
+    pub up: Option<bool>,
+    /// Answers in a row that speak against that.
+    pub against: u32,
+    /// When it was made last, unix seconds.
+    pub made: Option<u64>,
+    /// How long that took.
+    pub took_ms: u64,
+    /// Why it failed; `None`: it passed.
+    pub fault: Option<String>,
+}
+
+/// A change of a server's health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangeStatus {
+    /// When, unix seconds.
+    pub at: u64,
+    /// Whether it takes requests from then on.
+    pub up: bool,
+    /// Why.
+    pub why: String,
 }
 
 impl Status {
     /// Whether all is as the operator wants it.
     #[must_use]
     pub(crate) fn is_healthy(&self) -> bool {
-        self.config.last_reload.as_ref().is_none_or(|reload| reload.result == "ok")
+        self.problems.is_empty()
+            && self.certificate_problems.is_empty()
+            && self.config.last_reload.as_ref().is_none_or(|reload| reload.result == "ok")
     }
 }
 
@@ -121,11 +194,42 @@ pub(crate) fn of(engine: &Engine) -> Status {
         drain_seconds_left: state.drain_left.map(|left| left.as_secs()),
         config: config(engine, &state),
         listeners: listeners(&state),
+        relays: relays(engine, &state),
         connections: crate::metrics::open_connections(engine),
-        upstreams: upstreams(&state, now.instant),
+        upstreams: upstreams(&state, now),
+        certificate_problems: super::certs::of(engine)
+            .certificates
+            .into_iter()
+            .filter(|cert| cert.problem)
+            .collect(),
+        overrides: engine.overrides().report().0,
+        now: now.unix_seconds(),
         access_log_dropped: engine.access_log().dropped(),
         panics: crate::log::error::panics(),
+        problems: problems(engine, &state),
     }
+}
+
+/// Files that cannot be used, and certificates that clients refuse.
+fn problems(engine: &Engine, state: &EngineState) -> Vec<String> {
+    let mut problems = state.plan.stale.clone();
+    let staples = super::certs::of(engine).ocsp;
+    for staple in staples.iter().filter(|staple| staple.problem) {
+        let name = staple.names.first().unwrap_or(&staple.serial);
+        problems.push(match (&staple.revocation_reason, &staple.last_error) {
+            (Some(reason), _) => format!("the certificate of {name} is revoked ({reason})"),
+            (None, Some(error)) => format!("{name} must be stapled and is not: {error}"),
+            (None, None) => format!("{name} must be stapled and is not"),
+        });
+    }
+    problems.extend(engine.discoveries().into_iter().filter_map(|source| {
+        let list = match source.count {
+            None => "no servers until it is known".to_owned(),
+            Some(count) => format!("the last good list of {count} counts on"),
+        };
+        Some(format!("discover {}: {}; {list}", source.key, source.trouble?))
+    }));
+    problems
 }
 
 fn config(engine: &Engine, state: &EngineState) -> ConfigStatus {
@@ -159,19 +263,54 @@ fn listeners(state: &EngineState) -> Vec<ListenerStatus> {
     listeners.collect()
 }
 
-fn upstreams(state: &EngineState, now: doorman_http::Instant) -> Vec<UpstreamStatus> {
+fn relays(engine: &Engine, state: &EngineState) -> Vec<RelayStatus> {
+    let relays = state.plan.relays.iter().map(|relay| RelayStatus {
+        name: relay.name.to_string(),
+        addresses: relay
+            .addresses
+            .iter()
+            .filter(|address| state.bound.contains(address))
+            .map(ToString::to_string)
+            .collect(),
+        open: crate::metrics::relay_connections(engine, &relay.name),
+    });
+    relays.collect()
+}
+
+fn upstreams(state: &EngineState, now: doorman_http::Now) -> Vec<UpstreamStatus> {
     let upstreams = state.plan.upstreams.iter().map(|upstream| UpstreamStatus {
         name: upstream.name.to_string(),
-        servers: upstream
-            .servers
-            .iter()
-            .map(|server| ServerStatus {
-                name: server.name.to_string(),
-                in_flight: server.state.in_flight(),
-                picks: server.state.picks(),
-                resting: server.state.is_resting(now),
-            })
-            .collect(),
+        servers: upstream.servers.iter().map(|server| self::server(server, now)).collect(),
     });
     upstreams.collect()
+}
+
+fn server(server: &PlanServer, now: doorman_http::Now) -> ServerStatus {
+    let state = &server.state;
+    let told = state.told(now);
+    let vitals = &state.health().vitals;
+    let checks = vitals.checks().into_iter().map(|check| CheckStatus {
+        check: check.check,
+        up: check.up,
+        against: check.against,
+        made: check.made.map(doorman_http::Now::unix_seconds),
+        took_ms: u64::try_from(check.took.as_millis()).unwrap_or(u64::MAX),
+        fault: check.fault,
+    });
+    let changes = vitals.changes().into_iter().map(|change| ChangeStatus {
+        at: change.at.unix_seconds(),
+        up: change.up,
+        why: change.why,
+    });
+    ServerStatus {
+        name: server.name.to_string(),
+        in_flight: state.in_flight(),
+        picks: state.picks(),
+        resting: state.is_resting(now.instant),
+        state: told.word.to_owned(),
+        since: told.since,
+        why: told.why,
+        checks: checks.collect(),
+        changes: changes.collect(),
+    }
 }

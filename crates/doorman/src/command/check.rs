@@ -1,15 +1,14 @@
 //! `doorman check`: everything that `run` would complain about, without running.
 
+mod deep;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::rc::Rc;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use doorman_config::render;
 use doorman_config::{Diagnostic, Severity, SourceMap};
-use doorman_net::os::Os;
-use doorman_net::{Address, Clock, Net, within_deadline};
+use doorman_net::Clock;
 use doorman_proxy::Plan;
 use serde_json::json;
 
@@ -34,7 +33,8 @@ pub struct Check {
     /// The configuration
     #[arg(default_value = FILE)]
     file: PathBuf,
-    /// Look names up and connect to every upstream too; what fails is a warning
+    /// Look names up and connect to every server too, and shake hands with those that speak TLS;
+    /// what fails is a warning
     #[arg(long)]
     deep: bool,
     /// How to show what was found
@@ -59,18 +59,21 @@ impl Check {
     pub fn run(self, screen: &Screen) -> ExitCode {
         let clock = Clock::system();
         let origin = Origin::File(self.file.clone());
-        let prepared = engine::read(&origin).and_then(|(config, diagnostics, sources)| {
-            let ground = engine::looking(&config, clock)?;
-            engine::compile(&config, diagnostics, sources, &ground)
-        });
+        let prepared =
+            engine::read(&origin, engine::NOBODY).and_then(|(config, diagnostics, sources)| {
+                let ground = engine::looking(&config, clock)?;
+                engine::compile(&config, diagnostics, sources, &ground, engine::NOBODY)
+            });
+        let mut met = Vec::new();
         let (diagnostics, sources, summary) = match prepared {
             Ok(prepared) => {
                 let mut found = prepared.warnings;
                 if self.deep {
-                    match deep(&prepared.plan, clock) {
-                        Ok(more) => found.extend(more),
+                    match deep::meet(&prepared.plan, clock) {
+                        Ok(all) => met = all,
                         Err(why) => return screen::failed(&why),
                     }
+                    found.extend(met.iter().filter_map(deep::Met::trouble));
                 }
                 let summary = summary(&prepared.plan);
                 (found, prepared.sources, summary)
@@ -80,11 +83,15 @@ impl Check {
         };
         let failed = diagnostics.iter().any(Diagnostic::is_error);
         let format = if self.json { Format::Json } else { self.format };
-        let shown = screen::data(&show(&diagnostics, &sources, format, screen));
+        let servers = self.deep.then_some(met.as_slice());
+        let shown = screen::data(&show(&diagnostics, &sources, servers, format, screen));
         if failed {
             return ExitCode::from(exit::CONFIG);
         }
         if format == Format::Text {
+            for one in met.iter().filter(|one| one.fault.is_none()) {
+                eprintln!("{one}");
+            }
             eprintln!("{} is valid: {summary}", self.file.display());
         }
         shown
@@ -94,6 +101,7 @@ impl Check {
 fn show(
     diagnostics: &[Diagnostic],
     sources: &SourceMap,
+    servers: Option<&[deep::Met]>,
     format: Format,
     screen: &Screen,
 ) -> String {
@@ -102,13 +110,16 @@ fn show(
         Format::Short => diagnostics.iter().map(|one| render::short(one, sources) + "\n").collect(),
         Format::Json => {
             let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
-            let value = json!({
+            let mut value = json!({
                 "valid": count(Severity::Error) == 0,
                 "errors": count(Severity::Error),
                 "warnings": count(Severity::Warning),
                 "diagnostics":
                     diagnostics.iter().map(|one| render::json(one, sources)).collect::<Vec<_>>(),
             });
+            if let Some(servers) = servers {
+                value["servers"] = servers.iter().map(deep::Met::json).collect();
+            }
             format!("{value:#}\n")
         }
     }
@@ -120,64 +131,14 @@ fn summary(plan: &Plan) -> String {
         n => format!("{n} {one}s"),
     };
     let routes = plan.config.sites.iter().map(|site| site.routes.len()).sum();
-    [
+    let mut parts = vec![
         many(plan.config.sites.len(), "site"),
         many(routes, "route"),
         many(plan.upstreams.len(), "upstream"),
         many(plan.listeners.len(), "listener"),
-    ]
-    .join(", ")
-}
-
-/// How long one server may take to accept; a check is for somebody who waits.
-const CONNECT: Duration = Duration::from_secs(3);
-
-/// Connects to every server of every upstream, all at once.
-fn deep(plan: &Plan, clock: Clock) -> Result<Vec<Diagnostic>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(tokio::runtime::LocalOptions::default())
-        .map_err(|error| format!("no runtime: {error}"))?;
-    let net = Rc::new(Os::new(0));
-    runtime.block_on(async {
-        let mut tries = Vec::new();
-        for upstream in &plan.config.upstreams {
-            let group = plan.upstreams.iter().find(|group| *group.name == *upstream.name.value);
-            let Some(group) = group else { continue };
-            for (server, planned) in upstream.servers.iter().zip(&group.servers) {
-                let (net, address) = (Rc::clone(&net), planned.address.clone());
-                let name = upstream.name.value.clone();
-                let attempt = tokio::task::spawn_local(async move {
-                    let connected = within_deadline(clock, CONNECT, net.connect(&address)).await;
-                    trouble(&name, &address, connected)
-                });
-                tries.push((server.address.span, attempt));
-            }
-        }
-        let mut found = Vec::new();
-        for (span, attempt) in tries {
-            if let Ok(Some(message)) = attempt.await {
-                found.push(
-                    Diagnostic::warning("E0701", span, message)
-                        .help("requests that need it get 502 until it answers"),
-                );
-            }
-        }
-        Ok(found)
-    })
-}
-
-fn trouble<T>(
-    upstream: &str,
-    address: &Address,
-    connected: Option<std::io::Result<T>>,
-) -> Option<String> {
-    match connected {
-        Some(Ok(_)) => None,
-        Some(Err(error)) => Some(format!("cannot connect to {address} of `{upstream}`: {error}")),
-        None => Some(format!(
-            "{address} of `{upstream}` does not accept within {} seconds",
-            CONNECT.as_secs()
-        )),
+    ];
+    if !plan.relays.is_empty() {
+        parts.push(many(plan.relays.len(), "relay"));
     }
+    parts.join(", ")
 }

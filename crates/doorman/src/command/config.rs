@@ -66,7 +66,7 @@ impl ConfigCommand {
 
 /// Sources are shown as written: a secret that was loaded is never in them.
 fn show(file: &Path, as_json: bool, screen: &Screen) -> ExitCode {
-    let loaded = doorman_config::load(&Files, &file.to_string_lossy());
+    let loaded = doorman_config::load(&Files::default(), &file.to_string_lossy());
     let sources = &loaded.sources;
     let files = (0_u32..).zip(sources.paths());
     let files = files.map(|(at, path)| (path, sources.text(FileId(at))));

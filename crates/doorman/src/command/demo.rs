@@ -3,6 +3,7 @@
 //! Nothing of it outlives it: the local authority and the configuration are in a folder that is
 //! removed at the end.
 
+mod echo;
 mod origin;
 
 use std::net::SocketAddr;
@@ -75,17 +76,20 @@ impl Demo {
         code
     }
 
+    /// One core, so that turns are taken over all requests: each core has turns of its own.
     fn text(&self, [red, blue]: [SocketAddr; 2], data: Option<&Path>) -> String {
         let (port, tls_port) = (self.port, self.tls_port);
-        let data = data
-            .map_or(String::new(), |data| format!("    data   {:?}\n", data.display().to_string()));
+        let data = data.map_or(String::new(), |data| {
+            format!("    data    {:?}\n", data.display().to_string())
+        });
         format!(
             "\
 doorman 1
 
 global {{
-    bind   127.0.0.1
-    log    access pretty stdout
+    bind    127.0.0.1
+    workers 1
+    log     access pretty stdout
 {data}}}
 
 upstream colours {{
@@ -125,7 +129,7 @@ site http://localhost:{port} http://127.0.0.1:{port} https://localhost:{tls_port
             "\
 doorman is ready:
   {http}    plain HTTP/1.1
-  {https}   HTTP/1.1 and HTTP/2 over TLS, certificate by a local authority
+  {https}   HTTP/1.1, HTTP/2 and HTTP/3 over TLS, certificate by a local authority
 in front of two origins in this process:
   red   http://{red}
   blue  http://{blue}
@@ -136,6 +140,8 @@ Try, in another terminal:
   curl -N {http}/stream                           a body that comes line by line
   curl -i {http}/slow                             an origin that is too slow: 504 with a request id
   curl -H 'X-Name: you' {http}/hello              an answer by doorman itself
+And in a browser:
+  {http}/echo                                a WebSocket: what you type comes back
 
 The access log follows. `doorman demo --print` shows the configuration. Stop with Ctrl-C.
 "

@@ -1,6 +1,8 @@
 //! `doorman explain`: who would answer a request, and why.
 
 mod json;
+mod relay;
+pub mod running;
 mod text;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,9 +10,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use doorman_config::{HeaderEdit, Place, Span};
+use doorman_config::{ClientAuth, EarlyData, HeaderEdit, Place, Span, Spanned};
 use doorman_http::{Method, Version};
-use doorman_proxy::explain::{Explanation, Outcome, Question};
+use doorman_proxy::explain::{Door, Explanation, Outcome, Question};
 
 use super::url::Url;
 use super::{FILE, Looked, exit, look, screen, screen::Screen};
@@ -19,16 +21,20 @@ const EXAMPLES: &str = "\
 Examples:
   doorman explain https://shop.example.com/api/orders
   doorman explain http://localhost/login -X POST -H 'Cookie: beta=1' --from 203.0.113.9
+  doorman explain http://localhost/ --unix /run/doorman/front.sock
   doorman explain https://shop.example.com/ --json
+  doorman explain https://shop.example.com/ --running     who is picked now, and why the others are not
+  doorman explain tls://mail.example.com:8443     a relay: tcp://, tls:// or udp:// HOST:PORT
 ";
 
 /// Show who would answer a request, and why: site, certificate, every route, edits, upstream
 ///
-/// It reads the configuration alone and asks nobody: neither a running proxy nor an origin.
+/// It reads the configuration alone and asks nobody: neither a running proxy nor an origin. With --running it asks the
+/// running proxy, which looks at its servers and changes nothing.
 #[derive(Args)]
 #[command(before_help = EXAMPLES)]
 pub struct Explain {
-    /// What is asked for; https where no scheme is written
+    /// What is asked for; https where no scheme is written, tcp, tls or udp for a relay
     url: String,
     /// The method
     #[arg(short = 'X', long = "method", default_value = "GET")]
@@ -39,12 +45,21 @@ pub struct Explain {
     /// Address of the client
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     from: IpAddr,
-    /// The client's protocol; the newest that the listener offers if not said
+    /// Ask by this Unix socket instead of the URL's port
+    #[arg(long, value_name = "PATH", conflicts_with = "from")]
+    unix: Option<PathBuf>,
+    /// The client's protocol; if not said, the newest that the listener offers over TCP, where clients begin
     #[arg(long, value_enum)]
     protocol: Option<Protocol>,
     /// The configuration
     #[arg(short, long, default_value = FILE)]
     config: PathBuf,
+    /// Ask the running proxy: its configuration in force, and how its servers stand now
+    #[arg(long)]
+    running: bool,
+    /// Where the running proxy listens: unix:PATH or IP:PORT
+    #[arg(long, value_name = "ADDRESS", requires = "running")]
+    admin: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -57,6 +72,8 @@ pub enum Protocol {
     H1,
     /// HTTP/2
     H2,
+    /// HTTP/3
+    H3,
 }
 
 impl Protocol {
@@ -65,12 +82,22 @@ impl Protocol {
         match self {
             Self::H1 => Version::Http11,
             Self::H2 => Version::Http2,
+            Self::H3 => Version::Http3,
         }
     }
 }
 
 impl Explain {
     pub fn run(self, screen: &Screen) -> ExitCode {
+        if self.running {
+            return self.ask_running();
+        }
+        if let Some(call) = relay::Call::parse(&self.url, self.from) {
+            return match call {
+                Ok(call) => self.relay(&call, screen),
+                Err(why) => screen::usage(&why),
+            };
+        }
         let question = match self.question() {
             Ok(question) => question,
             Err(why) => return screen::usage(&why),
@@ -95,18 +122,26 @@ impl Explain {
         }
     }
 
+    fn relay(&self, call: &relay::Call, screen: &Screen) -> ExitCode {
+        let looked = match look(&self.config, screen) {
+            Ok(looked) => looked,
+            Err(code) => return code,
+        };
+        let passed = relay::Passed::new(&looked, call);
+        let shown =
+            if self.json { screen::json(&passed.json()) } else { screen::data(&passed.text()) };
+        if passed.is_taken() { shown } else { ExitCode::from(exit::FAILED) }
+    }
+
     fn question(&self) -> Result<Question, String> {
         let fields = self.headers.iter().map(|header| match header.split_once(':') {
             Some((name, value)) => Ok((name.to_owned(), value.trim().to_owned())),
             None => Err(format!("`{header}` is not written `Name: value`")),
         });
-        question(
-            &self.method,
-            &self.url,
-            fields.collect::<Result<_, _>>()?,
-            self.from,
-            self.protocol,
-        )
+        let fields = fields.collect::<Result<_, _>>()?;
+        let asked = question(&self.method, &self.url, fields, self.from, self.protocol)?;
+        let door = self.unix.clone().map_or(asked.door, Door::Unix);
+        Ok(Question { door, ..asked })
     }
 }
 
@@ -126,7 +161,7 @@ pub fn question(
         method,
         scheme: url.scheme,
         authority: url.authority,
-        port: url.port,
+        door: Door::Port(url.port),
         target: url.target,
         fields,
         from,
@@ -142,13 +177,15 @@ pub struct Told<'a> {
     pub question: &'a Question,
     /// The answer.
     pub explanation: Explanation,
+    /// How servers stand, if the running process tells.
+    pub standings: Option<running::Standings>,
 }
 
 impl<'a> Told<'a> {
     /// Asks.
     pub fn new(looked: &'a Looked, question: &'a Question) -> Self {
         let explanation = looked.plan.explain(question, looked.clock);
-        Self { looked, question, explanation }
+        Self { looked, question, explanation, standings: None }
     }
 
     /// The site's name.
@@ -195,6 +232,17 @@ impl<'a> Told<'a> {
         self.site()?.routes.get(self.explanation.route?)
     }
 
+    /// What the site asks clients for.
+    pub fn client_auth(&self) -> Option<&'a Spanned<ClientAuth>> {
+        self.site()?.tls.as_ref()?.options.client_auth.as_ref().filter(|_| !self.is_made())
+    }
+
+    /// Whether requests of the site may come before the handshake has ended, if they are harmless.
+    pub fn takes_early_data(&self) -> bool {
+        let tls = self.site().and_then(|site| site.tls.as_ref()).filter(|_| !self.is_made());
+        tls.is_some_and(|tls| tls.options.early_data.value == EarlyData::Safe)
+    }
+
     /// Fields that the route takes off responses.
     pub fn response_removed(&self) -> Vec<&'a str> {
         let edits = self.route().map(|route| route.options.response_headers.as_slice());
@@ -203,6 +251,14 @@ impl<'a> Told<'a> {
             HeaderEdit::Set { .. } | HeaderEdit::Add { .. } => None,
         });
         names.collect()
+    }
+
+    /// How the servers of an upstream stand, in the plan's order, if the running process tells.
+    pub fn standing(&self, upstream: usize) -> Option<Vec<&crate::admin::upstreams::Server>> {
+        let standings = self.standings.as_ref()?;
+        let upstream = &self.looked.plan.upstreams[upstream];
+        let servers = upstream.servers.iter();
+        servers.map(|server| standings.server(&upstream.name, &server.name)).collect()
     }
 
     /// Where a span is.

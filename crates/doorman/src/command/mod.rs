@@ -3,11 +3,13 @@
 //! Conventions, the same for every command: stdout is data and stderr is messages, commands that
 //! read take `--json`, and the exit code says how it went (see [`exit`]).
 
+mod certs;
 mod check;
 mod completions;
 mod config;
 mod demo;
-mod explain;
+mod diff;
+pub(crate) mod explain;
 mod fmt;
 mod help;
 mod man;
@@ -17,6 +19,8 @@ mod run;
 mod screen;
 mod status;
 mod test;
+mod trust;
+mod upstreams;
 mod url;
 
 use std::path::PathBuf;
@@ -82,11 +86,16 @@ enum Command {
     Reload(reload::Reload),
     /// Show how the running proxy is doing
     Status(status::Status),
+    Certs(certs::Certs),
+    Upstreams(upstreams::Upstreams),
+    Diff(diff::Diff),
     Check(check::Check),
     Fmt(fmt::Fmt),
     Explain(explain::Explain),
     Test(test::Test),
     Config(config::ConfigCommand),
+    Trust(trust::Trust),
+    Untrust(trust::Untrust),
     Help(help::Help),
     Completions(completions::Completions),
     Man(man::Man),
@@ -103,11 +112,16 @@ pub fn main() -> ExitCode {
         Some(Command::Run(run)) => run.run(&screen),
         Some(Command::Reload(reload)) => reload.run(),
         Some(Command::Status(status)) => status.run(),
+        Some(Command::Certs(certs)) => certs.run(&screen),
+        Some(Command::Upstreams(upstreams)) => upstreams.run(&screen),
+        Some(Command::Diff(diff)) => diff.run(&screen),
         Some(Command::Check(check)) => check.run(&screen),
         Some(Command::Fmt(fmt)) => fmt.run(&screen),
         Some(Command::Explain(explain)) => explain.run(&screen),
         Some(Command::Test(test)) => test.run(&screen),
         Some(Command::Config(config)) => config.run(&screen),
+        Some(Command::Trust(trust)) => trust.run(&screen),
+        Some(Command::Untrust(untrust)) => untrust.run(&screen),
         Some(Command::Help(help)) => help.run(),
         Some(Command::Completions(completions)) => completions.run(),
         Some(Command::Man(man)) => man.run(),
@@ -115,10 +129,10 @@ pub fn main() -> ExitCode {
 }
 
 /// A configuration that was read and compiled only to be looked at.
-struct Looked {
+pub struct Looked {
     clock: Clock,
     config: Arc<Config>,
-    plan: Plan,
+    plan: Arc<Plan>,
     sources: SourceMap,
 }
 
@@ -127,14 +141,16 @@ struct Looked {
 fn look(file: &std::path::Path, screen: &Screen) -> Result<Looked, ExitCode> {
     let clock = Clock::system();
     let origin = Origin::File(PathBuf::from(file));
-    let prepared = engine::read(&origin).and_then(|(config, diagnostics, sources)| {
-        let ground = engine::looking(&config, clock)?;
-        engine::compile(&config, diagnostics, sources, &ground).map(|prepared| (config, prepared))
-    });
+    let prepared =
+        engine::read(&origin, engine::NOBODY).and_then(|(config, diagnostics, sources)| {
+            let ground = engine::looking(&config, clock)?;
+            engine::compile(&config, diagnostics, sources, &ground, engine::NOBODY)
+                .map(|prepared| (config, prepared))
+        });
     match prepared {
         Ok((config, prepared)) => {
             screen.tell(&prepared.warnings, &prepared.sources);
-            Ok(Looked { clock, config, plan: prepared.plan, sources: prepared.sources })
+            Ok(Looked { clock, config, plan: Arc::new(prepared.plan), sources: prepared.sources })
         }
         Err(refused) => Err(refuse(&refused, screen)),
     }

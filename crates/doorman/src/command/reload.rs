@@ -61,6 +61,9 @@ fn tell(body: &Value) {
         return;
     }
     println!("reloaded: configuration {} is in force", body["generation"]);
+    for notice in body["notices"].as_array().into_iter().flatten() {
+        println!("  {}", notice.as_str().unwrap_or_default());
+    }
     for (word, key) in [("opened", "opened"), ("closed", "closed")] {
         for address in body[key].as_array().into_iter().flatten() {
             println!("  {word} {}", address.as_str().unwrap_or_default());

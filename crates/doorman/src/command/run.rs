@@ -1,12 +1,14 @@
 //! `doorman run`: the proxy in the foreground; and the way in which every command serves.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use doorman_config::{SourceMap, TlsSource};
-use doorman_control::{Debounce, FileWatch};
+use doorman_config::SourceMap;
+use doorman_control::{Debounce, FileWatch, Looked};
 use doorman_net::{Alarm, Clock};
 use doorman_proxy::Plan;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -36,7 +38,7 @@ pub struct Run {
     /// The configuration
     #[arg(short, long, default_value = FILE)]
     config: PathBuf,
-    /// Read the configuration again when it, a file that it includes or a certificate changes
+    /// Read the configuration again when it changes, or a file that it includes or names
     #[arg(long)]
     watch: bool,
 }
@@ -97,7 +99,11 @@ fn listening(plan: &Plan) -> String {
         let scheme = if listener.tls.is_some() { "https" } else { "http" };
         format!("{scheme} on {}", listener.name)
     };
-    plan.listeners.iter().map(one).collect::<Vec<_>>().join(", ")
+    let relays = plan.relays.iter().map(|relay| match relay.name.strip_prefix("udp:") {
+        Some(address) => format!("udp relay on {address}"),
+        None => format!("tcp relay on {}", relay.name),
+    });
+    plan.listeners.iter().map(one).chain(relays).collect::<Vec<_>>().join(", ")
 }
 
 /// Starts a proxy and serves until a signal ends it.
@@ -117,12 +123,17 @@ pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return screen::failed(&format!("cannot listen for signals: {error}")),
     };
-    let started = engine::read(&serving.origin).and_then(|(config, diagnostics, sources)| {
+    let looked = RefCell::default();
+    let look = looking(serving.watching, &looked);
+    let read = engine::read(&serving.origin, &look);
+    let started = read.and_then(|(config, diagnostics, sources)| {
         let ground = engine::ground(&config, clock)?;
-        let prepared = engine::compile(&config, diagnostics, sources, &ground)?;
+        let discovery = engine::discover(&config, &ground)?;
+        let prepared = engine::compile(&config, diagnostics, sources, &ground, &look)?;
         screen.tell(&prepared.warnings, &prepared.sources);
         let sources = prepared.sources.clone();
-        Engine::start(ground, prepared, serving.origin.clone()).map(|engine| (engine, sources))
+        Engine::start(ground, discovery, prepared, serving.origin.clone())
+            .map(|engine| (engine, sources))
     });
     let (engine, sources) = match started {
         Ok(started) => started,
@@ -136,7 +147,7 @@ pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
     };
     let watch = match serving.watching {
         Watching::Nothing => Watch::nothing(clock),
-        Watching::Files => match Watch::files(clock, &sources, &engine.plan()) {
+        Watching::Files => match Watch::files(clock, &sources, &looked.borrow(), &engine.plan()) {
             Ok(watch) => watch,
             Err(error) => {
                 engine.stop();
@@ -144,9 +155,26 @@ pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
             }
         },
     };
+    // Nothing depends on it: without a watch a reload takes certificates over.
+    let mut materials = match Watch::materials(clock, &engine.plan()) {
+        Ok(watch) => watch,
+        Err(error) => {
+            tracing::warn!("files of TLS are not watched: {error}");
+            Watch::nothing(clock)
+        }
+    };
     (serving.greet)(&engine);
-    runtime.block_on(heed(&engine, &mut signals, watch, screen));
+    runtime.block_on(heed(&engine, &mut signals, watch, &mut materials, screen));
     ExitCode::SUCCESS
+}
+
+/// Looks at files before they are read, if they are to be watched.
+fn looking(watching: Watching, looked: &RefCell<Looked>) -> impl Fn(&Path) {
+    move |file| {
+        if watching == Watching::Files {
+            looked.borrow_mut().at(file);
+        }
+    }
 }
 
 struct Signals {
@@ -168,7 +196,14 @@ impl Signals {
 }
 
 /// Follows signals: HUP reloads, USR1 reopens logs, TERM drains, INT or a second TERM ends now.
-async fn heed(engine: &Arc<Engine>, signals: &mut Signals, mut watch: Watch, screen: &Screen) {
+async fn heed(
+    engine: &Arc<Engine>,
+    signals: &mut Signals,
+    mut watch: Watch,
+    materials: &mut Watch,
+    screen: &Screen,
+) {
+    let mut found = Found::new(engine.ground().clock);
     loop {
         tokio::select! {
             biased;
@@ -177,6 +212,44 @@ async fn heed(engine: &Arc<Engine>, signals: &mut Signals, mut watch: Watch, scr
             _ = signals.hup.recv() => reload(engine, &mut watch, screen),
             _ = signals.usr1.recv() => engine.reopen_logs(),
             () = watch.settled() => reload(engine, &mut watch, screen),
+            () = found.settled(engine) => engine.take_found(),
+            () = engine.overrides().due() => engine.end_overrides(),
+            () = engine.reloaded() => materials.follow_materials(&engine.plan()),
+            () = materials.settled() => {
+                // A link among them may lead elsewhere now; then there is one more look.
+                if engine.renew() {
+                    materials.follow_materials(&engine.plan());
+                }
+            }
+        }
+    }
+}
+
+/// Servers that have come or gone, and when no more do for a moment.
+struct Found {
+    clock: Clock,
+    debounce: Debounce,
+}
+
+impl Found {
+    fn new(clock: Clock) -> Self {
+        Self { clock, debounce: Debounce::default() }
+    }
+
+    async fn settled(&mut self, engine: &Engine) {
+        loop {
+            let mut alarm = Alarm::new(self.clock);
+            if let Some(due) = self.debounce.due() {
+                alarm.set(due);
+            }
+            tokio::select! {
+                biased;
+                () = engine.found() => self.debounce.touch(self.clock.instant()),
+                () = alarm.wait() => {
+                    self.debounce.settle();
+                    return;
+                }
+            }
         }
     }
 }
@@ -205,17 +278,18 @@ async fn stop(engine: &Arc<Engine>, end: End, signals: &mut Signals) {
 }
 
 fn reload(engine: &Engine, watch: &mut Watch, screen: &Screen) {
-    match engine.reload() {
+    let looked = RefCell::default();
+    match engine.reload(&looking(watch.watching(), &looked)) {
         Ok(done) => {
             screen.tell(&done.warnings, &done.sources);
-            watch.follow(&done.sources, &engine.plan());
+            watch.follow(&done.sources, &looked.borrow(), &engine.plan());
             tracing::info!("configuration {} is in force", done.generation);
         }
         Err(refused) => {
             refuse(&refused, screen);
-            // Files that a faulty configuration includes are where its fault will be mended.
+            // Files that a faulty configuration names are where its fault will be mended.
             if let Refused::Config(_, sources) = &refused {
-                watch.follow(sources, &engine.plan());
+                watch.follow_all(sources, &looked.borrow());
             }
             tracing::error!("the configuration was not reloaded; the old one stays in force");
         }
@@ -235,18 +309,59 @@ impl Watch {
         Self { clock, files: None, changed: Arc::default(), debounce: Debounce::default() }
     }
 
-    fn files(clock: Clock, sources: &SourceMap, plan: &Plan) -> Result<Self, String> {
+    const fn watching(&self) -> Watching {
+        if self.files.is_some() { Watching::Files } else { Watching::Nothing }
+    }
+
+    fn files(
+        clock: Clock,
+        sources: &SourceMap,
+        looked: &Looked,
+        plan: &Plan,
+    ) -> Result<Self, String> {
         let mut watch = Self::nothing(clock);
         let changed = Arc::clone(&watch.changed);
         watch.files = Some(FileWatch::new(move || changed.notify_one())?);
-        watch.follow(sources, plan);
+        watch.follow(sources, looked, plan);
         Ok(watch)
     }
 
-    /// Watches what this plan was made from.
-    fn follow(&mut self, sources: &SourceMap, plan: &Plan) {
+    /// A watch over what TLS is made of: it is taken over without a reload.
+    fn materials(clock: Clock, plan: &Plan) -> Result<Self, String> {
+        let mut watch = Self::nothing(clock);
+        let changed = Arc::clone(&watch.changed);
+        watch.files = Some(FileWatch::new(move || changed.notify_one())?);
+        watch.follow_materials(plan);
+        Ok(watch)
+    }
+
+    /// Watches the files of TLS that a plan has. A link that leads elsewhere now is followed there.
+    /// What has changed since the plan was made is found by one more look at all of them.
+    fn follow_materials(&mut self, plan: &Plan) {
+        let materials = crate::files::materials(&plan.config);
+        if self.files.is_some() && !materials.is_empty() {
+            self.debounce.touch(self.clock.instant());
+        }
+        self.follow_these(materials.into_iter(), &Looked::default());
+    }
+
+    /// Watches what a plan was made from and what was looked at for it, but for what is taken over
+    /// without a reload.
+    fn follow(&mut self, sources: &SourceMap, looked: &Looked, plan: &Plan) {
+        let materials: HashSet<PathBuf> =
+            crate::files::materials(&plan.config).into_iter().collect();
+        let paths = sources.paths().map(PathBuf::from);
+        self.follow_these(paths.filter(|path| !materials.contains(path)), looked);
+    }
+
+    /// Watches all that a plan would be made from, and what was looked at for it.
+    fn follow_all(&mut self, sources: &SourceMap, looked: &Looked) {
+        self.follow_these(sources.paths().map(PathBuf::from), looked);
+    }
+
+    fn follow_these(&mut self, paths: impl Iterator<Item = PathBuf>, looked: &Looked) {
         let Some(files) = &mut self.files else { return };
-        for fault in files.follow(files_of(sources, plan)) {
+        for fault in files.follow(paths, looked) {
             tracing::warn!("cannot watch: {fault}");
         }
     }
@@ -268,20 +383,4 @@ impl Watch {
             }
         }
     }
-}
-
-/// Every file whose content is in a plan: texts, certificates, keys.
-fn files_of(sources: &SourceMap, plan: &Plan) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = sources.paths().map(PathBuf::from).collect();
-    for tls in plan.config.sites.iter().filter_map(|site| site.tls.as_ref()) {
-        if let TlsSource::Files(pairs) = &tls.source.value {
-            for pair in pairs {
-                files.push(pair.value.certificate.value.clone());
-                files.push(pair.value.key.value.clone());
-            }
-        }
-    }
-    let authorities = plan.config.upstreams.iter().filter_map(|upstream| upstream.tls.ca.as_ref());
-    files.extend(authorities.map(|ca| ca.value.clone()));
-    files
 }

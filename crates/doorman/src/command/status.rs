@@ -10,7 +10,8 @@ use clap::Args;
 use super::exit;
 use super::reload::{fail, print};
 use crate::admin::Client;
-use crate::admin::status::{RunState, Status as Report};
+use crate::admin::status::{RunState, ServerStatus, Status as Report};
+use crate::log::timestamp;
 
 #[derive(Args)]
 pub(crate) struct Status {
@@ -96,12 +97,29 @@ fn screen(report: &Report, paint: Paint) -> String {
         let lost = paint.bad(&report.access_log_dropped.to_string());
         let _ = writeln!(text, "log lines    {lost} lost");
     }
+    for problem in &report.problems {
+        let _ = writeln!(text, "problem      {}", paint.bad(problem));
+    }
     if report.panics > 0 {
         let _ = writeln!(text, "faults       {}", paint.bad(&report.panics.to_string()));
+    }
+    for cert in &report.certificate_problems {
+        let what = match &cert.last_error {
+            Some(error) => format!("{}: {}", cert.state, error.message),
+            None => format!("{}; `doorman certs inspect {}` tells more", cert.state, cert.name),
+        };
+        let _ = writeln!(text, "certificate  {}  {}", paint.bad(&cert.name), what);
+    }
+    for one in &report.overrides {
+        let line = super::upstreams::line(one, report.now);
+        let _ = writeln!(text, "override     {}: {line}", one.object);
     }
     for listener in &report.listeners {
         let kind = if listener.tls { "https" } else { "http" };
         let _ = writeln!(text, "listener     {kind:<5}  {}", listener.addresses.join("  "));
+    }
+    for relay in &report.relays {
+        let _ = writeln!(text, "relay        {}  {} open", relay.addresses.join("  "), relay.open);
     }
     servers(&mut text, report, paint);
     text
@@ -127,7 +145,7 @@ fn servers(text: &mut String, report: &Report, paint: Paint) {
         "UPSTREAM", "SERVER", "IN FLIGHT", "PICKED"
     );
     for (upstream, server) in rows {
-        let state = if server.resting { paint.bad("resting") } else { paint.good("ready") };
+        let state = standing(server, paint);
         let _ = writeln!(
             text,
             "{:<first$}  {:<second$}  {:>9}  {:>12}  {state}",
@@ -136,8 +154,23 @@ fn servers(text: &mut String, report: &Report, paint: Paint) {
     }
 }
 
+/// How a server stands, since when and why.
+fn standing(server: &ServerStatus, paint: Paint) -> String {
+    let well = matches!(server.state.as_str(), "ready" | "slow-start");
+    let mut text = if well { paint.good(&server.state) } else { paint.bad(&server.state) };
+    if server.why.is_empty() {
+        return text;
+    }
+    if let Some(since) = server.since {
+        let clock = timestamp(since.saturating_mul(1_000_000_000));
+        let _ = write!(text, " since {}", String::from_utf8_lossy(&clock[..19]));
+    }
+    let _ = write!(text, ": {}", server.why);
+    text
+}
+
 /// Seconds as people say them.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
     let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
     match (days, hours, minutes) {
@@ -164,8 +197,9 @@ mod tests {
             "listeners": [{ "name": ":80", "addresses": ["0.0.0.0:80", "[::]:80"], "tls": false }],
             "connections": 5,
             "upstreams": [{ "name": "api", "servers": [
-                { "name": "10.0.0.1:80", "in_flight": 2, "picks": 100, "resting": false },
-                { "name": "b", "in_flight": 0, "picks": 9, "resting": true },
+                { "name": "10.0.0.1:80", "in_flight": 2, "picks": 100, "resting": false, "state": "ready" },
+                { "name": "b", "in_flight": 0, "picks": 9, "resting": false, "state": "down",
+                  "since": 1_735_689_784, "why": "tcp failed 3 times, last: no" },
             ] }],
             "access_log_dropped": 4, "panics": 0,
         }))
@@ -181,10 +215,10 @@ listener     http   0.0.0.0:80  [::]:80
 
 UPSTREAM  SERVER       IN FLIGHT        PICKED  STATE
 api       10.0.0.1:80          2           100  ready
-api       b                    0             9  resting
+api       b                    0             9  down since 2025-01-01T00:03:04: tcp failed 3 times, last: no
 ";
         assert_eq!(screen(&report, Paint(false)), expect);
-        assert!(screen(&report, Paint(true)).contains("\x1b[31mresting\x1b[0m"));
+        assert!(screen(&report, Paint(true)).contains("\x1b[31mdown\x1b[0m"));
         assert!(!report.is_healthy());
     }
 

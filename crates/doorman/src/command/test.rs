@@ -236,14 +236,18 @@ fn request(statement: &Statement, words: &mut Words) -> Result<Case, Fault> {
                 protocol = Some(match words.value("protocol")?.as_str() {
                     "h1" => Protocol::H1,
                     "h2" => Protocol::H2,
+                    "h3" => Protocol::H3,
                     other => {
-                        return Err(Fault::new(span, format!("`{other}` is neither h1 nor h2")));
+                        return Err(Fault::new(
+                            span,
+                            format!("`{other}` is none of h1, h2 and h3"),
+                        ));
                     }
                 });
             }
             other => {
                 let message =
-                    format!("`{other}` is none of: from IP, header NAME VALUE, protocol h1|h2");
+                    format!("`{other}` is none of: from IP, header NAME VALUE, protocol h1|h2|h3");
                 return Err(Fault::new(span, message));
             }
         }

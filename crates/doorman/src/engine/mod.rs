@@ -6,7 +6,13 @@
 //! not change (listeners, pools, counters, connections, tunnels) is never touched.
 
 mod bind;
+mod certificates;
+mod discovery;
 mod history;
+mod holds;
+mod overrides;
+mod probes;
+mod staples;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -16,20 +22,28 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use doorman_config::{Config, Diagnostic, FileId, SourceMap, Workers, render};
+use doorman_control::acme::Keeper;
+use doorman_control::discovery::{Discovery, SourceReport};
+use doorman_control::ocsp::Stapler;
+use doorman_control::probe::Prober;
 use doorman_http::{Instant, Now};
 use doorman_net::Clock;
 use doorman_net::os::{Bound, ListenAddress};
+use doorman_net::serve::{Lane, Quic};
 use doorman_net::tls::TicketKeys;
 use doorman_proxy::{CoreCounters, Ground, Plan};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::admin;
-use crate::files::Files;
+use crate::files::{self, Files, Look};
 use crate::log::access::{AccessLog, Target};
 use crate::log::error;
 
 pub(crate) use bind::BindError;
 pub(crate) use history::History;
+use holds::{Hold, Holds};
+pub(crate) use overrides::{NotSet, Overrides, Wish};
 use worker::Command;
 
 /// A running proxy.
@@ -39,12 +53,19 @@ pub(crate) struct Engine {
     clock: Clock,
     cores: Vec<Core>,
     access_log: Arc<AccessLog>,
+    quic: Arc<Quic>,
     admin: admin::Handle,
+    keeper: Mutex<Option<Keeper>>,
+    discovery: Discovery,
+    overrides: Overrides,
+    stapler: Mutex<Option<Stapler>>,
+    prober: Mutex<Option<Prober>>,
     started: Now,
     current: Mutex<Current>,
     /// Held for as long as a reload takes: two at once could end with the older configuration.
     reloading: Mutex<()>,
     history: Mutex<History>,
+    news: Notify,
 }
 
 struct Core {
@@ -56,7 +77,10 @@ struct Core {
 struct Current {
     plan: Arc<Plan>,
     bound: BTreeSet<ListenAddress>,
+    holds: Holds,
     hash: String,
+    /// The texts that it was made from.
+    sources: Arc<SourceMap>,
     generation: u64,
     loaded_at: u64,
     stopping: bool,
@@ -119,17 +143,30 @@ pub(crate) struct Prepared {
     pub plan: Plan,
     /// Warnings.
     pub warnings: Vec<Diagnostic>,
-    /// The texts they refer to.
+    /// The texts they refer to, and all files that count.
     pub sources: SourceMap,
 }
 
-/// Reads a configuration.
+/// For whom it does not matter how files were before they were read.
+pub(crate) const NOBODY: Look<'static> = &|_| {};
+
+/// Reads a configuration. `look` is called for each file before it is read.
 ///
 /// # Errors
 /// All its faults.
-pub(crate) fn read(origin: &Origin) -> Result<(Arc<Config>, Vec<Diagnostic>, SourceMap), Refused> {
+pub(crate) fn read(
+    origin: &Origin,
+    look: Look<'_>,
+) -> Result<(Arc<Config>, Vec<Diagnostic>, SourceMap), Refused> {
     let loaded = match origin {
-        Origin::File(path) => doorman_config::load(&Files, &path.to_string_lossy()),
+        Origin::File(path) => {
+            let files = Files::watched(look);
+            let mut loaded = doorman_config::load(&files, &path.to_string_lossy());
+            for file in files.noted() {
+                loaded.sources.note(file.to_string_lossy());
+            }
+            loaded
+        }
         Origin::Text(name, text) => {
             let source = doorman_config::MemorySource::new().file(name.clone(), text.clone());
             doorman_config::load(&source, name)
@@ -141,16 +178,23 @@ pub(crate) fn read(origin: &Origin) -> Result<(Arc<Config>, Vec<Diagnostic>, Sou
     }
 }
 
-/// Compiles a configuration that was read.
+/// Compiles a configuration that was read. `look` is called for each file that it names before that
+/// is read.
 ///
 /// # Errors
 /// All that stands against it: files, certificates, expressions.
 pub(crate) fn compile(
     config: &Arc<Config>,
     mut diagnostics: Vec<Diagnostic>,
-    sources: SourceMap,
+    mut sources: SourceMap,
     ground: &Ground,
+    look: Look<'_>,
 ) -> Result<Prepared, Refused> {
+    for file in files::named(config) {
+        look(&file);
+        sources.note(file.to_string_lossy());
+    }
+    certificates::fill(config, ground);
     let compiled = Plan::compile(config, ground);
     diagnostics.extend(compiled.diagnostics);
     match compiled.plan {
@@ -196,6 +240,19 @@ pub fn looking(config: &Config, clock: Clock) -> Result<Ground, Refused> {
     Ok(Ground::looking(data_folder(config), clock, tickets))
 }
 
+/// Starts looking for the servers that a configuration wants to be found, and puts those that are found in time on the
+/// ground.
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn discover(config: &Config, ground: &Ground) -> Result<Discovery, Refused> {
+    let found = Discovery::start(ground.clock)
+        .map_err(|error| Refused::System(format!("no thread for discovery: {error}")))?;
+    found.follow(discovery::settings(config), discovery::PATIENCE);
+    ground.find(discovery::lists(&found));
+    Ok(found)
+}
+
 impl Engine {
     /// Starts a proxy: binds, starts a thread per core and one for the admin API, and serves.
     /// `origin` is where a reload reads the configuration from.
@@ -204,19 +261,29 @@ impl Engine {
     /// Sockets that cannot be bound, or a log that cannot be opened. Nothing runs then.
     pub(crate) fn start(
         ground: Ground,
+        discovery: Discovery,
         prepared: Prepared,
         origin: Origin,
     ) -> Result<Arc<Self>, Refused> {
         let plan = Arc::new(prepared.plan);
         let clock = ground.clock;
+        let overrides = Overrides::load(&ground.data, clock);
         let cores = cores(&plan.config);
         let wanted = bind::wanted(&plan);
-        let sockets = bind::bind(&wanted, cores, plan.backlog()).map_err(Refused::Bind)?;
+        let quic = Quic::new().map_err(|error| Refused::System(error.to_string()))?;
+        let quic = Arc::new(quic);
+        let mut holds = Holds::default();
+        let sockets =
+            bind::bind(&wanted, cores, plan.backlog(), &quic, &mut holds).map_err(Refused::Bind)?;
         let error_log = open_error_log(&plan.config)?;
         let doors = admin::Change::prepare(&plan.config, &ground.data, &admin::Doors::default())?;
         let access_log = AccessLog::start(Target::of(&plan.config.global.access_log.value))
             .map_err(|error| Refused::System(format!("access log: {error}")))?;
         error::retarget(error_log);
+        overrides.follow(&plan);
+        staples::fill(&plan, &ground);
+        let mut prober = None;
+        probes::follow(&mut prober, clock, None, &plan);
         let mut started = Vec::new();
         for (index, sockets) in sockets.into_iter().enumerate() {
             let seed = seed().map_err(Refused::System)?;
@@ -229,10 +296,14 @@ impl Engine {
                 &access_log,
             ));
         }
+        let keeper = certificates::start(&plan.config, &ground);
+        let stapler = staples::start(&plan, &ground);
         let now = clock.now();
         let current = Current {
             bound: wanted,
+            holds,
             hash: hash(&prepared.sources),
+            sources: Arc::new(prepared.sources),
             generation: 1,
             loaded_at: now.unix_seconds(),
             stopping: false,
@@ -245,42 +316,168 @@ impl Engine {
             clock,
             cores: started,
             access_log,
+            quic,
             admin: admin::Handle::new(),
+            keeper: Mutex::new(keeper),
+            discovery,
+            overrides,
+            stapler: Mutex::new(stapler),
+            prober: Mutex::new(prober),
             started: now,
             current: Mutex::new(current),
             reloading: Mutex::new(()),
             history: Mutex::new(History::started(now.unix_seconds())),
+            news: Notify::new(),
         });
         engine.admin.start(&engine, doors);
         Ok(engine)
     }
 
     /// Reads the configuration again and takes it into force, or says why not; then nothing has
-    /// changed. Reloads wait for each other, and the result of each is kept.
+    /// changed. Reloads wait for each other, and the result of each is kept. `look` is called for each
+    /// file before it is read.
     ///
     /// # Errors
     /// All faults of the configuration, or the sockets that cannot be bound.
-    pub(crate) fn reload(&self) -> Result<Reloaded, Refused> {
+    pub(crate) fn reload(&self, look: Look<'_>) -> Result<Reloaded, Refused> {
         let _turn = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = self.reload_once();
+        let result = self.reload_once(look);
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         history.note(self.clock.now().unix_seconds(), result.as_ref().err());
+        if result.is_ok() {
+            self.news.notify_one();
+        }
         result
     }
 
-    fn reload_once(&self) -> Result<Reloaded, Refused> {
-        let (config, diagnostics, sources) = read(&self.origin)?;
-        let prepared = compile(&config, diagnostics, sources, &self.ground)?;
+    /// Takes over files of TLS that have changed, without reading the configuration again. One that is
+    /// broken leaves what was made of its predecessor in force. Says whether there was anything new.
+    pub(crate) fn renew(&self) -> bool {
+        let _turn = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.plan();
+        let compiled = Plan::renew(&old.config, &self.ground);
+        let Some(plan) = compiled.plan else {
+            let mut errors = compiled.diagnostics.iter().filter(|found| found.is_error());
+            let first = errors.next().map_or_else(String::new, |error| error.message.clone());
+            tracing::error!("changed files of TLS are not taken over: {first}");
+            return false;
+        };
+        let mut current = self.current();
+        if current.stopping || (plan.remade == 0 && plan.stale == old.stale) {
+            return false;
+        }
+        for stale in plan.stale.iter().filter(|stale| !old.stale.contains(stale)) {
+            tracing::error!("{stale}; what was there before stays in force");
+        }
+        for healed in old.stale.iter().filter(|stale| !plan.stale.contains(stale)) {
+            tracing::info!("mended: {healed}");
+        }
+        self.put_in_force(&mut current, plan);
+        tracing::info!("changed files of TLS were taken over");
+        true
+    }
+
+    /// Looks for servers from now on as these settings say, and waits a moment for what is new among them.
+    fn look_for(&self, settings: doorman_control::discovery::Settings) {
+        self.discovery.follow(settings, discovery::PATIENCE);
+        self.ground.find(discovery::lists(&self.discovery));
+    }
+
+    /// Waits until servers have come or gone by themselves.
+    pub(crate) async fn found(&self) {
+        self.discovery.changed().await;
+    }
+
+    /// Makes the plan anew with the servers that are there now. Nothing else of it changes.
+    pub(crate) fn take_found(&self) {
+        let _turn = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ground.find(discovery::lists(&self.discovery));
+        let compiled = Plan::renew(&self.plan().config, &self.ground);
+        let Some(plan) = compiled.plan else {
+            let mut errors = compiled.diagnostics.iter().filter(|found| found.is_error());
+            let first = errors.next().map_or_else(String::new, |error| error.message.clone());
+            tracing::error!("servers that were found are not taken over: {first}");
+            return;
+        };
+        let mut current = self.current();
+        if !current.stopping {
+            self.put_in_force(&mut current, plan);
+        }
+    }
+
+    /// How it stands with servers that are found.
+    #[must_use]
+    pub(crate) fn discoveries(&self) -> Vec<SourceReport> {
+        self.discovery.report()
+    }
+
+    /// What operators have changed on servers.
+    #[must_use]
+    pub(crate) const fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// Does what is due of it.
+    pub(crate) fn end_overrides(&self) {
+        let plan = self.plan();
+        let due = self.overrides.tick(&plan);
+        for object in &due {
+            tracing::info!("{object}: its time to drain is over, its last connections end");
+            self.tell(|| Command::Release(object.upstream.clone(), object.server.clone()));
+        }
+    }
+
+    /// Has the cores follow a plan of the same configuration: with the same sockets.
+    fn put_in_force(&self, current: &mut Current, plan: Plan) {
+        let plan = Arc::new(plan);
+        self.overrides.follow(&plan);
+        probes::follow(&mut self.prober(), self.clock, Some(&current.plan), &plan);
+        for core in &self.cores {
+            let _ = core.commands.send(Command::Follow(Arc::clone(&plan), Sockets::new()));
+        }
+        self.staple(&plan);
+        current.plan = plan;
+    }
+
+    /// Waits until another configuration has come into force, by whatever way.
+    pub(crate) async fn reloaded(&self) {
+        self.news.notified().await;
+    }
+
+    fn reload_once(&self, look: Look<'_>) -> Result<Reloaded, Refused> {
+        let (config, diagnostics, sources) = read(&self.origin, look)?;
+        let (before, next) =
+            (discovery::settings(&self.plan().config), discovery::settings(&config));
+        // What the old plan needs is looked at on, until it is sure that the new one comes into force.
+        self.look_for(discovery::both(before.clone(), &next));
+        let result = self.take_over(&config, diagnostics, sources, look);
+        self.look_for(if result.is_ok() { next } else { before });
+        result
+    }
+
+    fn take_over(
+        &self,
+        config: &Arc<Config>,
+        diagnostics: Vec<Diagnostic>,
+        sources: SourceMap,
+        look: Look<'_>,
+    ) -> Result<Reloaded, Refused> {
+        let prepared = compile(config, diagnostics, sources, &self.ground, look)?;
         let plan = Arc::new(prepared.plan);
         let mut current = self.current();
         if current.stopping {
             return Err(Refused::Stopping);
         }
         let wanted = bind::wanted(&plan);
+        let moved = bind::handed_over(&current.plan, &plan);
+        if !moved.is_empty() {
+            return Err(Refused::Bind(moved));
+        }
         let fresh: BTreeSet<_> = wanted.difference(&current.bound).cloned().collect();
         let closed = current.bound.difference(&wanted).cloned().collect();
-        let sockets =
-            bind::bind(&fresh, self.cores.len(), plan.backlog()).map_err(Refused::Bind)?;
+        let (cores, backlog) = (self.cores.len(), plan.backlog());
+        let sockets = bind::bind(&fresh, cores, backlog, &self.quic, &mut current.holds)
+            .map_err(Refused::Bind)?;
         let doors = admin::Change::prepare(&plan.config, &self.ground.data, &self.admin.doors())?;
         let error_log = open_error_log(&plan.config)?;
         // The last step that can fail; nothing has changed before it.
@@ -289,19 +486,25 @@ impl Engine {
             .map_err(|error| Refused::System(format!("access log: {error}")))?;
         error::retarget(error_log);
         self.admin.follow(doors);
+        let notices = self.overrides.follow(&plan);
+        probes::follow(&mut self.prober(), self.clock, Some(&current.plan), &plan);
         for (core, sockets) in self.cores.iter().zip(sockets) {
             // A core that is gone has panicked outside of any request; the others go on.
             let _ = core.commands.send(Command::Follow(Arc::clone(&plan), sockets));
         }
+        self.keep(&plan.config);
+        self.staple(&plan);
         current.generation += 1;
         current.loaded_at = self.clock.now().unix_seconds();
         current.hash = hash(&prepared.sources);
+        current.sources = Arc::new(prepared.sources.clone());
         current.bound = wanted;
         current.plan = plan;
         Ok(Reloaded {
             generation: current.generation,
             opened: fresh.into_iter().collect(),
             closed,
+            notices,
             warnings: prepared.warnings,
             sources: prepared.sources,
         })
@@ -347,6 +550,13 @@ impl Engine {
         Arc::clone(&self.current().plan)
     }
 
+    /// The plan in force, and the texts that it was made from.
+    #[must_use]
+    pub(crate) fn in_force(&self) -> (Arc<Plan>, Arc<SourceMap>) {
+        let current = self.current();
+        (Arc::clone(&current.plan), Arc::clone(&current.sources))
+    }
+
     /// What is in force, and whether it is ending.
     #[must_use]
     pub(crate) fn state(&self) -> EngineState {
@@ -386,6 +596,12 @@ impl Engine {
         self.cores.iter().map(|core| &core.counters)
     }
 
+    /// What all sockets for HTTP/3 share.
+    #[must_use]
+    pub(crate) fn quic(&self) -> &Quic {
+        &self.quic
+    }
+
     /// The access log.
     #[must_use]
     pub(crate) const fn access_log(&self) -> &Arc<AccessLog> {
@@ -412,11 +628,53 @@ impl Engine {
             }
         }
         self.access_log.finish();
+        self.discovery.end();
         self.admin.end();
+        if let Some(keeper) = &*self.keeper() {
+            keeper.end();
+        }
+        if let Some(stapler) = &*self.stapler() {
+            stapler.end();
+        }
+        if let Some(prober) = self.prober().take() {
+            prober.end();
+        }
         for address in &self.current().bound {
             if let ListenAddress::Unix(path) = address {
                 let _ = std::fs::remove_file(path);
             }
+        }
+    }
+
+    /// The keeper of automatic certificates, if there are any.
+    pub(crate) fn keeper(&self) -> std::sync::MutexGuard<'_, Option<Keeper>> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn prober(&self) -> std::sync::MutexGuard<'_, Option<Prober>> {
+        self.prober.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the keeper what is to be kept from now on.
+    fn keep(&self, config: &Config) {
+        let mut keeper = self.keeper();
+        match &*keeper {
+            Some(keeper) => keeper.follow(certificates::settings(config)),
+            None => *keeper = certificates::start(config, &self.ground),
+        }
+    }
+
+    /// Whoever asks about certificates over OCSP, if there is anything to ask.
+    pub(crate) fn stapler(&self) -> std::sync::MutexGuard<'_, Option<Stapler>> {
+        self.stapler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the stapler which certificates serve from now on.
+    fn staple(&self, plan: &Plan) {
+        let mut stapler = self.stapler();
+        match &*stapler {
+            Some(stapler) => stapler.follow(staples::sources(plan)),
+            None => *stapler = staples::start(plan, &self.ground),
         }
     }
 
@@ -451,9 +709,11 @@ pub(crate) struct Reloaded {
     pub opened: Vec<ListenAddress>,
     /// Addresses that are no longer listened on.
     pub closed: Vec<ListenAddress>,
+    /// Overrides of servers that were dropped, each in a line.
+    pub notices: Vec<String>,
     /// Warnings.
     pub warnings: Vec<Diagnostic>,
-    /// The texts they refer to.
+    /// The texts they refer to, and all files that count.
     pub sources: SourceMap,
 }
 
@@ -489,5 +749,15 @@ fn seed() -> Result<u64, String> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
+/// A socket for one core.
+struct Socket {
+    address: ListenAddress,
+    bound: Bound,
+    /// The core's place among those that read datagrams, if it is a socket for them.
+    lane: Option<Lane>,
+    /// Kept until it is closed.
+    hold: Hold,
+}
+
 /// Sockets for one core.
-type Sockets = Vec<(ListenAddress, Bound)>;
+type Sockets = Vec<Socket>;

@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use doorman_config::{AccessFormat, AccessLog as Written, LogTarget};
-use doorman_proxy::{Journal, Record};
+use doorman_proxy::plan::BreakerStep;
+use doorman_proxy::{Journal, Record, RelayRecord, ServerPlace};
 use tokio::sync::Notify;
 
-use super::line::{Line, Look};
+use super::line::{Line, Look, Stamp};
+use super::relay::RelayLine;
 use super::sink::Sink;
 
 /// A buffer is handed over when it holds this much, bytes.
@@ -139,6 +141,7 @@ impl AccessLog {
             log: Arc::clone(self),
             look: Cell::new(self.state().look),
             lines: RefCell::new(Vec::new()),
+            stamp: RefCell::default(),
             count: Cell::new(0),
             dirty: Notify::new(),
         })
@@ -173,6 +176,7 @@ pub(crate) struct CoreJournal {
     log: Arc<AccessLog>,
     look: Cell<Option<Look>>,
     lines: RefCell<Vec<u8>>,
+    stamp: RefCell<Stamp>,
     count: Cell<u64>,
     dirty: Notify,
 }
@@ -229,7 +233,41 @@ impl CoreJournal {
 
 impl Journal for CoreJournal {
     fn write(&self, record: &Record) {
-        self.push(|look, lines| Line::of(record).write(look, lines));
+        self.push(|look, lines| {
+            Line::of(record).write(look, &mut self.stamp.borrow_mut(), lines);
+        });
+    }
+
+    fn relayed(&self, record: &RelayRecord) {
+        self.push(|look, lines| RelayLine::of(record).write(look, lines));
+    }
+
+    fn breaker(&self, upstream: &str, step: BreakerStep) {
+        match step {
+            BreakerStep::Stays => {}
+            BreakerStep::Opened { failed, tries } => {
+                tracing::warn!("breaker of {upstream} opened: {failed} of {tries} tries failed");
+            }
+            BreakerStep::Reopened => {
+                tracing::warn!("breaker of {upstream} opened again: a trial failed");
+            }
+            BreakerStep::HalfOpened => {
+                tracing::info!("breaker of {upstream} is half-open: it lets trials through");
+            }
+            BreakerStep::Closed => {
+                tracing::info!("breaker of {upstream} closed: all trials went well");
+            }
+        }
+    }
+
+    /// One line of the error log for each line of the complaint; how much of it there may be was
+    /// settled by who read it.
+    fn complained(&self, server: &ServerPlace, request_id: &[u8], text: &[u8]) {
+        let (text, id) = (String::from_utf8_lossy(text), String::from_utf8_lossy(request_id));
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let line = line.escape_debug();
+            tracing::warn!("{} {} for request {id}: {line}", server.upstream, server.server);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use doorman_config::{ErrorLog, LogLevel, LogTarget};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
@@ -25,19 +26,19 @@ struct State {
 }
 
 static STATE: Mutex<State> = Mutex::new(State { target: LogTarget::Stderr, sink: None });
-static LEVEL: OnceLock<reload::Handle<LevelFilter, tracing_subscriber::Registry>> = OnceLock::new();
+static FILTER: OnceLock<reload::Handle<Targets, tracing_subscriber::Registry>> = OnceLock::new();
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// Starts it on standard error at level info, and makes it hear of panics.
 pub(crate) fn start() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
+        let (filter, handle) = reload::Layer::new(filter(LevelFilter::INFO));
         let layer = tracing_subscriber::fmt::layer().event_format(Line).with_writer(Out);
         let subscriber = tracing_subscriber::registry().with(filter).with(layer);
         state().sink = Sink::open(&LogTarget::Stderr).ok();
         if tracing::subscriber::set_global_default(subscriber).is_ok() {
-            let _ = LEVEL.set(handle);
+            let _ = FILTER.set(handle);
         }
         std::panic::set_hook(Box::new(note_panic));
     });
@@ -84,9 +85,16 @@ pub(crate) fn retarget(opened: Opened) {
     if let Some(sink) = opened.sink {
         *state() = State { target: opened.target, sink: Some(sink) };
     }
-    if let Some(level) = LEVEL.get() {
-        let _ = level.modify(|current| *current = opened.level);
+    if let Some(handle) = FILTER.get() {
+        let _ = handle.modify(|current| *current = filter(opened.level));
     }
+}
+
+/// What is told at a level. Libraries warn of what clients do (a packet that breaks QUIC's rules is a
+/// warning to its library), and a client must not fill the log: they are heard from debug on.
+fn filter(level: LevelFilter) -> Targets {
+    let others = if level >= LevelFilter::DEBUG { level } else { LevelFilter::OFF };
+    Targets::new().with_target("doorman", level).with_default(others)
 }
 
 /// Opens a file again, after it was moved away. If that fails, the old one stays.
@@ -184,41 +192,57 @@ impl io::Write for Out {
 mod tests {
     use super::*;
 
-    /// One test, since the log is one for the process.
+    const ALONE: &str = "DOORMAN_ERROR_LOG_ALONE";
+
+    /// The log, its level and the panic hook are one for the process, and so is what they count:
+    /// the test runs in a process of its own, where no other test panics or logs.
     #[test]
     fn levels_targets_panics_and_control_bytes() {
-        let folder = std::env::temp_dir().join(format!("doorman-error-log-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        if std::env::var_os(ALONE).is_some() {
+            return the_log_of_a_process();
+        }
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let name = format!("{module}::levels_targets_panics_and_control_bytes");
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &name, "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}{errors}");
+    }
+
+    fn the_log_of_a_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let path = folder.join("error.log");
         start();
         let to = LogTarget::File(path.clone());
-        retarget(Opened::open(&ErrorLog { level: LogLevel::Warn, to: to.clone() }).unwrap());
+        retarget(Opened::open(&ErrorLog { level: LogLevel::Warn, to }).unwrap());
         tracing::info!("below the level");
         tracing::warn!("two\nlines \x1b[31m and \u{2028}");
-        let before = panics();
         let thread = std::thread::Builder::new().name("broken".to_owned());
         assert!(thread.spawn(|| panic!("ouch")).unwrap().join().is_err());
-        assert_eq!(panics(), before + 1);
+        // Failing assertions speak through the usual hook again.
+        drop(std::panic::take_hook());
+        assert_eq!(panics(), 1);
         std::fs::rename(&path, folder.join("old.log")).unwrap();
         reopen();
         tracing::error!("after the rotation");
-        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-        // Other tests of this process may write into it as well.
-        let text = read("old.log");
-        assert!(!text.contains("below the level"), "{text}");
-        let ours = text.lines().filter(|line| line.contains("two") || line.contains("panic"));
-        let lines: Vec<String> = ours.map(|line| line[28..].to_owned()).collect();
+        let read = |name: &str| {
+            let text = std::fs::read_to_string(folder.join(name)).unwrap();
+            text.lines().map(|line| line[28..].to_owned()).collect::<Vec<_>>()
+        };
+        let lines = read("old.log");
+        assert_eq!(lines.len(), 2, "{lines:#?}");
         // The library escapes the terminal's escape itself, in its own way.
         assert!(lines[0].starts_with(" WARN two\\u{a}lines \\x1b[31m and "), "{}", lines[0]);
         assert!(lines[0].ends_with(" and \\u{2028}"), "{}", lines[0]);
         assert!(lines[1].starts_with("ERROR panic in broken at "), "{}", lines[1]);
         assert!(lines[1].ends_with(": ouch"), "{}", lines[1]);
-        assert_eq!(lines.len(), 2);
-        assert!(read("error.log").contains("ERROR after the rotation\n"));
+        assert_eq!(read("error.log"), ["ERROR after the rotation"]);
         let missing = LogTarget::File(folder.join("no/such/error.log"));
         assert!(Opened::open(&ErrorLog { level: LogLevel::Info, to: missing }).is_err());
-        // Failing tests speak through the usual hook again.
-        drop(std::panic::take_hook());
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -6,8 +6,9 @@
 
 use std::net::IpAddr;
 
-use doorman_http::{FieldId, Instant, IpText};
-use doorman_proxy::{End, Record};
+use doorman_http::scan::is_plain;
+use doorman_http::{FieldId, IpText};
+use doorman_proxy::{Again, End, Record};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub(crate) enum Look {
 
 /// Bytes of a field that goes into a line; longer ones are cut, so that no client makes lines at will.
 const VALUE_MAX: usize = 2048;
+
+/// Bytes of a usual line in JSON.
+const LINE_USUAL: usize = 768;
 
 /// What a line may tell, gathered from where it lies.
 #[derive(Clone, Debug)]
@@ -56,8 +60,18 @@ pub(crate) struct Line<'a> {
     pub detail: Option<&'a str>,
     /// Upstream, server and tries.
     pub server: Option<(&'a str, &'a str, u32)>,
+    /// What became of the client's tie to a server.
+    pub sticky: Option<&'a str>,
+    /// Why further tries were made.
+    pub again: &'a [Again],
+    /// How long it waited for a server.
+    pub waited_micros: u64,
     /// Version of TLS.
     pub tls: Option<&'a str>,
+    /// Whether it came in early data.
+    pub early: bool,
+    /// Subject of the certificate that the client showed.
+    pub client_cert: Option<&'a str>,
 }
 
 /// What a line tells of a request's head.
@@ -85,9 +99,6 @@ impl<'a> Line<'a> {
     #[inline]
     pub(crate) fn of(record: &'a Record) -> Self {
         let started = record.started.instant;
-        let micros = |from: Instant, to: Instant| {
-            u64::try_from(to.since(from).as_micros()).unwrap_or(u64::MAX)
-        };
         let head = record.head.as_ref().map(|head| Head {
             method: head.method.as_str().as_bytes(),
             host: head.authority(),
@@ -106,38 +117,50 @@ impl<'a> Line<'a> {
             status: record.status,
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,
-            connect_micros: record.connected.map(|connected| micros(started, connected)),
-            answer_micros: record.connected.zip(record.answered).map(|(c, a)| micros(c, a)),
-            total_micros: micros(started, record.ended),
+            connect_micros: record.connected.map(|connected| connected.micros_since(started)),
+            answer_micros: record.connected.zip(record.answered).map(|(c, a)| a.micros_since(c)),
+            total_micros: record.ended.micros_since(started),
             end: record.end,
             detail: record.detail.as_deref(),
             server: record.server.as_ref().map(|s| (&*s.upstream, &*s.server, record.attempts)),
+            sticky: record.sticky.map(doorman_proxy::Sticky::as_str),
+            again: &record.again,
+            waited_micros: record.waited_micros,
             tls: record.conn.tls.as_ref().map(|tls| tls.version),
+            early: record.head.as_ref().is_some_and(|head| head.early),
+            client_cert: record
+                .conn
+                .tls
+                .as_ref()
+                .and_then(|tls| tls.client.as_ref())
+                .map(|client| &*client.subject),
         }
     }
 
     /// Appends the line.
-    pub(crate) fn write(&self, look: Look, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, look: Look, stamp: &mut Stamp, out: &mut Vec<u8>) {
         match look {
-            Look::Json => self.json(out),
+            Look::Json => self.json(stamp, out),
             Look::Combined => self.combined(out),
             Look::Pretty => self.pretty(out, None),
             Look::Colourful => self.pretty(out, Some(paint(self.status))),
         }
     }
 
-    fn json(&self, out: &mut Vec<u8>) {
+    fn json(&self, stamp: &mut Stamp, out: &mut Vec<u8>) {
+        // What a usual line takes: the buffer then grows once, not for each part.
+        out.reserve(LINE_USUAL);
         out.extend_from_slice(b"{\"time\":\"");
-        out.extend_from_slice(&timestamp(self.unix_nanos));
-        out.extend_from_slice(b"\",\"request_id\":\"");
-        json_text(out, self.request_id);
-        out.push(b'"');
+        out.extend_from_slice(stamp.at(self.unix_nanos));
+        word(out, b"\",\"request_id\":\"", self.request_id);
         if let Some((site, route)) = self.place {
             field(out, b",\"site\":\"", site.as_bytes());
             field(out, b",\"route\":\"", route.as_bytes());
         }
         if let Some(client) = self.client {
-            field(out, b",\"client\":\"", IpText::new(client).as_str().as_bytes());
+            out.extend_from_slice(b",\"client\":\"");
+            out.extend_from_slice(IpText::new(client).as_bytes());
+            out.push(b'"');
         }
         if let Some(head) = &self.head {
             field(out, b",\"method\":\"", head.method);
@@ -146,7 +169,7 @@ impl<'a> Line<'a> {
             if let Some(query) = head.query {
                 field(out, b",\"query\":\"", query);
             }
-            field(out, b",\"proto\":\"", head.version.as_bytes());
+            word(out, b",\"proto\":\"", head.version.as_bytes());
         }
         number(out, b",\"status\":", u64::from(self.status));
         number(out, b",\"bytes_in\":", self.bytes_in);
@@ -158,7 +181,7 @@ impl<'a> Line<'a> {
             number(out, b",\"answer_us\":", micros);
         }
         number(out, b",\"total_us\":", self.total_micros);
-        field(out, b",\"end\":\"", self.end.as_str().as_bytes());
+        word(out, b",\"end\":\"", self.end.as_str().as_bytes());
         if let Some(detail) = self.detail {
             field(out, b",\"detail\":\"", detail.as_bytes());
         }
@@ -167,8 +190,23 @@ impl<'a> Line<'a> {
             field(out, b",\"server\":\"", server.as_bytes());
             number(out, b",\"attempts\":", u64::from(attempts));
         }
+        if let Some(sticky) = self.sticky {
+            word(out, b",\"sticky\":\"", sticky.as_bytes());
+        }
+        if !self.again.is_empty() {
+            retries(out, self.again);
+        }
+        if self.waited_micros > 0 {
+            number(out, b",\"waited_us\":", self.waited_micros);
+        }
         if let Some(version) = self.tls {
             field(out, b",\"tls\":\"", version.as_bytes());
+        }
+        if self.early {
+            out.extend_from_slice(b",\"early\":true");
+        }
+        if let Some(subject) = self.client_cert {
+            field(out, b",\"client_cert\":\"", subject.as_bytes());
         }
         if let Some(agent) = self.head.as_ref().and_then(|head| head.agent) {
             field(out, b",\"user_agent\":\"", agent);
@@ -183,7 +221,7 @@ impl<'a> Line<'a> {
     /// status, bytes, referrer, agent.
     fn combined(&self, out: &mut Vec<u8>) {
         match self.client {
-            Some(client) => out.extend_from_slice(IpText::new(client).as_str().as_bytes()),
+            Some(client) => out.extend_from_slice(IpText::new(client).as_bytes()),
             None => out.push(b'-'),
         }
         out.extend_from_slice(b" - - [");
@@ -255,6 +293,20 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Why further tries were made: our own words, and statuses as they are.
+#[cold]
+fn retries(out: &mut Vec<u8>, again: &[Again]) {
+    for (n, why) in again.iter().enumerate() {
+        out.extend_from_slice(if n == 0 { b",\"retries\":[\"" } else { b",\"" });
+        match why {
+            Again::Status(status) => number(out, b"", u64::from(*status)),
+            why => out.extend_from_slice(Again::WORDS[why.place()].as_bytes()),
+        }
+        out.push(b'"');
+    }
+    out.push(b']');
+}
+
 /// Green, cyan, yellow, red by class.
 const fn paint(status: u16) -> &'static [u8] {
     match status {
@@ -273,17 +325,42 @@ fn target(out: &mut Vec<u8>, head: &Head<'_>) {
     }
 }
 
-fn number(out: &mut Vec<u8>, before: &[u8], mut value: u64) {
+/// Constants have their length in their type, so that they are written in place, not copied by a call.
+#[inline]
+pub(super) fn number<const N: usize>(out: &mut Vec<u8>, before: &[u8; N], value: u64) {
     out.extend_from_slice(before);
+    if value < 100_000_000 {
+        short_number(out, value);
+    } else {
+        long_number(out, value);
+    }
+}
+
+/// A number of at most eight digits: all eight are made side by side in a word, and those in front
+/// that are zeros shifted out of it.
+#[inline]
+fn short_number(out: &mut Vec<u8>, value: u64) {
+    // Halves of four digits, of two, of one, each in a lane of its own; the divisions by 100 and by
+    // 10 are multiplications that are exact for numbers this small.
+    let halves = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = ((halves * 5243) >> 19) & 0x0000_007F_0000_007F;
+    let pairs = hundreds | ((halves - hundreds * 100) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000F_000F_000F_000F;
+    let digits = tens | ((pairs - tens * 10) << 8);
+    let zeros = (digits.trailing_zeros() / 8).min(7);
+    let text = (digits | 0x3030_3030_3030_3030) >> (zeros * 8);
+    let end = out.len() + 8 - zeros as usize;
+    out.extend_from_slice(&text.to_le_bytes());
+    out.truncate(end);
+}
+
+fn long_number(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
-    loop {
+    while value > 0 {
         at -= 1;
         digits[at] = digit(value % 10);
         value /= 10;
-        if value == 0 {
-            break;
-        }
     }
     out.extend_from_slice(&digits[at..]);
 }
@@ -292,7 +369,17 @@ const fn digit(value: u64) -> u8 {
     b'0' + (value % 10) as u8
 }
 
-fn field(out: &mut Vec<u8>, before: &[u8], value: &[u8]) {
+/// A value that cannot hold what needs an escape: one of our own words, or an id.
+#[inline]
+fn word<const N: usize>(out: &mut Vec<u8>, before: &[u8; N], value: &[u8]) {
+    debug_assert!(is_plain(value), "a word holds only what needs no escape");
+    out.extend_from_slice(before);
+    out.extend_from_slice(value);
+    out.push(b'"');
+}
+
+#[inline]
+pub(super) fn field<const N: usize>(out: &mut Vec<u8>, before: &[u8; N], value: &[u8]) {
     out.extend_from_slice(before);
     json_text(out, value);
     out.push(b'"');
@@ -305,14 +392,6 @@ pub(crate) fn is_risky(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{FEFF}')
         || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Whether nothing needs an escape. Without an early end, so that it is done many bytes at a time.
-#[inline]
-fn is_plain(value: &[u8]) -> bool {
-    value
-        .iter()
-        .fold(true, |plain, &b| plain & (0x20..0x7F).contains(&b) & (b != b'"') & (b != b'\\'))
 }
 
 /// The first bytes of a value, without half a character at the end.
@@ -331,11 +410,15 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Content of a JSON string (RFC 8259 section 7). Bytes that are no UTF-8 become replacement
 /// characters, one for each broken sequence.
 fn json_text(out: &mut Vec<u8>, value: &[u8]) {
-    let value = cut(value);
-    if is_plain(value) {
+    if value.len() <= VALUE_MAX && is_plain(value) {
         out.extend_from_slice(value);
-        return;
+    } else {
+        json_escaped(out, cut(value));
     }
+}
+
+#[cold]
+fn json_escaped(out: &mut Vec<u8>, value: &[u8]) {
     for chunk in value.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
@@ -368,7 +451,7 @@ fn escape(out: &mut Vec<u8>, c: char) {
 
 /// Text between quotes for analysers and terminals: printable ASCII as it is, quotes and
 /// backslashes behind a backslash, any other byte as `\xHH`.
-fn plain_text(out: &mut Vec<u8>, value: &[u8]) {
+pub(super) fn plain_text(out: &mut Vec<u8>, value: &[u8]) {
     let value = &value[..value.len().min(VALUE_MAX)];
     if is_plain(value) {
         out.extend_from_slice(value);
@@ -386,8 +469,32 @@ fn plain_text(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
+/// A time as lines write it. A core keeps one: all but the milliseconds stays the same for a second.
+#[derive(Debug)]
+pub(crate) struct Stamp {
+    second: u64,
+    text: [u8; 24],
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self { second: 0, text: timestamp(0) }
+    }
+}
+
+impl Stamp {
+    fn at(&mut self, unix_nanos: u64) -> &[u8; 24] {
+        if self.second == unix_nanos / 1_000_000_000 {
+            put(&mut self.text[20..23], unix_nanos / 1_000_000 % 1000);
+        } else {
+            *self = Self { second: unix_nanos / 1_000_000_000, text: timestamp(unix_nanos) };
+        }
+        &self.text
+    }
+}
+
 /// RFC 3339 in UTC with milliseconds.
-fn timestamp(unix_nanos: u64) -> [u8; 24] {
+pub(crate) fn timestamp(unix_nanos: u64) -> [u8; 24] {
     let seconds = unix_nanos / 1_000_000_000;
     let (year, month, day) = civil(seconds / 86_400);
     let mut text = *b"0000-00-00T00:00:00.000Z";

@@ -3,4 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod error;
 mod line;
+mod relay;
 mod sink;
+
+pub(crate) use line::timestamp;

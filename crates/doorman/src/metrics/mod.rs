@@ -4,15 +4,21 @@
 //! series holds all the same, since a configuration may have any number of sites: what comes
 //! after it is counted under `_other`.
 
+mod managed;
 mod process;
+mod resilience;
 mod text;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
+use doorman_control::ocsp::{StapleReport, StapleState};
+use doorman_http::WIRES;
 use doorman_proxy::metrics::{
-    BUCKETS_MICROS, ByStatus, Histogram, ListenerCounters, RouteCounters, STATUSES, ServerCounters,
+    BUCKETS_MICROS, ByStatus, Histogram, ListenerCounters, Mirrored, RouteCounters, STATUSES,
+    ServerCounters,
 };
+use doorman_proxy::{Again, RelayEnd, Sticky};
 
 use crate::engine::Engine;
 use text::{Kind, Page};
@@ -30,7 +36,18 @@ const VERSIONS: [&str; 4] = ["1.0", "1.1", "2", "3"];
 #[must_use]
 pub(crate) fn open_connections(engine: &Engine) -> u64 {
     let listeners = engine.counters().flat_map(|core| core.listeners());
-    gauge(listeners.fold(0u64, |sum, (_, counters)| sum.wrapping_add(counters.open.read())))
+    let open = |counters: &ListenerCounters| {
+        counters.open.iter().fold(0u64, |sum, counter| sum.wrapping_add(counter.read()))
+    };
+    gauge(listeners.fold(0u64, |sum, (_, counters)| sum.wrapping_add(open(&counters))))
+}
+
+/// Open connections of a relay, of all cores.
+#[must_use]
+pub(crate) fn relay_connections(engine: &Engine, name: &str) -> u64 {
+    let relays = engine.counters().flat_map(|core| core.relays());
+    let own = relays.filter(|(relay, _)| **relay == *name);
+    gauge(own.fold(0u64, |sum, (_, counters)| sum.wrapping_add(counters.open.read())))
 }
 
 /// A gauge is read while it changes on other cores: a moment's shortfall is no huge number.
@@ -65,10 +82,18 @@ impl Exporter {
         page.sample("", &[("result", "failed")], history.failed);
         page.sample("", &[("result", "ok")], history.succeeded);
         connections(&mut page, engine);
+        relays(&mut page, engine);
         self.routes(&mut page, engine);
         self.servers(&mut page, engine);
-        inflight(&mut page, engine);
+        servers_now(&mut page, engine);
+        resilience::write(&mut page, engine);
+        managed::overrides(&mut page, engine);
+        managed::discovery(&mut page, engine);
+        handshakes(&mut page, engine);
+        quic(&mut page, engine);
         certificates(&mut page, engine);
+        orders(&mut page, engine);
+        staples(&mut page, engine);
         page.one(
             "doorman_access_log_dropped_total",
             "Lines of the access log that were lost.",
@@ -117,6 +142,21 @@ impl Exporter {
             }
         }
         histograms(page, &sums);
+        let help = "Requests in early data that were handled before the handshake had ended.";
+        page.family("doorman_http_early_requests_total", help, Kind::Counter);
+        for ((site, route), sum) in sums.iter().filter(|(_, sum)| sum.early > 0) {
+            page.sample("", &[("site", site), ("route", route)], sum.early);
+        }
+        let help = "Copies of requests to another upstream, by what became of them.";
+        page.family("doorman_mirror_requests_total", help, Kind::Counter);
+        for ((site, route), sum) in
+            sums.iter().filter(|(_, sum)| sum.mirrored.iter().any(|count| *count > 0))
+        {
+            for (result, count) in Mirrored::ALL.iter().zip(&sum.mirrored) {
+                let result = ("result", result.as_str());
+                page.sample("", &[("site", site), ("route", route), result], *count);
+            }
+        }
         let help = "Content bytes from clients.";
         page.family("doorman_http_request_bytes_total", help, Kind::Counter);
         for ((site, route), sum) in &sums {
@@ -131,11 +171,16 @@ impl Exporter {
 
     fn servers(&mut self, page: &mut Page, engine: &Engine) {
         let mut servers: BTreeMap<(Box<str>, Box<str>), (StatusSum, u64)> = BTreeMap::new();
+        let mut sticky: BTreeMap<(Box<str>, Box<str>), [u64; Sticky::ALL.len()]> = BTreeMap::new();
         let mut upstreams: BTreeMap<Box<str>, UpstreamSum> = BTreeMap::new();
         for ((upstream, server), counters) in engine.counters().flat_map(|core| core.servers()) {
             let (upstream, server) = self.ceiling.pair("server", upstream, server, 1);
             let group = upstreams.entry(upstream.clone()).or_default();
             group.add(&counters);
+            if counters.sticky.iter().any(|counter| counter.read() > 0) {
+                let sums = sticky.entry((upstream.clone(), server.clone())).or_default();
+                sums.iter_mut().zip(&counters.sticky).for_each(|(sum, one)| *sum += one.read());
+            }
             let sum = servers.entry((upstream, server)).or_default();
             sum.0.add(&counters.requests);
             sum.1 += counters.failures.read();
@@ -160,8 +205,16 @@ impl Exporter {
         let help = "Requests that were sent again, by the reason.";
         page.family("doorman_upstream_retries_total", help, Kind::Counter);
         for (upstream, sum) in &upstreams {
-            for (reason, count) in [("connect", sum.connect), ("stale", sum.stale)] {
+            for (reason, count) in Again::WORDS.iter().zip(sum.retries) {
                 page.sample("", &[("upstream", upstream), ("reason", reason)], count);
+            }
+        }
+        let help = "Requests of clients that are kept on their servers, by what became of that.";
+        page.family("doorman_upstream_sticky_total", help, Kind::Counter);
+        for ((upstream, server), counts) in &sticky {
+            for (outcome, count) in Sticky::ALL.iter().zip(counts) {
+                let outcome = ("outcome", outcome.as_str());
+                page.sample("", &[("upstream", upstream), ("server", server), outcome], *count);
             }
         }
     }
@@ -282,6 +335,8 @@ struct RouteSum {
     requests: [StatusSum; 4],
     duration: HistogramSum,
     first_byte: HistogramSum,
+    early: u64,
+    mirrored: [u64; Mirrored::ALL.len()],
     bytes_in: u64,
     bytes_out: u64,
 }
@@ -293,6 +348,10 @@ impl RouteSum {
         }
         self.duration.add(&counters.duration);
         self.first_byte.add(&counters.first_byte);
+        self.early += counters.early.read();
+        for (sum, one) in self.mirrored.iter_mut().zip(&counters.mirrored) {
+            *sum += one.read();
+        }
         self.bytes_in += counters.bytes_in.read();
         self.bytes_out += counters.bytes_out.read();
     }
@@ -301,15 +360,16 @@ impl RouteSum {
 #[derive(Default)]
 struct UpstreamSum {
     duration: HistogramSum,
-    stale: u64,
-    connect: u64,
+    /// In the order of [`Again::WORDS`].
+    retries: [u64; Again::COUNT],
 }
 
 impl UpstreamSum {
     fn add(&mut self, counters: &ServerCounters) {
         self.duration.add(&counters.duration);
-        self.stale += counters.retries_stale.read();
-        self.connect += counters.retries_connect.read();
+        for (sum, counter) in self.retries.iter_mut().zip(&counters.retries) {
+            *sum += counter.read();
+        }
     }
 }
 
@@ -329,57 +389,295 @@ fn histograms(page: &mut Page, sums: &BTreeMap<(Box<str>, Box<str>), RouteSum>) 
 }
 
 fn connections(page: &mut Page, engine: &Engine) {
-    let mut sums: BTreeMap<Box<str>, [u64; 5]> = BTreeMap::new();
+    let mut sums: BTreeMap<Box<str>, ListenerSum> = BTreeMap::new();
     for (name, counters) in engine.counters().flat_map(|core| core.listeners()) {
-        let ListenerCounters { open, accepted, refused, handshakes_failed, protocol_errors } =
-            &*counters;
-        let counts = [open, accepted, refused, handshakes_failed, protocol_errors];
-        for (sum, counter) in sums.entry(name).or_default().iter_mut().zip(counts) {
-            *sum = sum.wrapping_add(counter.read());
-        }
+        sums.entry(name).or_default().add(&counters);
     }
     let name = "doorman_connections_open";
     page.family(name, "Client connections that are open.", Kind::Gauge);
-    for (listener, [open, ..]) in &sums {
-        page.sample("", &[("listener", listener)], gauge(*open));
+    for (listener, sum) in &sums {
+        for (proto, open, _) in sum.by_wire() {
+            page.sample("", &[("listener", listener), ("proto", proto)], gauge(open));
+        }
     }
     let help = "Client connections that came, by whether a limit turned them away.";
     page.family("doorman_connections_total", help, Kind::Counter);
-    for (listener, [_, accepted, refused, ..]) in &sums {
-        page.sample("", &[("listener", listener), ("result", "accepted")], *accepted);
-        page.sample("", &[("listener", listener), ("result", "refused")], *refused);
+    for (listener, sum) in &sums {
+        let sample = |page: &mut Page, proto, result, count| {
+            let labels = [("listener", &**listener), ("proto", proto), ("result", result)];
+            page.sample("", &labels, count);
+        };
+        for (proto, _, accepted) in sum.by_wire() {
+            sample(page, proto, "accepted", accepted);
+        }
+        // Who is turned away is not asked what he speaks.
+        sample(page, NO_PROTO, "refused", sum.refused);
     }
-    let help = "Accepted connections that ended by a failed handshake or a protocol error.";
+    let help = "Accepted connections that ended by a failed handshake, a refused client certificate, a protocol error or a bad PROXY header.";
     page.family("doorman_connections_failed_total", help, Kind::Counter);
-    for (listener, [.., handshakes, protocol]) in &sums {
-        page.sample("", &[("listener", listener), ("reason", "handshake")], *handshakes);
-        page.sample("", &[("listener", listener), ("reason", "protocol")], *protocol);
+    for (listener, sum) in &sums {
+        for (reason, count) in FAILURES.iter().zip(sum.failed) {
+            page.sample("", &[("listener", listener), ("reason", reason)], count);
+        }
     }
 }
 
-fn inflight(page: &mut Page, engine: &Engine) {
-    let name = "doorman_upstream_inflight";
-    page.family(name, "Requests that a server works on.", Kind::Gauge);
+/// Why accepted connections end before they bring a request.
+const FAILURES: [&str; 4] = ["client-certificate", "handshake", "protocol", "proxy-protocol"];
+
+/// What connections speak of which it is not known.
+const NO_PROTO: &str = "_none";
+
+/// Counters of a listener, added up.
+#[derive(Default)]
+struct ListenerSum {
+    open: [u64; WIRES.len() + 1],
+    accepted: [u64; WIRES.len() + 1],
+    refused: u64,
+    /// In the order of [`FAILURES`].
+    failed: [u64; FAILURES.len()],
+}
+
+impl ListenerSum {
+    fn add(&mut self, counters: &ListenerCounters) {
+        let ListenerCounters { open, accepted, refused, .. } = counters;
+        for (sum, counter) in self.open.iter_mut().zip(open) {
+            *sum = sum.wrapping_add(counter.read());
+        }
+        for (sum, counter) in self.accepted.iter_mut().zip(accepted) {
+            *sum += counter.read();
+        }
+        self.refused += refused.read();
+        let ListenerCounters {
+            clients_refused,
+            handshakes_failed,
+            protocol_errors,
+            prefaces_failed,
+            ..
+        } = counters;
+        let failed = [clients_refused, handshakes_failed, protocol_errors, prefaces_failed];
+        for (sum, counter) in self.failed.iter_mut().zip(failed) {
+            *sum += counter.read();
+        }
+    }
+
+    /// What is spoken, with the connections that are open and those that came: what was never spoken
+    /// here is left out, so that a listener has no series that it cannot have.
+    fn by_wire(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        let names = WIRES.into_iter().map(|wire| wire.as_str()).chain([NO_PROTO]);
+        let counts = self.open.into_iter().zip(self.accepted);
+        names
+            .zip(counts)
+            .map(|(proto, (open, accepted))| (proto, open, accepted))
+            .filter(|(proto, open, accepted)| *proto == NO_PROTO || (*open, *accepted) != (0, 0))
+    }
+}
+
+fn relays(page: &mut Page, engine: &Engine) {
+    let mut sums: BTreeMap<Box<str>, RelaySum> = BTreeMap::new();
+    for (name, counters) in engine.counters().flat_map(|core| core.relays()) {
+        let sum = sums.entry(name).or_default();
+        sum.open = sum.open.wrapping_add(counters.open.read());
+        sum.bytes_in += counters.bytes_in.read();
+        sum.bytes_out += counters.bytes_out.read();
+        for (sum, counter) in sum.ended.iter_mut().zip(&counters.ended) {
+            *sum += counter.read();
+        }
+    }
+    if sums.is_empty() {
+        return;
+    }
+    let name = "doorman_relay_connections_open";
+    page.family(name, "Relayed connections, or clients that send datagrams.", Kind::Gauge);
+    for (relay, sum) in &sums {
+        page.sample("", &[("relay", relay)], gauge(sum.open));
+    }
+    let help = "Relayed connections that are over, by how they ended.";
+    page.family("doorman_relay_connections_total", help, Kind::Counter);
+    for (relay, sum) in &sums {
+        for (end, count) in RelayEnd::ALL.iter().zip(sum.ended).filter(|(_, count)| *count > 0) {
+            page.sample("", &[("relay", relay), ("end", end.as_str())], count);
+        }
+    }
+    let help = "Bytes of relayed connections that are over.";
+    page.family("doorman_relay_bytes_total", help, Kind::Counter);
+    for (relay, sum) in &sums {
+        page.sample("", &[("relay", relay), ("direction", "in")], sum.bytes_in);
+        page.sample("", &[("relay", relay), ("direction", "out")], sum.bytes_out);
+    }
+}
+
+/// Counters of a relay, added up.
+#[derive(Default)]
+struct RelaySum {
+    open: u64,
+    ended: [u64; RelayEnd::ALL.len()],
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+/// Gauges of the servers of the plan in force.
+fn servers_now(page: &mut Page, engine: &Engine) {
     let plan = engine.plan();
     // As many as the ceiling has room for: a gauge under _other would tell nothing.
     let servers = plan
         .upstreams
         .iter()
-        .flat_map(|upstream| upstream.servers.iter().map(move |server| (&*upstream.name, server)));
-    for (upstream, server) in servers.take(SERIES_MAX) {
+        .flat_map(|upstream| upstream.servers.iter().map(move |server| (&*upstream.name, server)))
+        .take(SERIES_MAX);
+    let name = "doorman_upstream_inflight";
+    page.family(name, "Requests that a server works on.", Kind::Gauge);
+    for (upstream, server) in servers.clone() {
         let labels = [("upstream", upstream), ("server", &*server.name)];
         page.sample("", &labels, u64::from(server.state.in_flight()));
+    }
+    let (_, now) = engine.times();
+    let learning =
+        plan.upstreams.iter().filter_map(|up| Some((&*up.name, up.sessions()?))).take(SERIES_MAX);
+    let help = "Sessions that are remembered, where they are learned from servers.";
+    page.family("doorman_upstream_sessions", help, Kind::Gauge);
+    for (upstream, sessions) in learning.clone() {
+        page.sample("", &[("upstream", upstream)], sessions.count(now.instant) as u64);
+    }
+    let help = "Sessions that were forgotten before their time, to make room for others.";
+    page.family("doorman_upstream_sessions_pushed_out_total", help, Kind::Counter);
+    for (upstream, sessions) in learning {
+        page.sample("", &[("upstream", upstream)], sessions.pushed_out());
+    }
+    let help = "Whether a server is asked in its turn: 0 while checks, its answers, a refused connection or an operator stand against it.";
+    page.family("doorman_upstream_server_up", help, Kind::Gauge);
+    for (upstream, server) in servers.clone() {
+        let labels = [("upstream", upstream), ("server", &*server.name)];
+        page.sample("", &labels, u64::from(server.state.standing(now.instant).is_up()));
+    }
+    let help = "Checks of servers, by whether they passed.";
+    page.family("doorman_upstream_checks_total", help, Kind::Counter);
+    for (upstream, server) in servers.clone() {
+        let (passed, failed) = server.state.health().vitals.counts();
+        if passed + failed > 0 {
+            for (result, count) in [("failed", failed), ("passed", passed)] {
+                let labels =
+                    [("upstream", upstream), ("server", &*server.name), ("result", result)];
+                page.sample("", &labels, count);
+            }
+        }
+    }
+    let help = "Times that its requests took a server out.";
+    page.family("doorman_upstream_ejections_total", help, Kind::Counter);
+    for (upstream, server) in servers {
+        let count = server.state.health().vitals.ejections();
+        if count > 0 {
+            let labels = [("upstream", upstream), ("server", &*server.name)];
+            page.sample("", &labels, count);
+        }
+    }
+}
+
+/// TLS towards servers of the plan in force.
+fn handshakes(page: &mut Page, engine: &Engine) {
+    let plan = engine.plan();
+    let help = "TLS handshakes with servers, by whether they resumed a session.";
+    page.family("doorman_upstream_tls_handshakes_total", help, Kind::Counter);
+    let servers = plan
+        .upstreams
+        .iter()
+        .flat_map(|upstream| upstream.servers.iter().map(move |server| (&*upstream.name, server)))
+        .filter_map(|(upstream, server)| Some((upstream, &*server.name, server.tls.as_ref()?)))
+        .take(SERIES_MAX);
+    for (upstream, server, tls) in servers {
+        let (full, resumed) = tls.handshakes.counts();
+        for (kind, count) in [("false", full), ("true", resumed)] {
+            let labels = [("upstream", upstream), ("server", server), ("resumed", kind)];
+            page.sample("", &labels, count);
+        }
+    }
+}
+
+fn quic(page: &mut Page, engine: &Engine) {
+    let counts = engine.quic().counts();
+    let help = "Datagrams that landed on another core's socket, by what became of them.";
+    page.family("doorman_quic_datagrams_total", help, Kind::Counter);
+    page.sample("", &[("result", "dropped")], counts.dropped);
+    page.sample("", &[("result", "passed")], counts.passed);
+    let help = "QUIC connections that were not let in at once, by what was done instead.";
+    page.family("doorman_quic_screened_total", help, Kind::Counter);
+    page.sample("", &[("result", "refused")], counts.turned_away);
+    page.sample("", &[("result", "retry")], counts.sent_back);
+}
+
+/// Automatic certificates: orders by authority, and the names that fail.
+fn orders(page: &mut Page, engine: &Engine) {
+    let certs = crate::admin::certs::of(engine);
+    if certs.issuers.is_empty() {
+        return;
+    }
+    let help = "Orders of certificates, by authority and result.";
+    page.family("doorman_acme_orders_total", help, Kind::Counter);
+    for issuer in &certs.issuers {
+        for (result, count) in [("obtained", issuer.obtained), ("failed", issuer.failed)] {
+            page.sample("", &[("issuer", &issuer.directory), ("result", result)], count);
+        }
+    }
+    let help = "Failures in a row of the orders for a name.";
+    page.family("doorman_acme_failures", help, Kind::Gauge);
+    for cert in certs.certificates.iter().take(SERIES_MAX) {
+        page.sample("", &[("name", &cert.name)], u64::from(cert.failures));
+    }
+}
+
+/// What authorities say about certificates over OCSP.
+fn staples(page: &mut Page, engine: &Engine) {
+    let (counts, staples) = match &*engine.stapler() {
+        Some(stapler) => (stapler.counts(), stapler.report()),
+        None => return,
+    };
+    let help = "Questions of OCSP, by what came of them.";
+    page.family("doorman_tls_ocsp_questions_total", help, Kind::Counter);
+    for (result, count) in
+        [("good", counts.good), ("revoked", counts.revoked), ("failed", counts.failed)]
+    {
+        page.sample("", &[("result", result)], count);
+    }
+    let label = |staple: &StapleReport| staple.names.first().unwrap_or(&staple.serial).clone();
+    let shown: Vec<_> =
+        staples.iter().take(SERIES_MAX).map(|staple| (label(staple), staple)).collect();
+    let help = "Whether an answer of OCSP about a certificate is good, missing, or revokes it.";
+    page.family("doorman_tls_ocsp_state", help, Kind::Gauge);
+    for (name, staple) in &shown {
+        let labels = [("name", name.as_str()), ("serial", &staple.serial)];
+        for state in [StapleState::Good, StapleState::Missing, StapleState::Revoked] {
+            let labels = [labels[0], labels[1], ("state", state.word())];
+            page.sample("", &labels, u64::from(staple.state == state));
+        }
+    }
+    let families = [
+        ("doorman_tls_ocsp_update_timestamp_seconds", "When what is stapled was known to be so."),
+        ("doorman_tls_ocsp_expiry_timestamp_seconds", "When what is stapled ends."),
+    ];
+    for (family, help) in families {
+        page.family(family, help, Kind::Gauge);
+        let is_end = family.contains("expiry");
+        for (name, staple) in &shown {
+            let time = if is_end { staple.until } else { staple.since };
+            if let Some(time) = time {
+                page.sample("", &[("name", name), ("serial", &staple.serial)], time);
+            }
+        }
     }
 }
 
 fn certificates(page: &mut Page, engine: &Engine) {
     let mut ends: BTreeMap<String, u64> = BTreeMap::new();
     for tls in engine.plan().listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
-        for (name, end) in tls.certificates().expiries() {
+        let certificates = tls.certificates();
+        for (name, end) in certificates.expiries().chain(certificates.kept_expiries()) {
             let known = ends.entry(name.to_owned()).or_insert(end);
             *known = (*known).min(end);
         }
     }
+    let help = "Files of TLS that cannot be used, and in whose place something older is.";
+    let stale = engine.plan().stale.len() as u64;
+    page.one("doorman_tls_stale_files", help, Kind::Gauge, &[], stale);
     let name = "doorman_tls_certificate_expiry_timestamp_seconds";
     page.family(name, "When the certificate of a name ends.", Kind::Gauge);
     for (name, end) in ends.iter().take(SERIES_MAX) {

@@ -138,7 +138,7 @@ fn pseudo_fields_are_there_once_and_first() {
         (
             "DGR-21 DGR-22 extended",
             &[connect, (b":protocol", b"websocket"), scheme, place, path],
-            Want::Error,
+            Want::Status(400),
         ),
         (
             "CL twice",
@@ -318,4 +318,37 @@ fn cookie_crumbs_are_joined_once_dgr_23() {
     let seen = house.origin.requests();
     assert_eq!(seen[0].all("cookie"), ["a=1; b=2; c=3"]);
     assert_eq!(seen[0].all("host").len(), 1);
+}
+
+/// References to one long field, again and again: what compression makes of few bytes is paid for
+/// by the connection, and a client that has no more to pay is told so. It may go on with short heads.
+#[test]
+fn what_compression_multiplies_has_to_be_paid_h2d_11() {
+    let house = house();
+    let authority = house.authority();
+    let mut entry = vec![0x40, 1, b'x'];
+    hpack::integer(3900, 7, 0, &mut entry);
+    entry.resize(entry.len() + 3900, b'a');
+    let request = hpack::literals(&head(&authority, &[]));
+    let flags = flag::END_STREAM | flag::END_HEADERS;
+    let mut client = house.client();
+    let mut status = [0, 0];
+    for n in 0..100 {
+        let first = if n == 0 { entry.clone() } else { vec![0xbe] };
+        let block = [request.clone(), first, vec![0xbe; 6]].concat();
+        let stream = 2 * n + 1;
+        client.send(&[Frame::new(kind::HEADERS, flags, stream, block)]);
+        match client.outcome(stream).status {
+            Some(200) => status[0] += 1,
+            Some(431) => status[1] += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    // 27 KB each; ten times what was sent, 4 KiB each and 1 MiB beyond are free.
+    assert!((40..=70).contains(&status[0]) && status[1] >= 30, "{status:?}");
+    let get = client.get(201, "/");
+    client.send(&[get]);
+    assert_eq!(client.outcome(201).status, Some(200));
+    let longest = house.origin.requests().len();
+    assert_eq!(longest, status[0] + 1, "what was refused did not reach the origin");
 }

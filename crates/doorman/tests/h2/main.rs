@@ -4,11 +4,25 @@
 //! the program behaves, the origin saw nothing that it must not see, and the program still serves.
 
 #![expect(clippy::type_complexity, reason = "tables of cases are read row by row")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "origins and clients stand outside the proxy: they have real sockets"
+)]
 
 mod bodies;
+mod broken;
+mod browser;
+mod calls;
+mod choices;
 mod floods;
+mod grpc;
 mod heads;
 mod memory;
+mod origin;
 mod patience;
+mod peers;
 mod rig;
 mod smoke;
+mod suite;
+mod tunnels;
+mod upstream;

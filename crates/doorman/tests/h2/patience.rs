@@ -187,6 +187,29 @@ fn a_drain_lets_streams_finish() {
     assert!(house.process.wait().expect("it ends").success());
 }
 
+/// What a client had on its way when it heard that we leave must not reset the connection: a reset
+/// may take an answer along that it has not read yet.
+#[test]
+fn what_crosses_with_the_goodbye_resets_nothing() {
+    let mut house = house();
+    let mut client = house.client();
+    client.send(&[client.get(1, "/")]);
+    assert_eq!(client.outcome(1).over, Over::Whole);
+    house.process.signal(Signal::TERM).expect("it runs");
+    let goodbye = client.raw.call(async |wire| {
+        wire.frames_until(|frame| frame.kind == kind::PING).await?;
+        wire.frame().await
+    });
+    assert_eq!(goodbye.expect("GOAWAY").code(), Some(code::NO_ERROR));
+    assert_eq!(client.farewell(), None);
+    for _ in 0..3 {
+        let ping = Frame::new(kind::PING, 0, 0, [1; 8]).bytes();
+        client.raw.send(ping).expect("a connection that is closed on one side only");
+    }
+    drop(client);
+    assert!(house.process.wait().expect("it ends").success());
+}
+
 #[test]
 fn a_connection_brings_so_many_requests() {
     let global = "  limits { requests-per-connection 3 }";

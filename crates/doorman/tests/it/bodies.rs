@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use doorman_testkit::sums::{Dice, Pattern};
 
 use crate::rig::origin::reply;
-use crate::rig::{Ask, Client, House, Origin, Pair, Seen, pairs};
+use crate::rig::{Ask, Back, Client, House, Origin, Pair, Seen, all_pairs, pairs};
 
-pairs!(bodies_have_their_checksums, trailers_pass, connections_are_used_again, methods_pass);
+pairs!(bodies_have_their_checksums, trailers_pass, connections_are_used_again);
+all_pairs!(methods_pass);
 
 /// Exchanges of one run, for each pair.
 const EXCHANGES: u64 = 220;
@@ -68,6 +69,7 @@ fn bodies_have_their_checksums(pair: Pair) {
     let house = House::before(pair, &origin, "");
     let mut client = Client::connect(&house);
     let mut dice = Dice::new(0x0DD5);
+    let mut counts = Vec::new();
     for seed in 0..EXCHANGES {
         let method = ["GET", "POST", "PUT", "HEAD"][usize::try_from(dice.below(4)).unwrap()];
         let sent = if matches!(method, "POST" | "PUT") { length(&mut dice) } else { 0 };
@@ -101,8 +103,13 @@ fn bodies_have_their_checksums(pair: Pair) {
         let number = |name| reply.field(name).and_then(|n| n.parse::<u64>().ok());
         assert_eq!(number("x-length"), Some(sent as u64), "{method} {seed}");
         assert_eq!(number("x-sum"), Some(crate::rig::client::sum(&body)), "{method} {seed}");
+        counts.push([format!("\"/{seed}\""), format!("\"bytes_in\":{sent},")]);
     }
     assert_eq!(origin.seen().len() as u64, EXCHANGES, "each request came once");
+    // With and without a declared length, what came is counted.
+    for [path, count] in &counts {
+        house.logged(&[path, count]);
+    }
 }
 
 /// UPB-21.
@@ -160,5 +167,8 @@ fn methods_pass(pair: Pair) {
         let empty = matches!(method, "HEAD" | "DELETE");
         assert_eq!(reply.content.length(), if empty { 0 } else { 5 }, "{method}");
     }
-    assert_eq!(origin.book().received.len(), 1, "connections to the origin");
+    // One of FastCGI goes back when its end is read, which may be after the client has the answer.
+    if pair.back != Back::Cgi {
+        assert_eq!(origin.book().received.len(), 1, "connections to the origin");
+    }
 }

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use crate::rig::client::once;
 use crate::rig::origin::reply;
-use crate::rig::{Ask, Client, Failure, House, Origin, Pair, Wire, h1_pairs, pairs};
+use crate::rig::{Ask, Client, Failure, House, Origin, Pair, Wire, all_pairs, h1_pairs};
 
-pairs!(
+all_pairs!(
     an_origin_that_never_answers_is_504,
     upb_06_an_origin_that_stalls_in_a_body_is_cut_off,
     upb_26_a_head_that_drips_has_an_end,
     a_body_that_drips_has_an_end_where_the_route_says_so,
-    a_whole_head_deadline_covers_all,
+    a_whole_head_deadline_covers_all
 );
 h1_pairs!(a_slow_head_is_408, h1p_09_a_body_that_stops_is_408, an_idle_connection_is_closed,);
 
@@ -61,13 +61,13 @@ fn a_body_that_drips_has_an_end_where_the_route_says_so(pair: Pair) {
             }
         }
     });
-    let house = House::before(pair, &origin, "timeout response 600ms");
+    let house = House::before(pair, &origin, "timeout response 2s");
     let begun = Instant::now();
     match once(&house, &Ask::get("/")) {
         Err(Failure::Cut(200, _) | Failure::NoResponse(_)) => {}
         other => panic!("{other:?}"),
     }
-    assert!(begun.elapsed() < SLACK && begun.elapsed() >= Duration::from_millis(590));
+    assert!(begun.elapsed() < SLACK && begun.elapsed() >= Duration::from_millis(1990));
     origin.wait("end of the connection", |book| book.open == 0);
     house.logged(&["\"end\":\"upstream-timeout\""]);
 }
@@ -159,7 +159,7 @@ fn h1p_09_a_body_that_stops_is_408(pair: Pair) {
 }
 
 fn an_idle_connection_is_closed(pair: Pair) {
-    let (_origin, house) = timed(pair, "keep-alive 300ms");
+    let (_origin, house) = timed(pair, "keep-alive 2s");
     let mut client = Wire::connect(&house);
     assert_eq!(client.ask(Ask::get("/").bytes()).text(), "fine");
     let begun = Instant::now();

@@ -1,18 +1,21 @@
 //! What a configuration says is what happens: routes, edits, limits, upstreams, end to end.
 
 use std::collections::BTreeMap;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use crate::rig::client::once;
 use crate::rig::origin::reply;
-use crate::rig::{Ask, Back, Client, Front, House, Origin, Pair, Wire, h1_pairs, pairs};
+use crate::rig::{
+    Ask, Back, Client, Front, House, Lane, Origin, Pair, Wire, all_pairs, h1_pairs, pairs,
+};
 
-pairs!(
+pairs!(heads_are_edited);
+all_pairs!(
     routes_are_found,
-    heads_are_edited,
     who_asked_is_told,
     locations_and_cookies_fit_the_site,
     bodies_have_a_bound,
-    buffering_changes_nothing,
+    buffering_changes_nothing
 );
 h1_pairs!(hop_by_hop_fields_stay);
 
@@ -128,7 +131,7 @@ fn who_asked_is_told(pair: Pair) {
     };
     assert_eq!(client.ask(&forged("/")).status, 200);
     let head = origin.seen()[0].head.clone();
-    let scheme = if pair.front == Front::H1 { "http" } else { "https" };
+    let scheme = pair.front.scheme();
     assert_eq!(head.all("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(head.all("x-forwarded-proto"), [scheme]);
     assert_eq!(head.all("x-forwarded-host"), ["localhost"]);
@@ -140,7 +143,7 @@ fn who_asked_is_told(pair: Pair) {
 }
 
 fn locations_and_cookies_fit_the_site(pair: Pair) {
-    let scheme = if pair.back == Back::H1 { "http" } else { "https" };
+    let scheme = pair.back.scheme();
     let origin = Origin::serving(pair.back, move |seen| {
         let host = seen.field("host").unwrap_or_default();
         let fields = format!(
@@ -157,7 +160,7 @@ fn locations_and_cookies_fit_the_site(pair: Pair) {
          strip-prefix /app",
     );
     let answer = once(&house, &Ask::get("/app/x")).expect("an answer");
-    let public = if pair.front == Front::H1 { "http" } else { "https" };
+    let public = pair.front.scheme();
     assert_eq!(answer.field("location"), Some(format!("{public}://localhost/app/there").as_str()));
     assert_eq!(answer.field("set-cookie"), Some("a=b; Domain=outer.test; Path=/app/; HttpOnly"));
 }
@@ -286,14 +289,67 @@ fn servers_take_turns() {
     assert_eq!(counts, BTreeMap::from([(0, 25), (1, 25), (2, 50)]));
 }
 
+/// The server that is asked least now is asked next, whichever's turn it would be.
 #[test]
-fn unix_sockets_at_both_ends() {
-    use crate::rig::Lane;
-    use std::os::unix::net::{UnixListener, UnixStream};
+fn least_requests_spares_the_busy() {
+    let serve = || {
+        Origin::start(Back::H1, |talk| {
+            while let Some(seen) = talk.request()? {
+                if seen.target() == "/slow" {
+                    talk.hold();
+                }
+                talk.send(reply("200 OK", "", b"done"))?;
+            }
+            Ok(())
+        })
+    };
+    let origins = [serve(), serve()];
+    let servers = origins.each_ref().map(Origin::servers).join("\n");
+    let text = format!("upstream o {{ balance least-requests\n{servers}\n}} @SITE {{ proxy o }}");
+    let house = House::with(Pair::PLAIN, "", &text);
+    let asked = || origins.each_ref().map(|origin| origin.seen().len());
+    let wait = |done: &dyn Fn() -> bool| {
+        let begun = std::time::Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < crate::rig::PATIENCE, "asked {:?}", asked());
+            origins[0].pause(std::time::Duration::from_millis(5));
+        }
+    };
+    std::thread::scope(|scope| {
+        // Two for each: a request whose answer was read may count as under way for a moment more, and
+        // must not make the idle one the equal of the busy one.
+        let slow: Vec<_> = (1..=4)
+            .map(|n| {
+                let slow = scope.spawn(|| once(&house, &Ask::get("/slow")).expect("an answer"));
+                wait(&|| asked().iter().sum::<usize>() == n);
+                slow
+            })
+            .collect();
+        assert_eq!(asked(), [2, 2], "the load is even");
+        origins[1].release();
+        wait(&|| slow.iter().filter(|slow| slow.is_finished()).count() == 2);
+        // Some by one connection, some by others, so that every core is asked.
+        let mut client = Client::connect(&house);
+        for _ in 0..10 {
+            assert_eq!(client.ask(&Ask::get("/")).text(), "done");
+            assert_eq!(once(&house, &Ask::get("/")).expect("an answer").text(), "done");
+        }
+        assert_eq!(asked(), [2, 22], "the busy one is spared");
+        origins[0].release();
+        for slow in slow {
+            assert_eq!(slow.join().expect("no panic").text(), "done");
+        }
+        // Both are idle again, and both are asked.
+        for _ in 0..10 {
+            assert_eq!(once(&house, &Ask::get("/")).expect("an answer").text(), "done");
+        }
+        assert!(asked()[0] > 2, "its load is over");
+    });
+}
 
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (front, back) = (folder.path().join("front.sock"), folder.path().join("back.sock"));
-    let listener = UnixListener::bind(&back).expect("our own folder");
+/// An origin on a Unix socket, for ever.
+fn unix_origin(path: &std::path::Path) {
+    let listener = UnixListener::bind(path).expect("our own folder");
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             // Each core keeps connections of its own.
@@ -305,6 +361,13 @@ fn unix_sockets_at_both_ends() {
             });
         }
     });
+}
+
+#[test]
+fn unix_sockets_at_both_ends() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (front, back) = (folder.path().join("front.sock"), folder.path().join("back.sock"));
+    unix_origin(&back);
     let text = format!(
         "listen unix:{}\nupstream o {{ server unix:{} }} @SITE {{ proxy o }}",
         front.display(),
@@ -318,4 +381,50 @@ fn unix_sockets_at_both_ends() {
         assert_eq!(client.ask(Ask::get("/").bytes()).text(), "local");
     }
     assert_eq!(once(&house, &Ask::get("/")).expect("an answer").text(), "local");
+}
+
+#[test]
+fn a_unix_socket_under_tls() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (front, back) = (folder.path().join("front.sock"), folder.path().join("back.sock"));
+    unix_origin(&back);
+    let text = format!(
+        "listen unix:{} {{ tls }}\nupstream o {{ server unix:{} }} @SITE {{ proxy o }}",
+        front.display(),
+        back.display()
+    );
+    let house = House::with(Pair { front: Front::H1Tls, back: Back::H1 }, "", &text);
+    for _ in 0..3 {
+        let mut client = Wire::connect_unix_tls(&house, &front);
+        for _ in 0..2 {
+            assert_eq!(client.ask(Ask::get("/").bytes()).text(), "local");
+        }
+        client.finish();
+        assert_eq!(client.rest().0, b"");
+    }
+    // Plain HTTP is no handshake.
+    let mut client = Wire::new(Lane::Unix(UnixStream::connect(&front).expect("an open socket")));
+    client.send(Ask::get("/").bytes()).unwrap();
+    assert!(client.reply("GET").is_err());
+    assert_eq!(once(&house, &Ask::get("/")).expect("an answer").text(), "local");
+}
+
+/// A local client that goes away ends the work that is done for it, as a distant one does (UPB-17).
+#[test]
+fn a_unix_client_that_leaves_ends_the_work() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let front = folder.path().join("front.sock");
+    let origin = Origin::start(Back::H1, |talk| {
+        talk.request()?;
+        talk.wire.more().map(drop)
+    });
+    let text =
+        format!("listen unix:{}\n{} @SITE {{ proxy o }}", front.display(), origin.upstream("o"));
+    let house = House::with(Pair::PLAIN, "", &text);
+    let mut client = Wire::new(Lane::Unix(UnixStream::connect(&front).expect("an open socket")));
+    client.send(Ask::get("/waits").bytes()).unwrap();
+    origin.wait("request", |book| book.seen.len() == 1);
+    drop(client);
+    origin.wait("end of the connection", |book| book.open == 0);
+    house.logged(&["/waits", "client"]);
 }

@@ -7,18 +7,22 @@ use std::time::{Duration, Instant};
 use crate::rig::client::once;
 use crate::rig::house::free_port;
 use crate::rig::origin::reply;
-use crate::rig::{Ask, Client, Failure, House, Origin, Pair, Talk, pairs};
+use crate::rig::{
+    Ask, Back, Client, Failure, House, Lane, Origin, Pair, Talk, Wire, all_pairs, h1_back_pairs,
+};
 
-pairs!(
-    upc_01_refused_is_502,
+all_pairs!(
     upc_04_stale_get_is_asked_again,
     upc_05_stale_post_is_not_repeated,
     upc_06_post_that_died_is_not_repeated,
-    h1p_18_bytes_on_an_idle_connection_reach_nobody,
-    h1p_19_surplus_bytes_end_the_connection,
     upb_02_cut_in_head,
     upb_03_cut_in_counted_body,
-    upb_04_cut_in_chunked_body,
+    upb_04_cut_in_chunked_body
+);
+h1_back_pairs!(
+    upc_01_refused_is_502,
+    h1p_18_bytes_on_an_idle_connection_reach_nobody,
+    h1p_19_surplus_bytes_end_the_connection,
     upb_05_body_until_close,
     upb_07_garbage_is_502,
     upb_10_bodiless_answers_with_bodies,
@@ -200,7 +204,7 @@ fn upb_05_body_until_close(pair: Pair) {
     assert_eq!(once(&house, &Ask::get("/")).expect("whole").text(), "as long as it takes");
     // A plain FIN is the end; under TLS it is a cut, as a reset is everywhere (RFC 9112 9.8).
     let mut cuts = vec![Cut::Reset];
-    if pair.back == crate::rig::Back::H1Tls {
+    if pair.back == Back::H1Tls {
         cuts.push(Cut::Bare);
     }
     for cut in cuts {
@@ -308,7 +312,7 @@ fn upc_02_black_hole_is_504() {
 /// Round robin with one server dead: nobody notices.
 #[test]
 fn a_dead_server_costs_no_request() {
-    let alive = Origin::serving(crate::rig::Back::H1, |_| reply("200 OK", "", b"alive"));
+    let alive = Origin::serving(Back::H1, |_| reply("200 OK", "", b"alive"));
     let dead = free_port();
     let text = format!(
         "upstream o {{ {}; server 127.0.0.1:{dead} }} @SITE {{ proxy o }}",
@@ -320,4 +324,38 @@ fn a_dead_server_costs_no_request() {
         assert_eq!(client.ask(&Ask::post("/", "once")).status, 200, "request {n}");
     }
     assert_eq!(alive.seen().len(), 100);
+}
+
+/// What a dead server does to the metrics: it is down for a while, and a request that went elsewhere
+/// was sent again; where there is no elsewhere, none was.
+#[test]
+fn metrics_tell_of_dead_servers() {
+    let origin = Origin::serving(Back::H1, |_| reply("200 OK", "", b"alive"));
+    let (dead, lonely) = (free_port(), free_port());
+    let metrics = free_port();
+    let text = format!(
+        "upstream two {{ server 127.0.0.1:{dead} name dead\n{} name alive }}
+         upstream one {{ server 127.0.0.1:{lonely} name lonely }}
+         @SITE {{ route /one {{ proxy one }}\nproxy two }}",
+        origin.servers()
+    );
+    let house = House::with(Pair::PLAIN, &format!("metrics 127.0.0.1:{metrics}"), &text);
+    // Servers take turns, so the dead one is asked by the second request at the latest.
+    let mut client = Client::connect(&house);
+    for _ in 0..2 {
+        assert_eq!(client.ask(&Ask::get("/")).text(), "alive");
+    }
+    assert_eq!(client.ask(&Ask::get("/one")).status, 502);
+    let stream = std::net::TcpStream::connect(("127.0.0.1", metrics)).expect("a listener");
+    let page = Wire::new(Lane::Plain(stream)).ask(Ask::get("/metrics").bytes()).text();
+    for line in [
+        "doorman_upstream_server_up{upstream=\"two\",server=\"dead\"} 0",
+        "doorman_upstream_server_up{upstream=\"two\",server=\"alive\"} 1",
+        "doorman_upstream_server_up{upstream=\"one\",server=\"lonely\"} 0",
+        "doorman_upstream_retries_total{upstream=\"two\",reason=\"connect\"} 1",
+        "doorman_upstream_retries_total{upstream=\"one\",reason=\"connect\"} 0",
+        "doorman_upstream_requests_total{upstream=\"one\",server=\"lonely\",code=\"_none\"} 1",
+    ] {
+        assert!(page.lines().any(|other| other == line), "{line}:\n{page}");
+    }
 }

@@ -1,21 +1,24 @@
 //! Reload and stop: nothing that is under way is lost, and a bad file changes nothing.
 
 use std::net::TcpStream;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use doorman_testkit::h3::H3;
 use doorman_testkit::load::{Load, Tally};
 use doorman_testkit::origin::{self as scripted, answering, echo};
+use doorman_testkit::sums::Pattern;
 use doorman_testkit::tls::Tls;
 use rustix::process::Signal;
 
-use crate::rig::client::once;
+use crate::rig::client::{H2, once};
 use crate::rig::origin::reply;
 use crate::rig::{
-    Ask, Back, Client, Front, House, Lane, Origin, PATIENCE, Pair, Wire, h1_pairs, pairs,
+    Ask, Back, Client, Front, House, Lane, Origin, PATIENCE, Pair, Wire, all_pairs, h1_pairs,
 };
 use crate::upgrades::{ASK, SWITCH};
 
-pairs!(opr_12_term_drains, opr_05_a_request_outlives_a_reload);
+all_pairs!(opr_12_term_drains, opr_05_a_request_outlives_a_reload);
 h1_pairs!(opr_07_a_websocket_survives_reloads);
 
 /// Reloads under load: every 100 ms, as often as this.
@@ -71,6 +74,62 @@ fn opr_01_reloads_lose_nothing() {
 #[test]
 fn opr_01_reloads_lose_nothing_under_tls() {
     reloads_lose_nothing(Front::H1Tls);
+}
+
+/// HTTP/2: streams of connections that live through all of it, with bodies both ways.
+#[test]
+fn opr_01_reloads_lose_no_stream() {
+    reloads_lose_no_stream(Back::H1, |upstream, _| upstream.to_owned());
+}
+
+/// The server has another name in every third text, so that its connections are given up under load
+/// and new ones made: what goes over the old ones is still answered.
+#[test]
+fn opr_01_reloads_lose_no_stream_to_an_http_3_origin() {
+    reloads_lose_no_stream(Back::H3, |upstream, n| {
+        upstream.replacen("; protocol", &format!(" name s{}; protocol", n / 3), 1)
+    });
+}
+
+fn reloads_lose_no_stream(back: Back, change: impl Fn(&str, usize) -> String) {
+    let origin = Origin::serving(back, |seen| reply("200 OK", "", &seen.content.kept));
+    let upstream = origin.upstream("o");
+    let text = |n: usize| {
+        let upstream = change(&upstream, n);
+        format!("{upstream} @SITE {{ response-header set X-Generation {n}\nproxy o }}")
+    };
+    let house = House::with(Pair { front: Front::H2, back }, "", &text(0));
+    let (asked, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for client in 0..3u64 {
+            let (house, asked, ended) = (&house, &asked, &ended);
+            scope.spawn(move || {
+                // One connection: losing it fails the next request.
+                let mut h2 = H2::connect(house);
+                while !ended.load(Ordering::Relaxed) {
+                    let bodies =
+                        [0, 1, 2, 3].map(|n| Pattern { seed: client }.bytes(n * 7_000 + 1));
+                    let asks = bodies.each_ref().map(|body| Ask::post("/", body.clone()));
+                    for (reply, body) in h2.exchange_all(&asks).into_iter().zip(&bodies) {
+                        let reply = reply.expect("an answer");
+                        assert_eq!((reply.status, reply.body()), (200, body.as_slice()));
+                        asked.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        for n in 1..=RELOADS {
+            house.rewrite("", &text(n));
+            house.signal(Signal::HUP);
+            origin.pause(PERIOD);
+        }
+        // Signals that come while another is being followed are one.
+        house.wait_said("is in force", RELOADS / 4);
+        ended.store(true, Ordering::Relaxed);
+    });
+    assert!(asked.load(Ordering::Relaxed) > 100, "{asked:?}");
+    let answer = once(&house, &Ask::get("/")).expect("an answer");
+    assert_eq!(answer.field("x-generation"), Some(RELOADS.to_string().as_str()));
 }
 
 fn opr_05_a_request_outlives_a_reload(pair: Pair) {
@@ -166,7 +225,41 @@ fn opr_03_a_bad_file_changes_nothing() {
     }
     house.rewrite("", "@SITE { respond 200 better }");
     house.signal(Signal::HUP);
-    while client.ask(Ask::get("/").bytes()).text() != "better" {}
+    let begun = Instant::now();
+    while client.ask(Ask::get("/").bytes()).text() != "better" {
+        assert!(begun.elapsed() < PATIENCE, "the better file is not in force");
+    }
+}
+
+/// A listener that was taken away may come back at once, also while the cores are busy and have not closed it yet.
+#[test]
+fn a_listener_goes_and_comes_back() {
+    let spare = doorman_testkit::port::free();
+    let target = scripted::Origin::start(answering(echo()));
+    let one = format!("@SITE {{ proxy {} }}", target.address());
+    let two = format!("{one} site http://*:{spare} {{ respond 200 spare }}");
+    let house = House::with(Pair::PLAIN, "", &one);
+    let running = Load {
+        target: house.address,
+        tls: None,
+        host: "localhost".to_owned(),
+        clients: 8,
+        body_max: 2_000,
+    }
+    .start();
+    running.wait_for(50);
+    for n in 1..=40 {
+        house.rewrite("", if n % 2 == 1 { &two } else { &one });
+        house.signal(Signal::HUP);
+        house.wait_said("is in force", n);
+    }
+    let tally = running.stop();
+    assert_eq!((tally.failed(), house.times_said("was not reloaded")), (0, 0), "{tally:?}");
+}
+
+fn ended_well(h3: H3) {
+    let end = h3.wait_for_end().expect("an end");
+    assert!(end.contains("H3_NO_ERROR"), "{end}");
 }
 
 fn opr_12_term_drains(pair: Pair) {
@@ -198,6 +291,7 @@ fn opr_12_term_drains(pair: Pair) {
                 end.expect("an orderly end");
             }
             Client::H2(h2) => h2.closed().expect("GOAWAY without an error"),
+            Client::H3(h3) => ended_well(*h3),
         }
         while TcpStream::connect(house.address).is_ok() {
             origin.pause(Duration::from_millis(5));
@@ -209,6 +303,7 @@ fn opr_12_term_drains(pair: Pair) {
         match client {
             Client::H1(_) => assert_eq!(answer.field("connection"), Some("close")),
             Client::H2(h2) => h2.closed().expect("GOAWAY without an error"),
+            Client::H3(h3) => ended_well(*h3),
         }
     });
     assert!(house.ended_within(Duration::from_secs(10)).success());
@@ -251,6 +346,55 @@ fn drain_has_a_deadline() {
     assert!(client.exactly(10).is_err(), "a cut body must look cut");
 }
 
+/// Under `--watch` every file counts that a configuration is made from.
+#[test]
+fn a_saved_file_is_a_reload() {
+    let text = "include @FOLDER/*.more
+        @SITE {
+            error-page 502 @FOLDER/no.html
+            route /file { respond 200 \"${file:@FOLDER/word}\" }
+            route /secret { respond 200 \"${secret:key}\" }
+            route /no { proxy 127.0.0.1:@DEAD }
+        }";
+    let text = text.replace("@DEAD", &crate::rig::house::free_port().to_string());
+    let files = [("no.html", "no"), ("word", "one"), ("key", "hush"), ("a.more", "")];
+    let house = House::watching(Pair::PLAIN, &files, &text);
+    let ask = |path: &str| once(&house, &Ask::get(path)).expect("an answer").text();
+    let save = |name: &str, content: &str| {
+        let fresh = house.folder().join("staged");
+        std::fs::write(&fresh, content)
+            .and_then(|()| std::fs::rename(fresh, house.folder().join(name)))
+            .expect("our own folder");
+    };
+    assert_eq!([ask("/file"), ask("/secret"), ask("/no")], ["one", "hush", "no"]);
+    let changes =
+        [("word", "/file", "two"), ("key", "/secret", "shout"), ("no.html", "/no", "never")];
+    let mut reloads = 0;
+    for (name, path, content) in changes {
+        save(name, content);
+        reloads += 1;
+        house.wait_said("is in force", reloads);
+        assert_eq!(ask(path), content, "{name}");
+    }
+    // A page that is missing fails the reload; the page that comes back mends it.
+    std::fs::remove_file(house.folder().join("no.html")).expect("our own folder");
+    house.said("was not reloaded");
+    assert_eq!(ask("/no"), "never");
+    save("no.html", "again");
+    house.wait_said("is in force", reloads + 1);
+    assert_eq!(ask("/no"), "again");
+    // A file that an `include` names by its pattern.
+    save(
+        "b.more",
+        "site http://b.test:@PORT { respond 200 b }"
+            .replace("@PORT", &house.address.port().to_string())
+            .as_str(),
+    );
+    house.wait_said("is in force", reloads + 2);
+    let answer = once(&house, &Ask::get("/").host("b.test")).expect("an answer");
+    assert_eq!(answer.text(), "b");
+}
+
 /// A connection belongs to the listener that accepted it, wherever a reload moves that listener in
 /// the file: a site for one port must never be reached through another.
 #[test]
@@ -290,7 +434,7 @@ fn crowded(limit: &str) {
     };
     // The rig's own first connection may not have been counted out yet.
     let mut inside = Vec::new();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while inside.len() < 3 {
         assert!(begun.elapsed() < PATIENCE, "three fit in");
         inside.extend(enter());

@@ -17,13 +17,19 @@
     reason = "stories stand outside the proxy: they have real sockets and real time"
 )]
 
+mod balancers;
 mod bodies;
+mod cgi;
 mod clocks;
 mod configured;
 mod early;
+mod events;
 mod faults;
 mod lives;
+mod matrix;
 mod messages;
 mod real;
+mod relays;
+mod reuse;
 mod rig;
 mod upgrades;

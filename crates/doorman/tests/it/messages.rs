@@ -1,15 +1,18 @@
 //! Requests in every shape: pipelined, old, absolute, malformed. What is malformed is refused, the
 //! connection is closed, the log says why, and the origin sees nothing (invariant I1).
 
+use std::time::Duration;
+
 use crate::rig::origin::reply;
 use crate::rig::{Ask, Front, House, Origin, Pair, Wire, h1_pairs};
 
 h1_pairs!(
     h1p_03_pipelined_answers_keep_their_order,
+    h1p_04_bursts_between_pauses,
     h1p_02_nothing_is_served_behind_close,
     http_1_0_is_served,
     absolute_form_and_options,
-    connect_is_refused,
+    h1p_12_connect_is_refused,
     malformed_requests_never_reach_the_origin,
     h1f_31_unread_bodies_are_not_requests,
 );
@@ -36,6 +39,50 @@ fn h1p_03_pipelined_answers_keep_their_order(pair: Pair) {
         assert_eq!(client.reply("GET").expect("an answer").text(), format!("/{n}"));
     }
     assert_eq!(client.ask(Ask::get("/later").bytes()).text(), "/later");
+}
+
+/// A connection gives its buffer back while it is idle, and must find its place again.
+fn h1p_04_bursts_between_pauses(pair: Pair) {
+    let origin = echo(pair);
+    let house = House::before(pair, &origin, "");
+    let mut client = Wire::connect(&house);
+    for round in 0..12u64 {
+        origin.pause(Duration::from_millis(round * 3));
+        let paths: Vec<_> = (0..=round * 2).map(|n| format!("/{round}/{n}")).collect();
+        let all: Vec<u8> = paths.iter().flat_map(|path| Ask::get(path).bytes()).collect();
+        // In two pieces that no request's end divides, with another pause between.
+        let (first, second) = all.split_at(all.len() * 2 / 3 + 1);
+        client.send(first).unwrap();
+        origin.pause(Duration::from_millis(round));
+        client.send(second).unwrap();
+        for path in &paths {
+            assert_eq!(&client.reply("GET").expect("an answer").text(), path);
+        }
+    }
+}
+
+/// What a flood of requests may cost in memory.
+const GROWTH_MAX: u64 = 16 << 20;
+
+/// A client that asks and does not read is not read from either.
+#[test]
+fn h1p_05_a_pipelining_flood_waits_for_its_reader() {
+    const FLOOD: usize = 20_000;
+    let text = format!("@SITE {{ respond 200 {} }}", "x".repeat(4096));
+    let house = House::with(Pair::PLAIN, "", &text);
+    let before = house.resident();
+    let mut client = Wire::connect(&house);
+    let all = Ask::get("/").bytes().repeat(FLOOD);
+    let sent = client.send_until_stuck(&all);
+    let grown = house.resident().saturating_sub(before);
+    assert!(grown < GROWTH_MAX, "{grown} bytes more");
+    // Reading brings the rest on its way.
+    let whole = sent / Ask::get("/").bytes().len();
+    assert!(whole > 0 && house.log().len() < whole, "all was answered that nobody read");
+    for n in 0..whole {
+        let reply = client.reply("GET").unwrap_or_else(|failure| panic!("{n}: {failure:?}"));
+        assert_eq!(reply.body().len(), 4096);
+    }
 }
 
 fn h1p_02_nothing_is_served_behind_close(pair: Pair) {
@@ -93,7 +140,7 @@ fn absolute_form_and_options(pair: Pair) {
     assert_eq!(client.ask("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n").text(), "*");
 }
 
-fn connect_is_refused(pair: Pair) {
+fn h1p_12_connect_is_refused(pair: Pair) {
     let origin = echo(pair);
     let house = House::before(pair, &origin, "");
     let mut client = Wire::connect(&house);
@@ -107,6 +154,7 @@ fn connect_is_refused(pair: Pair) {
     assert_eq!(origin.seen().len(), 0);
 }
 
+/// H1P-01: and nothing behind one is served.
 fn malformed_requests_never_reach_the_origin(pair: Pair) {
     let canary = "GET /canary HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let rows: [(&str, u16); 24] = [

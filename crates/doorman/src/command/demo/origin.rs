@@ -14,6 +14,8 @@ use doorman_net::{Alarm, Clock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
+use super::echo;
+
 /// Bytes of a head that an origin reads; the proxy sends less.
 const HEAD_MAX: usize = 64 * 1024;
 /// Connections at once to both origins: the pools of all cores of a large machine fit.
@@ -118,6 +120,13 @@ struct Asked {
 }
 
 impl Asked {
+    /// The value of a field.
+    fn field(&self, name: &str) -> Option<&str> {
+        let lines = self.fields.lines().filter_map(|line| line.split_once(':'));
+        let mut values = lines.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        values.next().map(|(_, value)| value.trim())
+    }
+
     fn path(&self) -> &str {
         let target = self.line.split(' ').nth(1).unwrap_or("/");
         target.split('?').next().unwrap_or("/")
@@ -127,6 +136,10 @@ impl Asked {
 async fn connection(name: &str, mut stream: OsStream, clock: Clock) -> io::Result<()> {
     let mut waiting = Vec::new();
     while let Some(asked) = read_head(&mut stream, &mut waiting).await? {
+        let key = asked.field("Sec-WebSocket-Key").filter(|_| asked.path() == "/echo");
+        if let Some(key) = key.filter(|_| asked.field("Upgrade").is_some()) {
+            return echo::serve(name, key.as_bytes(), &mut stream, waiting).await;
+        }
         // What ends in chunks is read no further: the answer closes the connection.
         let last = asked.chunked;
         if !last {
@@ -188,10 +201,14 @@ async fn answer(name: &str, stream: &mut OsStream, asked: &Asked, clock: Clock) 
     for field in asked.fields.lines() {
         let _ = writeln!(body, "{field}");
     }
+    let mut kind = "text/plain";
+    if asked.path() == "/echo" {
+        (kind, body) = ("text/html", echo::PAGE.to_owned());
+    }
     let close = if asked.chunked { "Connection: close\r\n" } else { "" };
     let content = if asked.line.starts_with("HEAD ") { "" } else { body.as_str() };
     let text = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Origin: {name}\r\n{close}Content-Length: {}\r\n\r\n{content}",
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nX-Origin: {name}\r\n{close}Content-Length: {}\r\n\r\n{content}",
         body.len()
     );
     stream.write_all(text.as_bytes()).await

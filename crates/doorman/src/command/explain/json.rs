@@ -1,11 +1,11 @@
 //! An explanation for programs. Its names are a promise; the words of the text are none.
 
-use doorman_config::Span;
+use doorman_config::{ClientAuthMode, Span};
 use doorman_proxy::Verdict;
 use doorman_proxy::explain::{Answer, Forward, Line, Outcome, Way};
 use serde_json::{Value, json};
 
-use super::{Told, text};
+use super::{Told, running, text};
 
 /// The whole object.
 pub fn value(told: &Told<'_>) -> Value {
@@ -37,13 +37,21 @@ pub fn value(told: &Told<'_>) -> Value {
         "listener": explanation.listener.map(|at| told.looked.plan.listeners[at].name.to_string()),
         "certificate": explanation.certificate.as_ref().map(|served| json!({
             "text": text::certificate(served, now),
-            "local": served.certificates.is_empty(),
+            "local": !served.local.is_empty(),
             "not_after": served.certificates.first().map(|one| one.facts().not_after),
         })),
+        "acme": explanation.is_proof,
         "site": told.site().map(|site| json!({
             "name": told.site_name(),
             "at": place(told, Some(site.span)),
         })),
+        "early_data": if told.takes_early_data() { "safe" } else { "off" },
+        "client_auth": told.client_auth().map(|asked| json!({
+            "required": asked.value.mode == ClientAuthMode::Require,
+            "ca": asked.value.ca.value,
+            "crl": asked.value.crl.as_ref().map(|crl| &crl.value),
+        })),
+        "mtls": told.route().is_some_and(|route| route.options.mtls.is_some()),
         "routes": routes.collect::<Vec<_>>(),
         "route": explanation.route.map(|route| told.route_name(route).to_owned()),
         "outcome": outcome(told),
@@ -95,6 +103,15 @@ fn forward(passed: &Forward, told: &Told<'_>) -> Value {
         "body_max": passed.body_max,
         "buffer_request": passed.buffers.0,
         "buffer_response": passed.buffers.1,
+        "side": passed.side.as_ref().map(|side| {
+            let way = side.way.and_then(|way| passed.ways.get(way));
+            let name = way.map(|way| told.looked.plan.upstreams[way.upstream].name.to_string());
+            json!({ "upstream": name, "why": side.why })
+        }),
+        "mirror": passed.mirror.map(|(upstream, share)| json!({
+            "upstream": told.looked.plan.upstreams[upstream].name.to_string(),
+            "share": f64::from(share) / 10_000.0,
+        })),
         "upstreams": passed.ways.iter().map(|way| upstream(way, told)).collect::<Vec<_>>(),
     })
 }
@@ -102,21 +119,47 @@ fn forward(passed: &Forward, told: &Told<'_>) -> Value {
 fn upstream(way: &Way, told: &Told<'_>) -> Value {
     let planned = &told.looked.plan.upstreams[way.upstream];
     let written = &told.looked.config.upstreams[way.upstream];
-    let servers = planned.servers.iter().zip(&way.hosts).map(|(server, host)| {
-        json!({
+    let standing = told.standing(way.upstream);
+    let balance = text::balance(written);
+    let pick = standing.as_ref().map(|all| running::pick(&balance, all));
+    let servers = planned.servers.iter().zip(&way.hosts).enumerate().map(|(at, (server, host))| {
+        let mut value = json!({
             "name": server.name.to_string(),
             "address": server.address.to_string(),
             "tls": server.tls.is_some(),
+            "protocol": server.spoken(),
             "weight": server.weight,
+            "tier": server.tier,
+            "role": server.role_word(),
+            "in_flight_max": server.in_flight_max,
             "host": host,
-        })
+        });
+        if let Some(one) = standing.as_ref().and_then(|all| all.get(at)) {
+            value["running"] = json!(one);
+            value["running"]["picked"] =
+                pick.as_ref().is_some_and(|(_, names)| names.contains(&one.name)).into();
+        }
+        value
     });
+    let discover = written.discover.iter().map(|one| one.source.value.to_string());
     json!({
         "name": planned.name.to_string(),
         "at": place(told, Some(written.span)),
         "share": f64::from(way.share) / 10_000.0,
-        "balance": text::balance(written.balance.value),
+        "balance": balance,
         "servers": servers.collect::<Vec<_>>(),
+        "sticky": way.sticky,
+        "health": text::health(planned),
+        "discover": discover.collect::<Vec<_>>(),
+        "pick": pick.as_ref().map(|(words, _)| words),
+        "script": way.script,
+        "source": way.source.map(|source| source.to_string()),
+        "proxy_protocol": way.proxy_protocol,
+        "resilience": planned
+            .resilience_words()
+            .into_iter()
+            .map(|(name, words)| (name.to_owned(), Value::from(words)))
+            .collect::<serde_json::Map<_, _>>(),
         "timeouts_ms": {
             "connect": millis(way.times.connect),
             "response": millis(way.times.head),

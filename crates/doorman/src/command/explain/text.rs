@@ -3,12 +3,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use doorman_config::{Balance, Span};
+use doorman_config::{ClientAuthMode, Span, Upstream};
+use doorman_net::dial::Protocol;
 use doorman_net::tls::{CertificateName, Served, ServedBy};
 use doorman_proxy::Verdict;
-use doorman_proxy::explain::{Answer, Forward, Line, Outcome, Way};
+use doorman_proxy::explain::{Answer, Door, Forward, Line, Outcome, Way};
+use doorman_proxy::plan::PlanUpstream;
 
-use super::Told;
+use super::{Told, running};
 use crate::command::screen::Screen;
 
 /// Columns of the labels.
@@ -25,7 +27,9 @@ pub fn render(told: &Told<'_>, screen: &Screen) -> String {
     let mut page = Page { text: String::new(), screen };
     let explanation = &told.explanation;
     let question = told.question;
-    let client = explanation.client.map_or_else(|| "nobody".to_owned(), |ip| ip.to_string());
+    let client = explanation
+        .client
+        .map_or_else(|| "a process of this machine".to_owned(), |ip| ip.to_string());
     page.line(
         "request",
         &format!(
@@ -40,11 +44,11 @@ pub fn render(told: &Told<'_>, screen: &Screen) -> String {
     match explanation.listener {
         Some(listener) => page.line("listener", &told.looked.plan.listeners[listener].name),
         None => {
-            let why = format!(
-                "nothing listens on port {} with {}",
-                question.port,
-                question.scheme.as_str()
-            );
+            let door = match &question.door {
+                Door::Port(port) => format!("port {port}"),
+                Door::Unix(path) => format!("unix:{}", path.display()),
+            };
+            let why = format!("nothing listens on {door} with {}", question.scheme.as_str());
             page.line("listener", &why);
         }
     }
@@ -54,10 +58,34 @@ pub fn render(told: &Told<'_>, screen: &Screen) -> String {
     if let Outcome::NoCertificate = explanation.outcome {
         page.line("tls", "no certificate fits this name: the handshake is refused");
     }
+    if explanation.is_proof {
+        page.line(
+            "acme",
+            "if an authority is proving the name by this token now, it is answered here; else:",
+        );
+    }
     if let Some(site) = told.site() {
         page.placed("site", told.site_name().unwrap_or_default(), Some(site.span), told, "");
     }
+    if let Some(asked) = told.client_auth() {
+        let asked = &asked.value;
+        let must = match asked.mode {
+            ClientAuthMode::Require => "must show a certificate",
+            ClientAuthMode::Optional => "may show a certificate",
+        };
+        let mut line = format!("{must} by {}", asked.ca.value.display());
+        if let Some(crl) = &asked.crl {
+            let _ = write!(line, " that {} does not revoke", crl.value.display());
+        }
+        page.line("clients", &line);
+    }
+    if told.takes_early_data() {
+        page.line("early", "safe requests may come ahead of the handshake, with Early-Data: 1");
+    }
     routes(told, &mut page);
+    if told.route().is_some_and(|route| route.options.mtls.is_some()) {
+        page.line("mtls", "403 for clients that showed no certificate");
+    }
     match &explanation.outcome {
         Outcome::NoListener | Outcome::NoCertificate | Outcome::Malformed(_) => {}
         Outcome::NoSite => page.line("answer", "404: no site takes this host"),
@@ -109,6 +137,13 @@ pub fn certificate(served: &Served, now: u64) -> String {
         ServedBy::Default => " (the default: no certificate has this name)",
     };
     let Some(first) = served.certificates.first() else {
+        if served.local.is_empty() && served.by == ServedBy::OnDemand {
+            return "an automatic certificate, got when a client asks for the name and `ask` says yes"
+                .to_owned();
+        }
+        if served.local.is_empty() {
+            return "an automatic certificate, which is not there yet: until it is, handshakes are refused".to_owned();
+        }
         return format!("certificate {} of the local authority{by}", names(&served.local));
     };
     let facts = first.facts();
@@ -183,8 +218,18 @@ fn forward(passed: &Forward, told: &Told<'_>, page: &mut Page<'_>) {
             page.line("buffer", &format!("{what}, up to {size} bytes"));
         }
     }
+    if let Some(side) = &passed.side {
+        let way = side.way.and_then(|way| passed.ways.get(way));
+        let name = way.map(|way| &*told.looked.plan.upstreams[way.upstream].name);
+        let to = name.map_or(String::new(), |name| format!("{name}, "));
+        page.line("side", &format!("{to}{}", side.why));
+    }
     for way in &passed.ways {
         upstream(way, told, page);
+    }
+    if let Some((upstream, share)) = passed.mirror {
+        let name = &told.looked.plan.upstreams[upstream].name;
+        page.line("mirror", &format!("{name}, {} of requests", percent(share)));
     }
 }
 
@@ -193,22 +238,56 @@ fn upstream(way: &Way, told: &Told<'_>, page: &mut Page<'_>) {
     let written = &told.looked.config.upstreams[way.upstream];
     let share = match way.share {
         10_000 => String::new(),
-        share if share % 100 == 0 => format!("{}% of requests", share / 100),
-        share => format!("{}.{:02}% of requests", share / 100, share % 100),
+        share => format!("{} of requests", percent(share)),
     };
     page.placed("proxy", &planned.name, Some(written.span), told, &share);
+    let standing = told.standing(way.upstream);
     let mut servers = String::new();
-    for (server, host) in planned.servers.iter().zip(&way.hosts) {
+    for (at, (server, host)) in planned.servers.iter().zip(&way.hosts).enumerate() {
         let tls = if server.tls.is_some() { "https://" } else { "" };
         servers.clear();
         let _ = write!(servers, "{tls}{}  Host: {host}", server.address);
+        if server.protocol != Protocol::H1 {
+            let _ = write!(servers, "  over {}", server.spoken());
+        }
         if server.weight != 1 {
             let _ = write!(servers, "  weight {}", server.weight);
         }
+        servers.push_str(&server.part());
         page.line("", &servers);
+        if let Some(one) = standing.as_ref().and_then(|all| all.get(at)) {
+            page.line(
+                "",
+                &format!("  {}; {} in flight, picked {} times", one.why, one.in_flight, one.picks),
+            );
+        }
+    }
+    for source in &written.discover {
+        page.line("", &format!("discover {}", source.source.value));
+    }
+    if let Some(all) = &standing {
+        page.line("pick", &running::pick(&balance(written), all).0);
     }
     if planned.servers.len() > 1 {
-        page.line("", balance(written.balance.value));
+        page.line("", &balance(written));
+    }
+    if let Some(sticky) = &way.sticky {
+        page.line("sticky", sticky);
+    }
+    for line in health(planned) {
+        page.line("health", &line);
+    }
+    if let Some(script) = &way.script {
+        page.line("script", script);
+    }
+    if let Some(source) = way.source {
+        page.line("source", &source.to_string());
+    }
+    if let Some(version) = way.proxy_protocol {
+        page.line("PROXY", &format!("{version}; a connection for each request"));
+    }
+    for (name, words) in planned.resilience_words() {
+        page.line(name, &words);
     }
     let times = &way.times;
     let mut line = format!(
@@ -223,16 +302,44 @@ fn upstream(way: &Way, told: &Told<'_>, page: &mut Page<'_>) {
     page.line("timeouts", &line);
 }
 
-/// The word for a way to balance.
-pub const fn balance(balance: Balance) -> &'static str {
-    match balance {
-        Balance::RoundRobin => "round-robin",
-        Balance::LeastRequests => "least-requests",
+/// How ill servers are found, in lines.
+pub(super) fn health(upstream: &PlanUpstream) -> Vec<String> {
+    let checks = upstream.checks.iter().map(|check| {
+        let pace = &check.pace;
+        let (fall, rise) = (pace.fall, pace.rise);
+        format!("{} every {}, fall {fall}, rise {rise}", check.words(), span(pace.every))
+    });
+    let passive = upstream.passive.iter().map(|rules| {
+        let (within, eject) = (span(rules.within), span(rules.eject));
+        format!("{} failures within {within} take a server out for {eject}", rules.fails)
+    });
+    let outlier = upstream
+        .outlier
+        .iter()
+        .map(|rules| format!("outliers are looked for every {}", span(rules.every)));
+    let slow = upstream.slow_start().map(|time| format!("slow start of {}", span(time)));
+    let open = upstream.fails_open().then(|| "ill servers are used if none is well".to_owned());
+    checks.chain(passive).chain(outlier).chain(slow).chain(open).collect()
+}
+
+/// How a server is chosen, as the configuration has it.
+pub(super) fn balance(upstream: &Upstream) -> String {
+    let mitigate = if upstream.balancing.mitigate { " mitigate" } else { "" };
+    let key = upstream.balancing.key.as_ref();
+    let key = key.map_or_else(String::new, |key| format!(" {}", key.value));
+    format!("{}{key}{mitigate}", upstream.balance.value.word())
+}
+
+/// A share of 10,000 as configurations write it.
+fn percent(share: u32) -> String {
+    match (share / 100, share % 100) {
+        (whole, 0) => format!("{whole}%"),
+        (whole, part) => format!("{whole}.{part:02}%"),
     }
 }
 
 /// A duration as configurations write it.
-fn span(duration: Duration) -> String {
+pub(super) fn span(duration: Duration) -> String {
     let millis = duration.as_millis();
     let (minutes, seconds) = (millis / 60_000, millis / 1000 % 60);
     match (minutes, seconds, millis % 1000) {

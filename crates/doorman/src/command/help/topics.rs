@@ -52,6 +52,28 @@ such answers in a file.
 ",
     },
     Topic {
+        name: "servers",
+        title: "Changing servers while doorman runs, and finding them",
+        text: "\
+    doorman upstreams                                who is picked, and why the others are not
+    doorman upstreams drain web/10.0.0.11:3000       no new clients; --within 10m ends the last
+    doorman upstreams down|ready web/10.0.0.11:3000
+    doorman upstreams weight 5 web/10.0.0.12:3000 --for 2h --reason 'bigger machine'
+    doorman diff                                     the file against what runs, and such changes
+    doorman explain URL --running                    the pick of this moment
+
+A change stands over the file for a day, or --for TIME, or --forever, and over reloads and restarts.
+When the file says something else about the same thing, the file wins.
+
+    upstream app { discover dns app.internal 8080 }             each address is a server
+    upstream app { discover srv _http._tcp.app.internal }       ports, weights and tiers of SRV records
+    upstream app { discover file servers.json }                 a list, watched
+    upstream app { server app.internal:80; resolve every 30s }  a name stands for its addresses
+
+When looking up fails, the last good list counts on.
+",
+    },
+    Topic {
         name: "placeholders",
         title: "What {name} stands for",
         text: "\
@@ -59,6 +81,7 @@ In `redirect`, `respond`, `rewrite`, `host` and in values of headers:
 
     {host} {port} {scheme} {method} {path} {query} {uri} {protocol}
     {client-ip} {client-port} {request-id}
+    {client-cert-subject} {client-cert-issuer} {client-cert-serial} {client-cert-fingerprint}
     {header.NAME} {cookie.NAME} {query.NAME}      by name
     {1} {2} ...                                   what the route's path caught
 
@@ -79,7 +102,7 @@ language is that of configurations: quotes, comments and `\\` at the end of a li
     GET http://www.example.com/x?y=1 from 203.0.113.9 header X-Beta 1
     expect status 308 location https://shop.example.com/x?y=1
 
-Behind the URL: `from IP`, `header NAME VALUE`, `protocol h1|h2`.
+Behind the URL: `from IP`, `header NAME VALUE`, `protocol h1|h2|h3`.
 What can be expected: `site NAME`, `route NAME`, `upstream NAME`, `status CODE`, `location URL`,
 `header NAME VALUE` (of the response), `request-header NAME VALUE` (as the origin gets it),
 `path PATH` (with its query, as the origin is asked), `host HOST` (as the origin gets it),

@@ -37,6 +37,10 @@ fn a_blocked_writer_drops_and_counts() {
     let dropped = log.dropped();
     assert!(dropped >= sent - RING as u64 - 3, "{dropped}");
     assert!(dropped < sent - RING as u64 + 1, "{dropped}");
+    // The writer has begun: what it writes is in the pipe and not in the file to come.
+    let mut first = [0];
+    reader.read_exact(&mut first).unwrap();
+    assert_eq!(first, *b"x");
     // Neither a rotation nor a retarget waits for the writer.
     log.retarget(target(&folder.join("other.log"))).unwrap();
     log.reopen();

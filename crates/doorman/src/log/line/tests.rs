@@ -24,13 +24,18 @@ fn line() -> Line<'static> {
         end: End::Ok,
         detail: None,
         server: Some(("api", "one", 1)),
+        sticky: Some("hit"),
+        again: &[],
+        waited_micros: 0,
         tls: Some("TLSv1.3"),
+        early: true,
+        client_cert: Some("CN=ann"),
     }
 }
 
 fn check(line: &Line<'_>, look: Look, expect: &str) {
     let mut out = Vec::new();
-    line.write(look, &mut out);
+    line.write(look, &mut Stamp::default(), &mut out);
     assert_eq!(String::from_utf8(out).unwrap(), format!("{expect}\n"), "{look:?}");
 }
 
@@ -46,7 +51,7 @@ fn a_line_of_each_format() {
             r#""host":"shop.example","path":"/api/orders","query":"q=1","proto":"HTTP/1.1","#,
             r#""status":200,"bytes_in":0,"bytes_out":1234,"connect_us":40,"answer_us":2960,"#,
             r#""total_us":3456,"end":"ok","upstream":"api","server":"one","attempts":1,"#,
-            r#""tls":"TLSv1.3","user_agent":"curl/8"}"#
+            r#""sticky":"hit","tls":"TLSv1.3","early":true,"client_cert":"CN=ann","user_agent":"curl/8"}"#
         ),
     );
     check(
@@ -57,6 +62,17 @@ fn a_line_of_each_format() {
     let pretty = "GET  shop.example/api/orders?q=1  3.4 ms  1234 B  -> api/one";
     check(&whole, Look::Pretty, &format!("22:13:20.123 200 {pretty}"));
     check(&whole, Look::Colourful, &format!("22:13:20.123 \x1b[32m200\x1b[0m {pretty}"));
+}
+
+#[test]
+fn further_tries_and_waits_are_told() {
+    let mut out = Vec::new();
+    let again = [Again::Connect, Again::Status(503), Again::Reset];
+    let tried = Line { again: &again, waited_micros: 250_000, ..line() };
+    tried.write(Look::Json, &mut Stamp::default(), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let expect = r#""attempts":1,"sticky":"hit","retries":["connect","503","reset"],"waited_us":250000,"tls""#;
+    assert!(text.contains(expect), "{text}");
 }
 
 #[test]
@@ -71,7 +87,10 @@ fn what_is_not_known_is_left_out() {
         end: End::ClientMalformed,
         detail: Some("bad \"line\""),
         server: None,
+        sticky: None,
         tls: None,
+        early: false,
+        client_cert: None,
         ..line()
     };
     check(
@@ -135,7 +154,7 @@ fn every_byte_everywhere_gives_one_line_that_is_json() {
         }
         for look in [Look::Json, Look::Combined, Look::Pretty] {
             let mut out = Vec::new();
-            line.write(look, &mut out);
+            line.write(look, &mut Stamp::default(), &mut out);
             let text = String::from_utf8(out).unwrap();
             assert_eq!(text.matches(is_risky).count(), 1, "{byte} {look:?}: {text}");
             assert!(text.ends_with('\n'));
@@ -177,5 +196,23 @@ fn dates() {
     ] {
         assert_eq!(timestamp(seconds * 1_000_000_000), expect.as_bytes());
         assert_eq!(common_time(seconds * 1_000_000_000), common.as_bytes());
+    }
+}
+
+#[test]
+fn a_stamp_that_is_kept_says_what_a_new_one_says() {
+    let mut kept = Stamp::default();
+    for nanos in [0, 1_999_999, 999_000_000, 1_000_000_000, 1_700_000_000_123_456_789, 5] {
+        assert_eq!(*kept.at(nanos), timestamp(nanos));
+    }
+}
+
+#[test]
+fn numbers_read_as_the_standard_library_writes_them() {
+    let powers = (0..20).flat_map(|n| [10u64.pow(n) - 1, 10u64.pow(n), 10u64.pow(n) + 1]);
+    for value in powers.chain([42, u64::MAX]).chain((0..100_000_000).step_by(9973)) {
+        let mut out = Vec::new();
+        number(&mut out, b"=", value);
+        assert_eq!(String::from_utf8(out).unwrap(), format!("={value}"));
     }
 }

@@ -1,15 +1,19 @@
-//! Clients: raw HTTP/1.1 over plain and TLS connections, and HTTP/2, behind one way to ask.
+//! Clients: raw HTTP/1.1 over plain and TLS connections, HTTP/2 and HTTP/3, behind one way to ask.
 
 use std::future::poll_fn;
 use std::io;
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorman_testkit::h3::H3;
 use doorman_testkit::sums::Sum;
+use doorman_testkit::tls::Tls;
 use h2::client::SendRequest;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -156,6 +160,7 @@ pub(crate) enum Failure {
 pub(crate) enum Client {
     H1(Box<Wire>),
     H2(Box<H2>),
+    H3(Box<H3>),
 }
 
 impl Client {
@@ -163,7 +168,17 @@ impl Client {
     pub(crate) fn connect(house: &House) -> Self {
         match house.front {
             Front::H1 | Front::H1Tls => Self::H1(Box::new(Wire::connect(house))),
-            Front::H2 => Self::H2(Box::new(H2::connect(house))),
+            Front::H2 | Front::H2c => Self::H2(Box::new(H2::connect(house))),
+            Front::H3 => Self::H3(Box::new(connect_h3(house))),
+        }
+    }
+
+    /// Goes on as the house's front wants it, on a connection that something was sent on already.
+    pub(crate) fn over(house: &House, stream: TcpStream) -> Self {
+        match house.front {
+            Front::H1 | Front::H1Tls => Self::H1(Box::new(Wire::over(house, stream))),
+            Front::H2 | Front::H2c => Self::H2(Box::new(H2::over(house, stream))),
+            Front::H3 => panic!("HTTP/3 goes over no stream"),
         }
     }
 
@@ -180,6 +195,7 @@ impl Client {
                 })
             }
             Self::H2(h2) => h2.exchange(ask),
+            Self::H3(h3) => exchange_h3(h3, ask),
         }
     }
 
@@ -201,7 +217,10 @@ pub(crate) fn once(house: &House, ask: &Ask) -> Result<Reply, Failure> {
 impl Wire {
     /// An HTTP/1.1 connection to the house, under TLS if its front is.
     pub(crate) fn connect(house: &House) -> Self {
-        let stream = TcpStream::connect(house.address).expect("a house that is open");
+        Self::over(house, TcpStream::connect(house.address).expect("a house that is open"))
+    }
+
+    fn over(house: &House, stream: TcpStream) -> Self {
         if house.front == Front::H1 {
             return Self::new(Lane::Plain(stream));
         }
@@ -209,6 +228,15 @@ impl Wire {
         let tls =
             ClientConnection::new(trusting(house, b"http/1.1"), name).expect("a configuration");
         Self::new(Lane::Client(Box::new(StreamOwned::new(tls, stream))))
+    }
+
+    /// The same under TLS over a Unix socket of the house.
+    pub(crate) fn connect_unix_tls(house: &House, path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("a socket that is open");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let tls =
+            ClientConnection::new(trusting(house, b"http/1.1"), name).expect("a configuration");
+        Self::new(Lane::UnixClient(Box::new(StreamOwned::new(tls, stream))))
     }
 
     /// Reads one response to a request of that method, and the 1xx before it.
@@ -266,32 +294,42 @@ fn trusting(house: &House, protocol: &[u8]) -> Arc<ClientConfig> {
 /// An HTTP/2 connection. It moves only while somebody waits for it.
 pub(crate) struct H2 {
     runtime: Runtime,
-    sender: SendRequest<Bytes>,
+    pub(super) sender: SendRequest<Bytes>,
+    scheme: &'static str,
     ended: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
 impl H2 {
     pub(crate) fn connect(house: &House) -> Self {
+        Self::over(house, TcpStream::connect(house.address).expect("a house that is open"))
+    }
+
+    fn over(house: &House, stream: TcpStream) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
         let (sender, ended) = runtime.block_on(async {
-            let stream = TcpStream::connect(house.address).expect("a house that is open");
             stream.set_nonblocking(true).expect("a socket");
             let stream = tokio::net::TcpStream::from_std(stream).expect("a socket");
+            if house.front == Front::H2c {
+                let (sender, connection) = h2::client::handshake(stream).await.expect("a preface");
+                return (sender, tokio::spawn(connection));
+            }
             let name = ServerName::try_from("localhost").expect("a name");
             let tls = tokio_rustls::TlsConnector::from(trusting(house, b"h2"));
             let tls = tls.connect(name, stream).await.expect("a handshake");
             let (sender, connection) = h2::client::handshake(tls).await.expect("a preface");
             (sender, tokio::spawn(connection))
         });
-        Self { runtime, sender, ended }
+        Self { runtime, sender, scheme: house.front.scheme(), ended }
     }
 
     pub(crate) fn exchange(&mut self, ask: &Ask) -> Result<Reply, Failure> {
         let sender = self.sender.clone();
         self.runtime.block_on(async {
             let late = |_| Failure::NoResponse("the rig lost its patience".to_owned());
-            tokio::time::timeout(PATIENCE, converse(sender, ask)).await.map_err(late)?
+            tokio::time::timeout(PATIENCE, converse(sender, ask, self.scheme))
+                .await
+                .map_err(late)?
         })
     }
 
@@ -300,7 +338,7 @@ impl H2 {
         let sender = self.sender.clone();
         self.runtime.block_on(async {
             let late = |_| Failure::NoResponse("the rig lost its patience".to_owned());
-            tokio::time::timeout(time, converse(sender, ask)).await.map_err(late)?
+            tokio::time::timeout(time, converse(sender, ask, self.scheme)).await.map_err(late)?
         })
     }
 
@@ -312,10 +350,10 @@ impl H2 {
         give: impl FnOnce(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()>,
     ) -> String {
         let ask = Ask::new("POST", path).field("content-length", &length.to_string());
-        let sender = self.sender.clone();
+        let (sender, scheme) = (self.sender.clone(), self.scheme);
         let (answer, mut stream) = self.run(async move {
             let mut sender = sender.ready().await.expect("a connection");
-            sender.send_request(request(&ask), false).expect("a request")
+            sender.send_request(request(&ask, scheme), false).expect("a request")
         });
         give(&mut |piece| {
             let mut piece = Bytes::copy_from_slice(piece);
@@ -341,8 +379,10 @@ impl H2 {
     pub(crate) fn exchange_all(&mut self, asks: &[Ask]) -> Vec<Result<Reply, Failure>> {
         let sender = self.sender.clone();
         self.runtime.block_on(async {
-            let mut all: Vec<_> =
-                asks.iter().map(|ask| Some(Box::pin(converse(sender.clone(), ask)))).collect();
+            let mut all: Vec<_> = asks
+                .iter()
+                .map(|ask| Some(Box::pin(converse(sender.clone(), ask, self.scheme))))
+                .collect();
             let mut replies: Vec<_> = asks.iter().map(|_| None).collect();
             let done = poll_fn(|cx| {
                 for (slot, reply) in all.iter_mut().zip(&mut replies) {
@@ -363,10 +403,10 @@ impl H2 {
 
     /// Begins a request and does not wait for its answer.
     pub(crate) fn begin(&mut self, ask: &Ask) -> h2::client::ResponseFuture {
-        let sender = self.sender.clone();
+        let (sender, scheme) = (self.sender.clone(), self.scheme);
         self.runtime.block_on(async {
             let mut sender = sender.ready().await.expect("a connection");
-            let (answer, _) = sender.send_request(request(ask), true).expect("a request");
+            let (answer, _) = sender.send_request(request(ask, scheme), true).expect("a request");
             answer
         })
     }
@@ -378,7 +418,7 @@ impl H2 {
 
     /// Waits for the connection to end.
     pub(crate) fn closed(self) -> Result<(), h2::Error> {
-        let Self { runtime, sender, ended } = self;
+        let Self { runtime, sender, ended, .. } = self;
         drop(sender);
         runtime.block_on(async {
             let ended = tokio::time::timeout(PATIENCE, ended).await.expect("an end");
@@ -387,10 +427,45 @@ impl H2 {
     }
 }
 
-fn request(ask: &Ask) -> http::Request<()> {
+impl House {
+    /// What a client by the book asks for.
+    pub(crate) fn uri(&self, path: &str) -> String {
+        format!("{}://localhost{path}", self.front.scheme())
+    }
+}
+
+/// What clients of HTTP/3 believe.
+pub(super) fn tls(house: &House) -> Tls {
+    let authority = std::fs::read_to_string(house.authority()).expect("a certificate");
+    Tls::new("localhost", &authority)
+}
+
+fn connect_h3(house: &House) -> H3 {
+    H3::connect(house.address, &tls(house)).expect("a handshake")
+}
+
+fn exchange_h3(h3: &mut H3, ask: &Ask) -> Result<Reply, Failure> {
+    let none = |error: io::Error| Failure::NoResponse(error.to_string());
+    let body = Bytes::from(ask.pieces.concat());
+    let trailers = (!ask.trailers.is_empty()).then(|| trailers(ask));
+    let asked = vec![(request(ask, "https").map(|()| body), trailers)];
+    let answer = h3.requests(asked).map_err(none)?.pop().expect("one for each");
+    let answer = answer.map_err(none)?;
+    let status = answer.status;
+    if let Some(error) = answer.error {
+        return Err(Failure::Cut(status, error));
+    }
+    let mut content = Content::default();
+    content.add(&answer.body);
+    content.trailers = answer.trailers.iter().flat_map(|map| fields(map).fields).collect();
+    let interim = answer.interim.iter().copied().zip(answer.interim_fields.iter().map(fields));
+    Ok(Reply { status, head: fields(&answer.fields), interim: interim.collect(), content })
+}
+
+fn request(ask: &Ask, scheme: &str) -> http::Request<()> {
     let mut request = http::Request::builder()
         .method(ask.method)
-        .uri(format!("https://{}{}", ask.host, ask.path));
+        .uri(format!("{scheme}://{}{}", ask.host, ask.path));
     for (name, value) in &ask.fields {
         request = request.header(name, value);
     }
@@ -400,11 +475,11 @@ fn request(ask: &Ask) -> http::Request<()> {
     request.body(()).expect("a request")
 }
 
-async fn converse(sender: SendRequest<Bytes>, ask: &Ask) -> Result<Reply, Failure> {
+async fn converse(sender: SendRequest<Bytes>, ask: &Ask, scheme: &str) -> Result<Reply, Failure> {
     let none = |error: h2::Error| Failure::NoResponse(error.to_string());
     let mut sender = sender.ready().await.map_err(none)?;
     let bodiless = ask.framing == Sending::Nothing;
-    let (answer, mut stream) = sender.send_request(request(ask), bodiless).map_err(none)?;
+    let (answer, mut stream) = sender.send_request(request(ask, scheme), bodiless).map_err(none)?;
     let upload = async {
         // What goes wrong here shows in the answer.
         let _ = if bodiless { Ok(()) } else { send_body(&mut stream, ask).await };
@@ -434,12 +509,16 @@ async fn send_body(stream: &mut h2::SendStream<Bytes>, ask: &Ask) -> Result<(), 
     if ask.trailers.is_empty() {
         return stream.send_data(Bytes::new(), true);
     }
+    stream.send_trailers(trailers(ask))
+}
+
+fn trailers(ask: &Ask) -> http::HeaderMap {
     let mut trailers = http::HeaderMap::new();
     for (name, value) in &ask.trailers {
         let name = http::HeaderName::try_from(name).expect("a name");
         trailers.append(name, value.parse().expect("a value"));
     }
-    stream.send_trailers(trailers)
+    trailers
 }
 
 async fn read_answer(

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use doorman_testkit::h3::origin::QuicOrigin;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -46,6 +47,8 @@ pub(crate) struct Book {
     /// How often scripts have marked their place.
     pub(crate) marks: usize,
     released: bool,
+    /// How many steps the story has allowed.
+    allowed: usize,
 }
 
 /// Bytes kept of each connection.
@@ -82,6 +85,8 @@ pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
     back: Back,
     ledger: Arc<Ledger>,
+    /// HTTP/3 in front of it.
+    quic: Option<QuicOrigin>,
 }
 
 /// One connection, as its script sees it.
@@ -128,6 +133,11 @@ impl Talk {
         self.ledger.change(|book| book.marks += 1);
     }
 
+    /// Waits until the story has allowed so many steps.
+    pub(crate) fn wait_for_step(&self, n: usize) {
+        self.ledger.wait("step", |book| book.allowed >= n);
+    }
+
     /// Waits until the story releases its origins.
     pub(crate) fn hold(&self) {
         self.ledger.wait("release", |book| book.released);
@@ -170,7 +180,20 @@ impl Origin {
                 });
             }
         });
-        Self { address, back, ledger }
+        let speaking = |protocol: &str| {
+            let mut config = ServerConfig::clone(&identity().server);
+            config.alpn_protocols = vec![protocol.into()];
+            Arc::new(config)
+        };
+        let mut quic = None;
+        let address = match back {
+            Back::H1 | Back::H1Tls => address,
+            Back::H2c => super::bridge::before(address, None),
+            Back::Cgi => super::cgi::before(address),
+            Back::H2 => super::bridge::before(address, Some(speaking("h2"))),
+            Back::H3 => quic.insert(super::quic::before(address, speaking("h3"))).address(),
+        };
+        Self { address, back, ledger, quic }
     }
 
     /// Answers every request with what `answer` makes of it.
@@ -196,9 +219,24 @@ impl Origin {
         let address = self.address;
         match self.back {
             Back::H1 => format!("server {address}"),
-            Back::H1Tls => {
+            Back::H2c => format!("server {address}; protocol h2c"),
+            // Kept as connections over HTTP are.
+            Back::Cgi => {
+                format!(
+                    "server {address}; protocol fastcgi; root /srv; index x; pool {{ idle 64 }}"
+                )
+            }
+            Back::H1Tls | Back::H2 | Back::H3 => {
                 let authority = identity().folder.path().join("ca.pem");
-                format!("server https://{address}; tls ca {} name origin.test", authority.display())
+                let protocol = match self.back {
+                    Back::H2 => "h2",
+                    Back::H3 => "h3",
+                    _ => "h1",
+                };
+                format!(
+                    "server https://{address}; protocol {protocol}; tls ca {} name origin.test",
+                    authority.display()
+                )
             }
         }
     }
@@ -209,6 +247,11 @@ impl Origin {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.book().seen.clone()
+    }
+
+    /// Allows one more step.
+    pub(crate) fn allow(&self) {
+        self.ledger.change(|book| book.allowed += 1);
     }
 
     /// Lets those go on that hold.
@@ -229,7 +272,8 @@ impl Origin {
 
 fn talk(back: Back, stream: TcpStream, index: usize, ledger: &Arc<Ledger>) -> Talk {
     let lane = match back {
-        Back::H1 => Lane::Plain(stream),
+        // What else is spoken is the bridges'.
+        Back::H1 | Back::H2 | Back::H2c | Back::H3 | Back::Cgi => Lane::Plain(stream),
         Back::H1Tls => {
             let tls =
                 ServerConnection::new(Arc::clone(&identity().server)).expect("a configuration");

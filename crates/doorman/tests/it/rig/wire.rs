@@ -19,6 +19,7 @@ pub(crate) enum Lane {
     Unix(UnixStream),
     Server(Box<StreamOwned<ServerConnection, TcpStream>>),
     Client(Box<StreamOwned<ClientConnection, TcpStream>>),
+    UnixClient(Box<StreamOwned<ClientConnection, UnixStream>>),
 }
 
 impl Lane {
@@ -28,6 +29,7 @@ impl Lane {
             Self::Unix(stream) => SockRef::from(stream),
             Self::Server(tls) => SockRef::from(&tls.sock),
             Self::Client(tls) => SockRef::from(&tls.sock),
+            Self::UnixClient(tls) => SockRef::from(&tls.sock),
         }
     }
 
@@ -42,6 +44,10 @@ impl Lane {
                 tls.conn.send_close_notify();
                 let _ = tls.flush();
             }
+            Self::UnixClient(tls) => {
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
+            }
         }
     }
 }
@@ -53,6 +59,7 @@ impl Read for Lane {
             Self::Unix(stream) => stream.read(room),
             Self::Server(tls) => tls.read(room),
             Self::Client(tls) => tls.read(room),
+            Self::UnixClient(tls) => tls.read(room),
         }
     }
 }
@@ -64,6 +71,7 @@ impl Write for Lane {
             Self::Unix(stream) => stream.write(bytes),
             Self::Server(tls) => tls.write(bytes),
             Self::Client(tls) => tls.write(bytes),
+            Self::UnixClient(tls) => tls.write(bytes),
         }
     }
 
@@ -73,6 +81,7 @@ impl Write for Lane {
             Self::Unix(stream) => stream.flush(),
             Self::Server(tls) => tls.flush(),
             Self::Client(tls) => tls.flush(),
+            Self::UnixClient(tls) => tls.flush(),
         }
     }
 }
@@ -127,6 +136,9 @@ impl Content {
     }
 }
 
+/// Longer than a peer that reads lets us wait.
+const STUCK: Duration = Duration::from_millis(500);
+
 /// A connection with what was read ahead.
 pub(crate) struct Wire {
     pub(crate) lane: Lane,
@@ -156,6 +168,17 @@ impl Wire {
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.lane.write_all(bytes.as_ref())?;
         self.lane.flush()
+    }
+
+    /// Sends until the peer has taken nothing for a while, and says how much it has taken: the rest
+    /// is given up.
+    pub(crate) fn send_until_stuck(&mut self, bytes: &[u8]) -> usize {
+        let _ = self.lane.socket().set_write_timeout(Some(STUCK));
+        let mut sent = 0;
+        while let Ok(n @ 1..) = self.lane.write(&bytes[sent..]) {
+            sent += n;
+        }
+        sent
     }
 
     /// Ends our direction in order.
@@ -225,6 +248,14 @@ impl Wire {
         let taken = self.waiting()[..n].to_vec();
         self.at += n;
         Ok(taken)
+    }
+
+    /// What has come or comes next; nothing at the peer's orderly end.
+    pub(crate) fn some(&mut self) -> io::Result<Vec<u8>> {
+        if self.waiting().is_empty() && !self.more()? {
+            return Ok(Vec::new());
+        }
+        self.exactly(self.waiting().len())
     }
 
     /// Everything up to the end, and whether the end was orderly.
