@@ -3,10 +3,10 @@
 #![no_main]
 
 use doorman_h1::{
-    Asked, AskedMethod, Coding, Framing, Limits, Progress, Reply, read_response, write_interim,
+    Asked, AskedMethod, AskedUpgrade, Coding, Framing, Limits, Progress, Reply, read_response, write_interim,
     write_response_head,
 };
-use doorman_http::{Length, ResponseHead, Upgrade, Version};
+use doorman_http::{Length, ResponseHead, Version};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -18,8 +18,8 @@ fuzz_target!(|input: &[u8]| {
             _ => AskedMethod::Other,
         },
         upgrade: match kind >> 2 & 3 {
-            0 => Some(Upgrade::WebSocket),
-            1 => Some(Upgrade::Other),
+            0 => Some(AskedUpgrade::WebSocket(*b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
+            1 => Some(AskedUpgrade::Other(b"foo/2")),
             _ => None,
         },
     };

@@ -1,6 +1,6 @@
-//! Load generator for new TLS connections: connect, shake hands in full, one GET, close, again. Threads
-//! with blocking sockets keep it plain; at a few thousand handshakes a second their switches are small
-//! beside the arithmetic of a handshake.
+//! Load generator for new TLS connections: connect, shake hands, in full or by an earlier session, one GET, close,
+//! again. Threads with blocking sockets keep it plain; at a few thousand handshakes a second their switches are
+//! small beside the arithmetic of a handshake.
 
 use std::{
     thread,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     failure::Failure,
-    wire::{self, Dialer},
+    wire::{self, Beginning, Dialer, Shake},
 };
 
 /// Bytes of the one response on each connection.
@@ -24,15 +24,20 @@ struct Tally {
 }
 
 /// Prints one line that `bench::load` reads.
-pub(crate) fn run(port: u16, seconds: u64, connections: usize) -> Result<(), Failure> {
-    let dialer = Dialer::new(port)?;
+pub(crate) fn run(
+    port: u16,
+    seconds: u64,
+    connections: usize,
+    shake: Shake,
+) -> Result<(), Failure> {
+    // Each thread has sessions of its own, as each browser has.
+    let dialers =
+        (0..connections).map(|_| Dialer::of(port, shake)).collect::<Result<Vec<_>, _>>()?;
     let start = Instant::now();
     let end = start + Duration::from_secs(seconds);
-    let threads: Vec<_> = (0..connections)
-        .map(|_| {
-            let dialer = dialer.clone();
-            thread::spawn(move || load(&dialer, end))
-        })
+    let threads: Vec<_> = dialers
+        .into_iter()
+        .map(|dialer| thread::spawn(move || load(&dialer, shake.beginning, end)))
         .collect();
     let mut all = Tally::default();
     for thread in threads {
@@ -53,21 +58,19 @@ pub(crate) fn run(port: u16, seconds: u64, connections: usize) -> Result<(), Fai
     Ok(())
 }
 
-fn load(dialer: &Dialer, end: Instant) -> Tally {
+fn load(dialer: &Dialer, beginning: Beginning, end: Instant) -> Tally {
     let mut tally = Tally::default();
     let request = wire::get(BODY_BYTES);
+    // The session to go by. It is in the log like the others; where it fails, so does what follows.
+    if beginning == Beginning::Resumed {
+        let _ = once(&dialer.first(), &request);
+    }
     loop {
         let start = Instant::now();
         if start >= end {
             return tally;
         }
-        let done = dialer.tls().and_then(|mut stream| {
-            let answer = wire::ask(&mut stream, &request)?;
-            stream.conn.send_close_notify();
-            stream.conn.complete_io(&mut stream.sock)?;
-            Ok(answer)
-        });
-        match done {
+        match once(dialer, &request) {
             Ok(answer) if answer.status == 200 && answer.body_bytes == BODY_BYTES => {
                 let elapsed = start.elapsed().as_micros();
                 tally.latencies_us.push(u64::try_from(elapsed).unwrap_or(u64::MAX));
@@ -78,6 +81,15 @@ fn load(dialer: &Dialer, end: Instant) -> Tally {
             }
         }
     }
+}
+
+/// One connection from its beginning to its end. Tickets of TLS 1.3 come ahead of the answer.
+fn once(dialer: &Dialer, request: &[u8]) -> Result<wire::Answer, Failure> {
+    let mut stream = dialer.tls()?;
+    let answer = wire::ask(&mut stream, request)?;
+    stream.conn.send_close_notify();
+    stream.conn.complete_io(&mut stream.sock)?;
+    Ok(answer)
 }
 
 /// The value that `percent` of the sorted values do not exceed; 0 for none.

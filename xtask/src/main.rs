@@ -14,6 +14,7 @@ use crate::failure::Failure;
 mod bench;
 mod failure;
 mod guard;
+mod h3load;
 mod handshakes;
 mod idle;
 mod listen;
@@ -21,18 +22,22 @@ mod origin;
 mod process;
 mod profile;
 mod relay;
+mod responder;
 mod wire;
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   bench [OPTIONS]           measure doorman against nginx, HAProxy and a byte relay; `bench --help` lists the options
-  profile SCENARIO [PROXY]  system calls per request and hottest symbols of a proxy (doorman) under one load
+  profile SCENARIO [PROXY] [OPTIONS]     system calls per request and hottest symbols of a proxy (doorman)
+                            under one load; the benchmark's options say which binaries run
 
 Parts of the benchmark, started by it:
   origin PORT               HTTP/1.1 origin on 127.0.0.1: GET /b/N answers N bytes (port 0: any, printed)
   relay PORT TARGET-PORT    byte relay that parses nothing
-  handshakes PORT SECONDS CONNECTIONS    a new TLS 1.3 connection for each request
+  responder PORT BYTES      FastCGI responder on 127.0.0.1 that answers so many bytes to everything
+  handshakes PORT SECONDS CONNECTIONS 1.2|1.3 full|resumed    a new TLS connection for each request
+  h3load PORT SECONDS CONNECTIONS STREAMS BYTES    HTTP/3: GET /b/BYTES, so many at a time
   idle PORT CONNECTIONS plain|tls        one request on each connection, then hold them until stdin ends
   guard DIRECTORY           ends processes and removes files when the benchmark is gone
 ";
@@ -52,12 +57,30 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> Result<ExitCode, Failure> {
     match words {
         ["bench", options @ ..] => bench::run(options),
-        ["profile", scenario] => profile::run(scenario, "doorman"),
-        ["profile", scenario, proxy] => profile::run(scenario, proxy),
+        ["profile", scenario, words @ ..] => profile::run(scenario, words),
         ["origin", port] => match origin::serve(number(port)?)? {},
         ["relay", port, target] => match relay::serve(number(port)?, number(target)?)? {},
-        ["handshakes", port, seconds, connections] => {
-            handshakes::run(number(port)?, number(seconds)?, number(connections)?)?;
+        ["responder", port, bytes] => match responder::serve(number(port)?, number(bytes)?)? {},
+        ["h3load", port, seconds, connections, streams, bytes] => {
+            h3load::run(h3load::Plan {
+                port: number(port)?,
+                seconds: number(seconds)?,
+                connections: number(connections)?,
+                streams: number(streams)?,
+                body_bytes: number(bytes)?,
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        [
+            "handshakes",
+            port,
+            seconds,
+            connections,
+            version @ ("1.2" | "1.3"),
+            beginning @ ("full" | "resumed"),
+        ] => {
+            let shake = wire::Shake::from_words(version, beginning);
+            handshakes::run(number(port)?, number(seconds)?, number(connections)?, shake)?;
             Ok(ExitCode::SUCCESS)
         }
         ["idle", port, connections, wire @ ("plain" | "tls")] => {

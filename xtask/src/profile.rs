@@ -12,8 +12,8 @@ use rustix::process::Signal;
 use crate::{
     bench::{
         Stage,
-        contender::{Choice, Contender, Ground, program},
-        options::Urgency,
+        contender::{Choice, Contender, Ground, Lineup, program},
+        options::{self, Urgency},
         scenario::{self, Load, Scenario},
     },
     failure::{During, Failure},
@@ -30,19 +30,29 @@ const SYMBOLS_MAX: usize = 40;
 const ATTACH: Duration = Duration::from_millis(500);
 const SUM_UP: Duration = Duration::from_secs(30);
 
-pub(crate) fn run(scenario: &str, proxy: &str) -> Result<ExitCode, Failure> {
+/// `words` are the proxy, if it is not doorman, and options of the benchmark that say which binaries run.
+pub(crate) fn run(scenario: &str, words: &[&str]) -> Result<ExitCode, Failure> {
+    let (proxy, words) = match words {
+        [proxy, words @ ..] if !proxy.starts_with("--") => (*proxy, words),
+        words => ("doorman", words),
+    };
+    let Some(options) = options::read(words)? else {
+        print!("{}", options::HELP);
+        return Ok(ExitCode::SUCCESS);
+    };
     let scenario = scenario::named(scenario)
         .filter(|scenario| scenario.load != Load::Idle)
         .ok_or_else(|| Failure::new(format!("no load {scenario:?} to profile")))?;
     let choice = Choice::named(proxy).ok_or_else(|| Failure::new(format!("no proxy {proxy:?}")))?;
+    let lineup = Lineup { choices: vec![choice], ..options.lineup };
     for (file, package) in [("perf", "linux-perf"), ("strace", "strace")] {
         if !program(file).is_file() {
             let line = format!("apt-get install --no-install-recommends {package}");
             return Err(Failure::new(format!("{file} is missing; this installs it: {line}")));
         }
     }
-    let stage = Stage::set(&[choice], &[scenario], None, Urgency::Equal)?;
-    for who in Contender::of(&[choice], scenario) {
+    let stage = Stage::set(lineup, &[scenario], Urgency::Equal)?;
+    for who in stage.ground.lineup.of(scenario) {
         println!("{} under {}", who.name(), scenario.title);
         count_calls(&stage.ground, who, scenario)?;
         sample_symbols(&stage.ground, who, scenario)?;

@@ -1,4 +1,4 @@
-//! The client side of the benchmark's own parts: one request, plain or over TLS 1.3. The TLS client trusts
+//! The client side of the benchmark's own parts: one request, plain or over TLS. The TLS client trusts
 //! any certificate, because it measures servers and proves nothing to anybody, and it offers X25519 only,
 //! the one group that all contenders have, so that every server does the same arithmetic.
 
@@ -10,8 +10,8 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, ProtocolVersion,
-    SignatureScheme, StreamOwned,
+    CipherSuite, ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind,
+    ProtocolVersion, SignatureScheme, StreamOwned,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -48,6 +48,68 @@ impl Wire {
     }
 }
 
+/// A kind of handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shake {
+    pub(crate) version: Version,
+    pub(crate) beginning: Beginning,
+    /// What the server signs with; the client takes both.
+    pub(crate) key: KeyKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Tls12,
+    Tls13,
+}
+
+/// Whether a handshake goes by an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    Full,
+    Resumed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Ecdsa,
+    Rsa,
+}
+
+impl Shake {
+    /// In full, with a certificate of ECDSA.
+    pub(crate) const TLS13: Self =
+        Self { version: Version::Tls13, beginning: Beginning::Full, key: KeyKind::Ecdsa };
+    pub(crate) const TLS12: Self = Self { version: Version::Tls12, ..Self::TLS13 };
+
+    pub(crate) const fn rsa(self) -> Self {
+        Self { key: KeyKind::Rsa, ..self }
+    }
+
+    pub(crate) const fn resumed(self) -> Self {
+        Self { beginning: Beginning::Resumed, ..self }
+    }
+
+    /// For the generator's command line.
+    pub(crate) fn words(self) -> [&'static str; 2] {
+        let version = match self.version {
+            Version::Tls12 => "1.2",
+            Version::Tls13 => "1.3",
+        };
+        let beginning = match self.beginning {
+            Beginning::Full => "full",
+            Beginning::Resumed => "resumed",
+        };
+        [version, beginning]
+    }
+
+    /// The inverse of `words`; everything but "1.2" and "resumed" is what is usual.
+    pub(crate) fn from_words(version: &str, beginning: &str) -> Self {
+        let shake = if version == "1.2" { Self::TLS12 } else { Self::TLS13 };
+        if beginning == "resumed" { shake.resumed() } else { shake }
+    }
+}
+
 /// What came back.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -55,24 +117,28 @@ pub(crate) struct Answer {
     pub(crate) body_bytes: u64,
 }
 
-/// Opens TCP connections and, over them, TLS sessions that are never resumed.
+/// Opens TCP connections and, over them, TLS sessions of one kind.
 #[derive(Clone)]
 pub(crate) struct Dialer {
     address: SocketAddr,
     tls: Arc<ClientConfig>,
+    shake: Shake,
 }
 
 impl Dialer {
+    /// In full, by TLS 1.3.
     pub(crate) fn new(port: u16) -> Result<Self, Failure> {
-        let mut provider = aws_lc_rs::default_provider();
-        provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
-        let mut tls = ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate))
-            .with_no_client_auth();
-        tls.resumption = Resumption::disabled();
-        Ok(Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), tls: Arc::new(tls) })
+        Self::of(port, Shake::TLS13)
+    }
+
+    pub(crate) fn of(port: u16, shake: Shake) -> Result<Self, Failure> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Ok(Self { address, tls: Arc::new(config_for(shake)?), shake })
+    }
+
+    /// For a first session, which those of this dialer then resume.
+    pub(crate) fn first(&self) -> Self {
+        Self { shake: Shake { beginning: Beginning::Full, ..self.shake }, ..self.clone() }
     }
 
     pub(crate) fn plain(&self) -> Result<TcpStream, Failure> {
@@ -83,7 +149,7 @@ impl Dialer {
         Ok(stream)
     }
 
-    /// A connection with its handshake done; a resumed session or an older protocol is a failure.
+    /// A connection with its handshake done; one of another kind or by another protocol is a failure.
     pub(crate) fn tls(&self) -> Result<StreamOwned<ClientConnection, TcpStream>, Failure> {
         let name = ServerName::try_from("localhost")?;
         let session = ClientConnection::new(Arc::clone(&self.tls), name)?;
@@ -91,15 +157,58 @@ impl Dialer {
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).during("shaking hands")?;
         }
-        let full = matches!(
-            stream.conn.handshake_kind(),
-            Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest)
-        );
-        if !full || stream.conn.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
-            return Err(Failure::new("the handshake was not a full one of TLS 1.3"));
+        let beginning = match stream.conn.handshake_kind() {
+            Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest) => Beginning::Full,
+            _ => Beginning::Resumed,
+        };
+        let version = match self.shake.version {
+            Version::Tls12 => ProtocolVersion::TLSv1_2,
+            Version::Tls13 => ProtocolVersion::TLSv1_3,
+        };
+        let spoken = stream.conn.protocol_version();
+        if beginning != self.shake.beginning || spoken != Some(version) {
+            let wanted = self.shake;
+            let what = format!("a handshake was {beginning:?} by {spoken:?} instead of {wanted:?}");
+            return Err(Failure::new(what));
         }
         Ok(stream)
     }
+}
+
+/// TLS 1.3 as all clients here speak it, over TCP and over QUIC.
+pub(crate) fn tls_config() -> Result<ClientConfig, Failure> {
+    config_for(Shake::TLS13)
+}
+
+fn config_for(shake: Shake) -> Result<ClientConfig, Failure> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
+    if shake.version == Version::Tls12 {
+        // There the curve of an ECDSA certificate has to be among the groups (RFC 8422 section 5.1.1). All
+        // servers here choose X25519.
+        provider.kx_groups.push(aws_lc_rs::kx_group::SECP256R1);
+    }
+    // As browsers do. Who goes by the client's order, or by its own, then takes the same one.
+    let first = [
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    ];
+    provider.cipher_suites.sort_by_key(|suite| !first.contains(&suite.suite()));
+    let version = match shake.version {
+        Version::Tls12 => &rustls::version::TLS12,
+        Version::Tls13 => &rustls::version::TLS13,
+    };
+    let mut tls = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[version])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
+        .with_no_client_auth();
+    tls.resumption = match shake.beginning {
+        Beginning::Full => Resumption::disabled(),
+        Beginning::Resumed => Resumption::in_memory_sessions(1),
+    };
+    Ok(tls)
 }
 
 /// Sends a request and reads its whole response.
@@ -186,7 +295,7 @@ impl ServerCertVerifier for AnyCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::RSA_PSS_SHA256]
     }
 }
 

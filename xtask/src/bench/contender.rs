@@ -1,6 +1,4 @@
-//! Who runs: doorman, its peers, and the byte relay as a floor. Each gets the configuration that a
-//! performance-minded operator would write for the load at hand, one worker, and no logging but for
-//! doorman, which has its access log and metrics on in every figure.
+//! Who runs: doorman, its peers, and the byte relay as a floor; what they need to start, and the start.
 
 use std::{
     fs,
@@ -10,15 +8,15 @@ use std::{
 };
 
 use crate::{
-    bench::scenario::{Buffers, Load, Scenario},
+    bench::scenario::{Buffers, Load, Scenario, Way},
     failure::{During, Failure},
     guard::Guard,
     process::{Core, Running, own_part},
-    wire::Wire,
+    wire::{KeyKind, Wire},
 };
 
 /// Name of doorman's access log in the guard's folder.
-pub(crate) const ACCESS_LOG: &str = "doorman-access.log";
+pub(crate) const ACCESS_LOG: &str = "log/doorman-access.log";
 
 /// A proxy that may be chosen on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,37 +48,67 @@ impl Choice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
     Doorman,
+    /// Another build of doorman, to see what a change did.
+    Before,
     Nginx,
     Haproxy(Buffers),
     Relay,
 }
 
-impl Contender {
-    /// Whom the chosen proxies send into a scenario.
-    pub(crate) fn of(choices: &[Choice], scenario: &Scenario) -> Vec<Self> {
-        choices
-            .iter()
-            .flat_map(|choice| match choice {
-                Choice::Doorman => vec![Self::Doorman],
-                Choice::Nginx => vec![Self::Nginx],
-                Choice::Haproxy => scenario.haproxy.iter().copied().map(Self::Haproxy).collect(),
-                // It can't speak TLS and keeps nothing for a connection, so it says nothing there.
-                Choice::Relay if scenario.wire == Wire::Tls || scenario.load == Load::Idle => {
-                    Vec::new()
-                }
-                Choice::Relay => vec![Self::Relay],
-            })
-            .collect()
+/// Whom a benchmark has to send out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lineup {
+    pub(crate) choices: Vec<Choice>,
+    /// doorman's binary.
+    pub(crate) doorman: PathBuf,
+    /// Another build of doorman to run beside it.
+    pub(crate) before: Option<PathBuf>,
+    /// An nginx that speaks HTTP/3, which Debian's does not.
+    pub(crate) nginx_h3: Option<PathBuf>,
+}
+
+impl Lineup {
+    /// Whom it sends into a scenario.
+    pub(crate) fn of(&self, scenario: &Scenario) -> Vec<Contender> {
+        let before = self.before.as_ref().map(|_| Contender::Before);
+        let chosen = self.choices.iter().flat_map(|choice| match choice {
+            Choice::Doorman => vec![Contender::Doorman],
+            Choice::Nginx if self.nginx_takes(scenario) => vec![Contender::Nginx],
+            Choice::Nginx => Vec::new(),
+            Choice::Haproxy => scenario.haproxy.iter().copied().map(Contender::Haproxy).collect(),
+            Choice::Relay if relay_takes(scenario) => vec![Contender::Relay],
+            Choice::Relay => Vec::new(),
+        });
+        chosen.chain(before).collect()
     }
 
+    /// There is no peer for a relay: what it is held against is the floor.
+    fn nginx_takes(&self, scenario: &Scenario) -> bool {
+        scenario.way != Way::Relay && (!scenario.is_http3() || self.nginx_h3.is_some())
+    }
+}
+
+/// The byte relay can't speak TLS or FastCGI and keeps nothing for a connection.
+fn relay_takes(scenario: &Scenario) -> bool {
+    scenario.wire == Wire::Plain
+        && matches!(scenario.way, Way::Origin | Way::Relay)
+        && scenario.load != Load::Idle
+}
+
+impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Doorman => "doorman",
+            Self::Before => "before",
             Self::Nginx => "nginx",
             Self::Haproxy(Buffers::Small) => "haproxy",
             Self::Haproxy(Buffers::Large) => "haproxy-64k",
             Self::Relay => "relay",
         }
+    }
+
+    pub(crate) fn is_doorman(self) -> bool {
+        matches!(self, Self::Doorman | Self::Before)
     }
 
     /// Peers are what doorman is compared with; the relay is no proxy.
@@ -92,8 +120,10 @@ impl Contender {
 /// Where the contenders of one run live.
 pub(crate) struct Ground {
     pub(crate) guard: Guard,
-    pub(crate) doorman: PathBuf,
+    pub(crate) lineup: Lineup,
     pub(crate) origin_port: u16,
+    /// Where the FastCGI application listens.
+    pub(crate) responder_port: u16,
     pub(crate) ports: Ports,
     /// Descriptors that each process may open.
     pub(crate) open_files: u64,
@@ -140,37 +170,51 @@ impl Ground {
         self.file(name).display().to_string()
     }
 
-    /// A self-signed ECDSA P-256 certificate for localhost, as the file formats of all contenders.
-    pub(crate) fn make_certificate(&self) -> Result<(), Failure> {
-        let (certificate, key) = (self.path("cert.pem"), self.path("key.pem"));
-        let words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
-                     -subj /CN=localhost -addext subjectAltName=DNS:localhost";
+    /// Self-signed certificates for localhost with a key of each kind, as the file formats of all contenders.
+    pub(crate) fn make_certificates(&self) -> Result<(), Failure> {
+        self.make_certificate(KeyKind::Ecdsa, "ec -pkeyopt ec_paramgen_curve:prime256v1")?;
+        self.make_certificate(KeyKind::Rsa, "rsa:2048")?;
+        let [certificate, key] = certificate_files(KeyKind::Ecdsa).map(|name| self.file(name));
+        let both = fs::read_to_string(certificate)? + &fs::read_to_string(key)?;
+        Ok(fs::write(self.file("both.pem"), both)?)
+    }
+
+    fn make_certificate(&self, kind: KeyKind, key_words: &str) -> Result<(), Failure> {
+        let [certificate, key] = certificate_files(kind).map(|name| self.path(name));
+        let words = format!(
+            "req -x509 -newkey {key_words} -nodes -days 30 -subj /CN=localhost -addext \
+             subjectAltName=DNS:localhost"
+        );
         let output = Command::new("openssl")
             .args(words.split_ascii_whitespace())
             .args(["-keyout", &key, "-out", &certificate])
             .output()
             .during("starting openssl")?;
-        if !output.status.success() {
-            return Err(Failure::new(String::from_utf8_lossy(&output.stderr)));
+        if output.status.success() {
+            return Ok(());
         }
-        let both = fs::read_to_string(&certificate)? + &fs::read_to_string(&key)?;
-        Ok(fs::write(self.file("both.pem"), both)?)
+        Err(Failure::new(String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Starts a contender on the proxy's core.
     pub(crate) fn start(&self, who: Contender, scenario: &Scenario) -> Result<Running, Failure> {
+        // Logs, the generator's too, are in a folder of their own, as in production: doorman watches the
+        // one with the certificates, and a line for each request there would wake it each time.
+        fs::create_dir_all(self.file("log"))?;
         let mut command = match who {
-            Contender::Doorman => {
+            Contender::Doorman | Contender::Before => {
                 // Every run would add tens of megabytes to the log of the one before.
                 let _ = fs::remove_file(self.file(ACCESS_LOG));
-                let file = self.write("doorman.conf", &self.doorman_configuration())?;
-                let mut command = Command::new(&self.doorman);
+                let file = self.write("doorman.conf", &self.doorman_configuration(scenario))?;
+                let before = self.lineup.before.as_ref().filter(|_| who == Contender::Before);
+                let mut command = Command::new(before.unwrap_or(&self.lineup.doorman));
                 command.args(["run", "-c", &file]);
                 command
             }
             Contender::Nginx => {
                 let file = self.write("nginx.conf", &self.nginx_configuration(scenario))?;
-                let mut command = Command::new(program("nginx"));
+                let own = self.lineup.nginx_h3.clone().filter(|_| scenario.is_http3());
+                let mut command = Command::new(own.unwrap_or_else(|| program("nginx")));
                 command.args(["-p", &self.path(""), "-e", "stderr", "-c", &file]);
                 command
             }
@@ -192,137 +236,13 @@ impl Ground {
         fs::write(self.file(name), text).during(format!("writing {name}"))?;
         Ok(self.path(name))
     }
+}
 
-    fn doorman_configuration(&self) -> String {
-        let (folder, log) = (self.path("doorman"), self.path(ACCESS_LOG));
-        let (certificate, key) = (self.path("cert.pem"), self.path("key.pem"));
-        let Ports { plain, tls, metrics } = self.ports;
-        let origin = self.origin_port;
-        format!(
-            "doorman 1
-global {{
-    bind    127.0.0.1
-    workers 1
-    data    {folder}
-    admin   unix:{folder}.sock
-    metrics 127.0.0.1:{metrics}
-    log     access json {log}
-}}
-upstream origin {{ server 127.0.0.1:{origin} }}
-site http://*:{plain} {{
-    route * {{ proxy origin }}
-}}
-site https://localhost:{tls} {{
-    tls cert {certificate} key {key}
-    route * {{ proxy origin }}
-}}
-"
-        )
-    }
-
-    /// No log, upstream connections kept, no temporary files, and what suits the bodies.
-    fn nginx_configuration(&self, scenario: &Scenario) -> String {
-        let (certificate, key) = (self.path("cert.pem"), self.path("key.pem"));
-        let Ports { plain, tls, .. } = self.ports;
-        let (origin, files) = (self.origin_port, self.open_files);
-        // Measured: passing bytes on as they come is much cheaper than collecting them for large bodies,
-        // a little for uploads, and much dearer for small responses over TLS and HTTP/2.
-        let buffers = match (scenario.load, scenario.body_bytes) {
-            (Load::Post, _) => {
-                "proxy_request_buffering off; proxy_buffer_size 4k; proxy_buffers 8 4k;"
-            }
-            (_, ..=4096) => "proxy_buffer_size 4k; proxy_buffers 8 4k;",
-            (_, ..=65_536) => "proxy_buffer_size 32k; proxy_buffers 8 32k;",
-            _ => "proxy_buffering off; proxy_buffer_size 256k; proxy_buffers 4 256k;",
-        };
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|kind| format!("    {kind}_temp_path {};\n", self.path(kind)))
-            .collect();
-        format!(
-            "daemon off;
-master_process off;
-worker_processes 1;
-worker_rlimit_nofile {files};
-pid {pid};
-error_log stderr crit;
-events {{ worker_connections {connections}; multi_accept on; }}
-http {{
-    access_log off;
-    tcp_nodelay on;
-    keepalive_timeout 300s;
-    keepalive_requests 1000000000;
-    client_body_buffer_size 64k;
-    client_max_body_size 0;
-{temporary}
-    upstream origin {{
-        server 127.0.0.1:{origin};
-        keepalive 2048;
-        keepalive_timeout 300s;
-        keepalive_requests 1000000000;
-    }}
-    server {{
-        listen 127.0.0.1:{plain} backlog=4096;
-        listen 127.0.0.1:{tls} ssl http2 backlog=4096;
-        ssl_certificate {certificate};
-        ssl_certificate_key {key};
-        ssl_protocols TLSv1.3;
-        location / {{
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_max_temp_file_size 0;
-            {buffers}
-        }}
-    }}
-}}
-",
-            pid = self.path("nginx.pid"),
-            // nginx counts upstream connections too, and keeps some descriptors for itself.
-            connections = files.saturating_sub(200),
-        )
-    }
-
-    fn haproxy_configuration(&self, buffers: Buffers) -> String {
-        let both = self.path("both.pem");
-        let Ports { plain, tls, .. } = self.ports;
-        let origin = self.origin_port;
-        // With the descriptors for twice as many it would start without the last line of `global`; idle
-        // clients have no upstream connection of their own, and fewer descriptors do.
-        let connections = 12_000;
-        let buffer_bytes = match buffers {
-            Buffers::Small => 16 * 1024,
-            Buffers::Large => 64 * 1024,
-        };
-        format!(
-            "global
-    nbthread 1
-    maxconn {connections}
-    tune.bufsize {buffer_bytes}
-    ssl-default-bind-options ssl-min-ver TLSv1.3
-    no strict-limits
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 300s
-    timeout server 300s
-    timeout http-keep-alive 300s
-    option http-keep-alive
-    option forwardfor
-    http-reuse always
-frontend front
-    bind 127.0.0.1:{plain} backlog 4096
-    bind 127.0.0.1:{tls} ssl crt {both} alpn h2,http/1.1 backlog 4096
-    http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
-    http-request set-header X-Forwarded-Proto http unless {{ ssl_fc }}
-    default_backend back
-backend back
-    server origin 127.0.0.1:{origin}
-"
-        )
+/// The names of a certificate's file and of its key's.
+pub(crate) const fn certificate_files(kind: KeyKind) -> [&'static str; 2] {
+    match kind {
+        KeyKind::Ecdsa => ["cert.pem", "key.pem"],
+        KeyKind::Rsa => ["cert-rsa.pem", "key-rsa.pem"],
     }
 }
 
@@ -337,11 +257,15 @@ pub(crate) fn program(name: &str) -> PathBuf {
 }
 
 /// The Debian packages that a set of scenarios and proxies needs and that are not here.
-pub(crate) fn missing_packages(choices: &[Choice], scenarios: &[&Scenario]) -> Vec<&'static str> {
+pub(crate) fn missing_packages(lineup: &Lineup, scenarios: &[&Scenario]) -> Vec<&'static str> {
+    let wants = |choice: Choice| lineup.choices.contains(&choice);
+    let nginx =
+        scenarios.iter().any(|scenario| !scenario.is_http3() && lineup.nginx_takes(scenario));
+    let haproxy = scenarios.iter().any(|scenario| !scenario.haproxy.is_empty());
     let loads = |load: Load| scenarios.iter().any(|scenario| scenario.load == load);
     [
-        ("nginx", "nginx", choices.contains(&Choice::Nginx)),
-        ("haproxy", "haproxy", choices.contains(&Choice::Haproxy)),
+        ("nginx", "nginx", nginx && wants(Choice::Nginx)),
+        ("haproxy", "haproxy", haproxy && wants(Choice::Haproxy)),
         ("wrk", "wrk", loads(Load::Get) || loads(Load::Post)),
         ("h2load", "nghttp2-client", loads(Load::Streams)),
         ("openssl", "openssl", true),

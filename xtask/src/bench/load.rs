@@ -15,7 +15,7 @@ use crate::{
     failure::{During, Failure},
     handshakes::percentile,
     process::{Core, Running, own_part},
-    wire::Wire,
+    wire::{Shake, Wire},
 };
 
 /// What a generator saw.
@@ -37,7 +37,8 @@ impl Ground {
         match scenario.load {
             Load::Get | Load::Post => self.wrk(scenario, seconds),
             Load::Streams => self.h2load(scenario, seconds),
-            Load::Handshakes => self.handshakes(scenario, seconds),
+            Load::Handshakes(shake) => self.handshakes(scenario, shake, seconds),
+            Load::Http3 { streams } => self.h3load(scenario, streams, seconds),
             Load::Idle => Err(Failure::new("idle connections are no load")),
         }
     }
@@ -62,7 +63,7 @@ impl Ground {
     }
 
     fn h2load(&self, scenario: &Scenario, seconds: u64) -> Result<Seen, Failure> {
-        let log = self.path("h2load.log");
+        let log = self.path("log/h2load.log");
         let _ = fs::remove_file(&log);
         let mut command = Command::new(program("h2load"));
         command.args(["--threads=1", &format!("--duration={seconds}")]);
@@ -75,9 +76,27 @@ impl Ground {
         read_h2load(&text, &log).ok_or_else(|| Failure::new(format!("h2load printed:\n{text}")))
     }
 
-    fn handshakes(&self, scenario: &Scenario, seconds: u64) -> Result<Seen, Failure> {
+    fn handshakes(&self, scenario: &Scenario, shake: Shake, seconds: u64) -> Result<Seen, Failure> {
         let (port, connections) = (self.ports.tls.to_string(), scenario.connections.to_string());
-        let command = own_part(&["handshakes", &port, &seconds.to_string(), &connections])?;
+        let mut command = own_part(&["handshakes", &port, &seconds.to_string(), &connections])?;
+        command.args(shake.words());
+        let text = self.generate(command, seconds)?;
+        read_handshakes(&text).ok_or_else(|| Failure::new(format!("the generator printed {text}")))
+    }
+
+    /// Each stream asks at least once, also in a load of no seconds.
+    pub(crate) fn h3load(
+        &self,
+        scenario: &Scenario,
+        streams: u32,
+        seconds: u64,
+    ) -> Result<Seen, Failure> {
+        let connections = if seconds == 0 { 1 } else { scenario.connections };
+        let port = u64::from(self.ports.tls);
+        let numbers = [port, seconds, connections.into(), streams.into(), scenario.body_bytes];
+        let words = numbers.map(|number| number.to_string());
+        let mut command = own_part(&["h3load"])?;
+        command.args(words);
         let text = self.generate(command, seconds)?;
         read_handshakes(&text).ok_or_else(|| Failure::new(format!("the generator printed {text}")))
     }
@@ -166,7 +185,7 @@ pub(crate) fn read_h2load(text: &str, log: &str) -> Option<Seen> {
     })
 }
 
-/// The line of `xtask handshakes`.
+/// The line of `xtask handshakes` and `xtask h3load`.
 pub(crate) fn read_handshakes(text: &str) -> Option<Seen> {
     let field = |name: &str| -> Option<f64> {
         let words = text.split_ascii_whitespace();

@@ -3,12 +3,15 @@
 use std::{fs, process::Command};
 
 use crate::{
-    bench::{contender::program, root},
+    bench::{
+        contender::{Lineup, program},
+        root,
+    },
     failure::Failure,
 };
 
 /// One line for each fact; `words` are the options of this run.
-pub(crate) fn facts(words: &[&str]) -> Result<Vec<String>, Failure> {
+pub(crate) fn facts(words: &[&str], lineup: &Lineup) -> Result<Vec<String>, Failure> {
     let memory = field("/proc/meminfo", "MemTotal:").unwrap_or_default();
     let gib = memory.trim_end_matches(" kB").parse::<u64>().unwrap_or_default() / (1024 * 1024);
     let model = field("/proc/cpuinfo", "model name").unwrap_or_default();
@@ -34,9 +37,23 @@ pub(crate) fn facts(words: &[&str]) -> Result<Vec<String>, Failure> {
             said("nginx", &["-v"]).trim_start_matches("nginx version: "),
             said("haproxy", &["-v"]).split(" - ").next().unwrap_or_default(),
             said("openssl", &["version"]).split(" (").next().unwrap_or_default(),
-        ),
+        ) + &http3_peer(lineup),
         format!("generators: {}, {}", short(&said("wrk", &["-v"])), said("h2load", &["--version"])),
     ])
+}
+
+/// The nginx for HTTP/3 and what it was built with.
+fn http3_peer(lineup: &Lineup) -> String {
+    let Some(file) = &lineup.nginx_h3 else { return String::new() };
+    let output = Command::new(file).arg("-V").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+    let text = text.unwrap_or_default();
+    let line = |start: &str| text.lines().find_map(|line| line.strip_prefix(start));
+    format!(
+        "; for HTTP/3 {} on {}",
+        line("nginx version: ").unwrap_or_default(),
+        line("built with ").unwrap_or_default()
+    )
 }
 
 /// `wrk 4.1.0 [epoll] Copyright ...` without its second half.

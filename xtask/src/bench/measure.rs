@@ -14,7 +14,7 @@ use crate::{
     bench::{
         contender::{ACCESS_LOG, Contender, Ground, program},
         load::Seen,
-        scenario::{Load, Scenario},
+        scenario::{Load, Scenario, Way},
     },
     failure::{During, Failure},
     process::{
@@ -109,17 +109,22 @@ impl Ground {
             let (errors, requests) = (sample.errors, sample.requests);
             return Err(Failure::new(format!("{errors} errors beside {requests} requests")));
         }
-        if who == Contender::Doorman {
-            self.check_its_duties(warm.requests + sample.requests)?;
+        if who.is_doorman() {
+            self.check_its_duties(scenario, warm.requests + sample.requests)?;
         }
         Ok(Reading::Load(sample))
     }
 
     /// doorman's figures count only with the log and the metrics that they are said to include.
-    fn check_its_duties(&self, requests: u64) -> Result<(), Failure> {
+    fn check_its_duties(&self, scenario: &Scenario, requests: u64) -> Result<(), Failure> {
         if Dialer::new(self.ports.metrics)?.plain().is_err() {
             return Err(Failure::new("its metrics do not listen"));
         }
+        // A relay writes a line for each connection, of the load before the measurement and of it.
+        let requests = match scenario.way {
+            Way::Relay => 2 * u64::from(scenario.connections),
+            Way::Origin | Way::FastCgi | Way::Own => requests,
+        };
         let mut lines = 0;
         let complete = wait_until(LOG_LAG, || {
             lines = count_lines(&self.path(ACCESS_LOG)).unwrap_or(0);
@@ -147,8 +152,10 @@ impl Ground {
             let state = if ended { "it ended before it listened" } else { "it does not listen" };
             return Err(Failure::new(format!("{state}\n{}", proxy.last_words())));
         }
-        if scenario.load == Load::Streams {
-            return self.check_over_h2(scenario);
+        match scenario.load {
+            Load::Streams => return self.check_over_h2(scenario),
+            Load::Http3 { .. } => return self.check_over_h3(scenario),
+            _ => {}
         }
         let (request, wanted) = match scenario.load {
             Load::Post => upload(scenario.body_bytes),
@@ -175,6 +182,14 @@ impl Ground {
             if !text.contains(wanted) {
                 return Err(Failure::new(format!("no {wanted:?} in what h2load printed:\n{text}")));
             }
+        }
+        Ok(())
+    }
+
+    fn check_over_h3(&self, scenario: &Scenario) -> Result<(), Failure> {
+        let seen = self.h3load(scenario, 1, 0)?;
+        if (seen.requests, seen.errors) != (1, 0) {
+            return Err(Failure::new(format!("it answers over HTTP/3 with {seen:?}")));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     bench::{
-        contender::{Choice, Contender, Ground, Ports},
+        contender::{Choice, Contender, Ground, Lineup, Ports},
         measure::Reading,
         options::{After, Options, Urgency},
         report::{Outcome, Row, Table},
@@ -23,6 +23,7 @@ use crate::{
     process::{Core, Running, own_part},
 };
 
+mod configuration;
 pub(crate) mod contender;
 mod load;
 mod machine;
@@ -34,6 +35,8 @@ pub(crate) mod scenario;
 
 /// Descriptors for 10,000 clients and as many upstream connections, and HAProxy's wish for two each.
 const OPEN_FILES_WANTED: u64 = 65_536;
+/// Bytes of each of the FastCGI application's answers, as `fastcgi-1k` asks for them.
+const RESPONDER_BYTES: u64 = 1024;
 /// Rounds of the idle scenarios: memory varies less than time, and opening takes long.
 const IDLE_ROUNDS_MAX: usize = 3;
 
@@ -42,9 +45,9 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
         print!("{}", options::HELP);
         return Ok(ExitCode::SUCCESS);
     };
-    let stage =
-        Stage::set(&options.choices, &options.scenarios, options.doorman.clone(), options.urgency)?;
-    let facts = machine::facts(words)?;
+    let group = options.group()?;
+    let stage = Stage::set(options.lineup.clone(), &options.scenarios, options.urgency)?;
+    let facts = machine::facts(words, &options.lineup)?;
     println!("{}", facts.join("\n"));
     let mut outcomes = Vec::new();
     for scenario in &options.scenarios {
@@ -61,7 +64,7 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
     for verdict in &verdicts {
         bars.add(verdict.cells());
     }
-    if options.choices.contains(&Choice::Doorman) {
+    if options.lineup.choices.contains(&Choice::Doorman) {
         print!("\n{}", bars.aligned());
     }
     if let Some(file) = &options.json {
@@ -69,7 +72,7 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
             .during(format!("writing {}", file.display()))?;
     }
     if let Some(file) = &options.markdown {
-        page::write_markdown(file, &facts, &outcomes, &bars)?;
+        page::write_markdown(file, group, &facts, &outcomes, &bars)?;
     }
     let whole =
         outcomes.iter().flat_map(|outcome| &outcome.rows).all(|row| row.failures.is_empty());
@@ -80,42 +83,39 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
 /// Everything that stands ready for the runs: folder, certificate, origin.
 pub(crate) struct Stage {
     pub(crate) ground: Ground,
-    // Held for their ends: dropping one stops the origin, the other lets the next benchmark begin.
+    // Held for their ends: dropping these stops them, and the last lets the next benchmark begin.
     _origin: Running,
+    _responder: Running,
     _alone: File,
 }
 
 impl Stage {
     pub(crate) fn set(
-        choices: &[Choice],
+        mut lineup: Lineup,
         scenarios: &[&'static Scenario],
-        doorman: Option<PathBuf>,
         urgency: Urgency,
     ) -> Result<Self, Failure> {
-        let missing = contender::missing_packages(choices, scenarios);
+        let missing = contender::missing_packages(&lineup, scenarios);
         if !missing.is_empty() {
             let line = format!("apt-get install --no-install-recommends {}", missing.join(" "));
             return Err(Failure::new(format!("programs are missing; this installs them: {line}")));
         }
-        let doorman = match doorman {
-            Some(file) => file,
-            None if choices.contains(&Choice::Doorman) => build_doorman()?,
-            None => PathBuf::new(),
-        };
+        if lineup.doorman.as_os_str().is_empty() && lineup.choices.contains(&Choice::Doorman) {
+            lineup.doorman = build_doorman()?;
+        }
         let open_files = raise_open_files();
         let alone = wait_for_others()?;
         let guard = Guard::start()?;
         if urgency == Urgency::First {
             guard.come_first()?;
         }
-        let mut origin = Running::start(&mut own_part(&["origin", "0"])?, Core::LOAD, &guard)?;
-        let origin_port = first_line(&mut origin)?
-            .parse()
-            .map_err(|_| Failure::new("the origin did not say its port"))?;
+        let (origin, origin_port) = start_backend(&["origin", "0"], &guard)?;
+        let bytes = RESPONDER_BYTES.to_string();
+        let (responder, responder_port) = start_backend(&["responder", "0", &bytes], &guard)?;
         let ports = Ports::choose()?;
-        let ground = Ground { guard, doorman, origin_port, ports, open_files };
-        ground.make_certificate()?;
-        Ok(Self { ground, _origin: origin, _alone: alone })
+        let ground = Ground { guard, lineup, origin_port, responder_port, ports, open_files };
+        ground.make_certificates()?;
+        Ok(Self { ground, _origin: origin, _responder: responder, _alone: alone })
     }
 
     /// All rounds of a scenario. Who goes first moves on with each round.
@@ -124,7 +124,7 @@ impl Stage {
             Load::Idle => options.rounds.min(IDLE_ROUNDS_MAX),
             _ => options.rounds,
         };
-        let contenders = Contender::of(&options.choices, scenario);
+        let contenders = self.ground.lineup.of(scenario);
         let row = |&who| Row { who, readings: vec![None; rounds], failures: Vec::new() };
         let mut rows: Vec<Row> = contenders.iter().map(row).collect();
         for round in 0..rounds {
@@ -214,6 +214,15 @@ fn build_doorman() -> Result<PathBuf, Failure> {
 pub(crate) fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.parent().map_or_else(|| here.clone(), PathBuf::from)
+}
+
+/// Starts one of this program's servers, which says the port that it chose.
+fn start_backend(words: &[&str], guard: &Guard) -> Result<(Running, u16), Failure> {
+    let mut running = Running::start(&mut own_part(words)?, Core::LOAD, guard)?;
+    let port = first_line(&mut running)?
+        .parse()
+        .map_err(|_| Failure::new(format!("the {} did not say its port", words[0])))?;
+    Ok((running, port))
 }
 
 fn first_line(running: &mut Running) -> Result<String, Failure> {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::{
     bench::{
-        contender::Choice,
-        scenario::{self, Scenario},
+        contender::{Choice, Lineup},
+        scenario::{self, Group, Scenario},
     },
     failure::Failure,
 };
@@ -16,9 +16,7 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
     pub(crate) scenarios: Vec<&'static Scenario>,
-    pub(crate) choices: Vec<Choice>,
-    /// A doorman binary to measure instead of building one.
-    pub(crate) doorman: Option<PathBuf>,
+    pub(crate) lineup: Lineup,
     pub(crate) json: Option<PathBuf>,
     pub(crate) markdown: Option<PathBuf>,
     pub(crate) after: After,
@@ -49,9 +47,13 @@ core 0, origin and load generator on core 1.
 
   --rounds N          runs of each contender in each scenario (5; idle scenarios at most 3)
   --seconds N         length of the measured load of each run (3)
-  --scenario A,B      only these (all)
+  --group NAME        main (HTTP/1.1 and HTTP/2 against Debian's peers), wires (HTTP/3, relay, FastCGI)
+                      or handshakes (full and resumed, TLS 1.3 and 1.2, against nginx); main
+  --scenario A,B      only these (all of the group)
   --proxy A,B         of doorman, nginx, haproxy, relay (all)
   --doorman FILE      measure this binary instead of building one
+  --before FILE       run another build of doorman beside it, to see what a change did
+  --nginx-h3 FILE     the nginx for HTTP/3, which Debian's does not speak; without it HTTP/3 has no peer
   --json FILE         write every run
   --markdown FILE     write the tables between the markers of a page
   --priority          before everything else on the machine (root; for a machine that is never quiet)
@@ -63,9 +65,8 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
     let mut options = Options {
         rounds: 5,
         seconds: 3,
-        scenarios: scenario::ALL.iter().collect(),
-        choices: Choice::ALL.to_vec(),
-        doorman: None,
+        scenarios: Group::Main.scenarios(),
+        lineup: Lineup { choices: Choice::ALL.to_vec(), ..Lineup::default() },
         json: None,
         markdown: None,
         after: After::Report,
@@ -88,6 +89,17 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
     Ok(Some(options))
 }
 
+impl Options {
+    /// Where the page has these figures; a page can't have those of two groups at once.
+    pub(crate) fn group(&self) -> Result<Group, Failure> {
+        let first = self.scenarios.first().map_or(Group::Main, |scenario| scenario.group);
+        if self.markdown.is_some() && self.scenarios.iter().any(|one| one.group != first) {
+            return Err(Failure::new("--markdown takes scenarios of one group"));
+        }
+        Ok(first)
+    }
+}
+
 fn set(options: &mut Options, word: &str, value: &str) -> Result<(), Failure> {
     match word {
         "--rounds" => options.rounds = at_least_one(word, value)?,
@@ -101,11 +113,20 @@ fn set(options: &mut Options, word: &str, value: &str) -> Result<(), Failure> {
             })?;
         }
         "--proxy" => {
-            options.choices = each(value, |name| {
+            options.lineup.choices = each(value, |name| {
                 Choice::named(name).ok_or_else(|| Failure::new(format!("no proxy {name:?}")))
             })?;
         }
-        "--doorman" => options.doorman = Some(value.into()),
+        "--group" => {
+            options.scenarios = Group::ALL
+                .into_iter()
+                .find(|group| group.name() == value)
+                .ok_or_else(|| Failure::new(format!("no group {value:?}")))?
+                .scenarios();
+        }
+        "--doorman" => options.lineup.doorman = value.into(),
+        "--before" => options.lineup.before = Some(value.into()),
+        "--nginx-h3" => options.lineup.nginx_h3 = Some(value.into()),
         "--json" => options.json = Some(value.into()),
         "--markdown" => options.markdown = Some(value.into()),
         _ => return Err(Failure::new(format!("unknown option {word}"))),
@@ -133,8 +154,12 @@ mod tests {
         let words = ["--rounds", "7", "--proxy", "nginx,relay", "--check", "--scenario", "h2-1k"];
         let options = read(&words).unwrap().unwrap();
         assert_eq!((options.rounds, options.seconds, options.after), (7, 3, After::Check));
-        assert_eq!(options.choices, [Choice::Nginx, Choice::Relay]);
+        assert_eq!(options.lineup.choices, [Choice::Nginx, Choice::Relay]);
         assert_eq!(options.scenarios[0].name, "h2-1k");
+        let options = read(&["--group", "wires"]).unwrap().unwrap();
+        assert_eq!((options.group().unwrap(), options.scenarios[0].name), (Group::Wires, "h3-1k"));
+        let mixed = ["--scenario", "h3-1k,h2-1k", "--markdown", "x"];
+        assert!(read(&mixed).unwrap().unwrap().group().is_err());
         assert!(read(&["--help"]).unwrap().is_none());
     }
 
@@ -145,6 +170,7 @@ mod tests {
             &["--rounds", "0"],
             &["--rounds", "x"],
             &["--scenario", "h9"],
+            &["--group", "all"],
             &["--proxy", "nginx,"],
             &["--fast", "1"],
             &["h2-1k"],

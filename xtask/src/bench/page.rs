@@ -7,31 +7,40 @@ use crate::{
     bench::{
         measure::Reading,
         report::{Outcome, Table},
+        scenario::Group,
     },
     failure::{During, Failure},
 };
 
-const BEGIN: &str = "<!-- bench: begin -->";
-const END: &str = "<!-- bench: end -->";
+/// The lines between which a group's figures stand.
+fn markers(group: Group) -> [String; 2] {
+    let name = match group {
+        Group::Main => String::new(),
+        Group::Wires | Group::Handshakes => format!(" {}", group.name()),
+    };
+    ["begin", "end"].map(|word| format!("<!-- bench{name}: {word} -->"))
+}
 
 /// Replaces what stands between the markers of `file`.
 pub(crate) fn write_markdown(
     file: &Path,
+    group: Group,
     facts: &[String],
     outcomes: &[Outcome],
     bars: &Table,
 ) -> Result<(), Failure> {
     let name = file.display();
     let page = fs::read_to_string(file).during(format!("reading {name}"))?;
-    let page = replace_between(&page, &markdown(facts, outcomes, bars))
-        .ok_or_else(|| Failure::new(format!("{name} has no lines {BEGIN} and {END}")))?;
+    let [begin, end] = markers(group);
+    let page = replace_between(&page, [&begin, &end], &markdown(facts, outcomes, bars))
+        .ok_or_else(|| Failure::new(format!("{name} has no lines {begin} and {end}")))?;
     fs::write(file, page).during(format!("writing {name}"))
 }
 
-fn replace_between(page: &str, text: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))
+fn replace_between(page: &str, [begin, end]: [&str; 2], text: &str) -> Option<String> {
+    let (before, rest) = page.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}\n\n{text}\n{end}{after}"))
 }
 
 fn markdown(facts: &[String], outcomes: &[Outcome], bars: &Table) -> String {
@@ -122,13 +131,17 @@ mod tests {
 
     #[test]
     fn keeps_the_page_around_the_markers() {
-        let page = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let wanted = format!("before\n{BEGIN}\n\nnew\n{END}\nafter\n");
-        assert_eq!(replace_between(&page, "new"), Some(wanted.clone()));
-        assert_eq!(replace_between(&wanted, "new"), Some(wanted));
-        for page in ["", BEGIN, END, "<!-- bench: end --> <!-- bench: begin -->"] {
-            assert_eq!(replace_between(page, "new"), None, "{page}");
+        let [begin, end] = &markers(Group::Main);
+        let both = [begin.as_str(), end.as_str()];
+        let page = format!("before\n{begin}\nold\n{end}\nafter\n");
+        let wanted = format!("before\n{begin}\n\nnew\n{end}\nafter\n");
+        assert_eq!(replace_between(&page, both, "new"), Some(wanted.clone()));
+        assert_eq!(replace_between(&wanted, both, "new"), Some(wanted));
+        for page in ["", begin, end, "<!-- bench: end --> <!-- bench: begin -->"] {
+            assert_eq!(replace_between(page, both, "new"), None, "{page}");
         }
+        let other = markers(Group::Wires);
+        assert_eq!(other, ["<!-- bench wires: begin -->", "<!-- bench wires: end -->"]);
     }
 
     #[test]

@@ -109,8 +109,16 @@ impl Outcome {
 
     /// Everyone who is no peer against every peer, and against the cheaper one again, last.
     fn ratios(&self) -> Vec<(Ratio, Standing)> {
-        let subjects = || self.rows.iter().map(|row| row.who).filter(|who| !who.is_peer());
-        let peers = || self.rows.iter().map(|row| row.who).filter(|who| who.is_peer());
+        // Where nobody else does what doorman does, it is held against the floor.
+        let has_peer = self.rows.iter().any(|row| row.who.is_peer());
+        let is_measure = move |who: &Contender| {
+            if has_peer { who.is_peer() } else { *who == Contender::Relay }
+        };
+        let subjects = || {
+            let all = self.rows.iter().map(|row| row.who);
+            all.filter(move |who| !who.is_peer() && !is_measure(who))
+        };
+        let peers = || self.rows.iter().map(|row| row.who).filter(is_measure);
         let cheaper = self.cheaper_peer();
         subjects()
             .flat_map(|subject| peers().filter_map(move |peer| self.ratio(subject, peer)))
@@ -127,6 +135,9 @@ impl Outcome {
         let measure = |bar| match bar {
             Bar::RatioToCheaperPeer(_) => {
                 Some(self.ratio(Contender::Doorman, self.cheaper_peer()?)?.spread.median)
+            }
+            Bar::RatioToRelay(_) => {
+                Some(self.ratio(Contender::Doorman, Contender::Relay)?.spread.median)
             }
             Bar::UserMicroseconds(_) => Some(doorman?.figure(|sample| sample.user_us)?.median),
             Bar::KibPerConnection(_) => Some(doorman?.cost()?.median),
@@ -246,6 +257,7 @@ impl Verdict {
     fn limit(&self) -> f64 {
         match self.bar {
             Bar::RatioToCheaperPeer(limit)
+            | Bar::RatioToRelay(limit)
             | Bar::UserMicroseconds(limit)
             | Bar::KibPerConnection(limit) => limit,
         }
@@ -254,6 +266,7 @@ impl Verdict {
     pub(crate) fn cells(&self) -> Vec<String> {
         let what = match self.bar {
             Bar::RatioToCheaperPeer(_) => "CPU per request / cheaper peer",
+            Bar::RatioToRelay(_) => "CPU per request / byte relay",
             Bar::UserMicroseconds(_) => "user time per request, us",
             Bar::KibPerConnection(_) => "memory per idle connection, KiB",
         };

@@ -1,13 +1,15 @@
-//! What is measured: ten loads, each with a name for the command line and its bars from the design. A
+//! What is measured: loads, each with a name for the command line and its bars from the design. A
 //! scenario is data, so that adding one is adding a line to the table.
 
-use crate::wire::Wire;
+use crate::wire::{Shake, Wire};
 
 /// One load that every contender gets.
 #[derive(Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
+    pub(crate) group: Group,
+    pub(crate) way: Way,
     pub(crate) wire: Wire,
     pub(crate) load: Load,
     /// Length of the response's body, or of the request's for uploads.
@@ -18,6 +20,46 @@ pub(crate) struct Scenario {
     pub(crate) bars: &'static [Bar],
 }
 
+/// What is measured together, and has a section of its own on the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// HTTP/1.1 and HTTP/2 against Debian's peers.
+    Main,
+    /// HTTP/3, relays and FastCGI, whose peers are others.
+    Wires,
+    /// Handshakes of all kinds against nginx, with as little else as may be.
+    Handshakes,
+}
+
+impl Group {
+    pub(crate) const ALL: [Self; 3] = [Self::Main, Self::Wires, Self::Handshakes];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Wires => "wires",
+            Self::Handshakes => "handshakes",
+        }
+    }
+
+    pub(crate) fn scenarios(self) -> Vec<&'static Scenario> {
+        ALL.iter().filter(|scenario| scenario.group == self).collect()
+    }
+}
+
+/// What the proxy does with what comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It passes requests on to an origin.
+    Origin,
+    /// It passes bytes on.
+    Relay,
+    /// It passes requests on to a FastCGI application.
+    FastCgi,
+    /// It answers by itself.
+    Own,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
     /// GET on kept connections.
@@ -25,9 +67,11 @@ pub(crate) enum Load {
     /// POST on kept connections.
     Post,
     /// A new TLS connection for each GET.
-    Handshakes,
+    Handshakes(Shake),
     /// HTTP/2: 32 streams at a time on each connection.
     Streams,
+    /// HTTP/3: so many streams at a time on each connection.
+    Http3 { streams: u32 },
     /// One GET on each connection, then silence.
     Idle,
 }
@@ -46,6 +90,8 @@ pub(crate) enum Buffers {
 pub(crate) enum Bar {
     /// CPU per request divided by that of the cheaper peer.
     RatioToCheaperPeer(f64),
+    /// CPU per request divided by that of the byte relay.
+    RatioToRelay(f64),
     /// User time per request in microseconds.
     UserMicroseconds(f64),
     /// Resident memory for each idle connection.
@@ -57,15 +103,18 @@ pub(crate) const IDLE_CONNECTIONS: u32 = 10_000;
 /// Concurrent streams on each HTTP/2 connection.
 pub(crate) const STREAMS_PER_CONNECTION: u32 = 32;
 
+const NONE: &[Buffers] = &[];
 const SMALL: &[Buffers] = &[Buffers::Small];
 const LARGE: &[Buffers] = &[Buffers::Large];
 const BOTH: &[Buffers] = &[Buffers::Small, Buffers::Large];
 
 /// All scenarios, in the order in which they run.
-pub(crate) const ALL: [Scenario; 10] = [
+pub(crate) const ALL: [Scenario; 21] = [
     Scenario {
         name: "h1-1k-c64",
         title: "HTTP/1.1 keep-alive, 1 KiB, 64 connections",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Plain,
         load: Load::Get,
         body_bytes: 1024,
@@ -76,6 +125,8 @@ pub(crate) const ALL: [Scenario; 10] = [
     Scenario {
         name: "h1-1k-c1024",
         title: "HTTP/1.1 keep-alive, 1 KiB, 1,024 connections",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Plain,
         load: Load::Get,
         body_bytes: 1024,
@@ -86,6 +137,8 @@ pub(crate) const ALL: [Scenario; 10] = [
     Scenario {
         name: "h1-16k-c64",
         title: "HTTP/1.1 keep-alive, 16 KiB, 64 connections",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Plain,
         load: Load::Get,
         body_bytes: 16 * 1024,
@@ -96,6 +149,8 @@ pub(crate) const ALL: [Scenario; 10] = [
     Scenario {
         name: "h1-1m-c16",
         title: "HTTP/1.1 keep-alive, 1 MiB, 16 connections",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Plain,
         load: Load::Get,
         body_bytes: 1024 * 1024,
@@ -106,6 +161,8 @@ pub(crate) const ALL: [Scenario; 10] = [
     Scenario {
         name: "post-16k-c64",
         title: "HTTP/1.1 POST of 16 KiB, 64 connections",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Plain,
         load: Load::Post,
         body_bytes: 16 * 1024,
@@ -116,6 +173,8 @@ pub(crate) const ALL: [Scenario; 10] = [
     Scenario {
         name: "tls-1k-c64",
         title: "HTTP/1.1 over TLS 1.3 keep-alive, 1 KiB, 64 connections",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Tls,
         load: Load::Get,
         body_bytes: 1024,
@@ -126,8 +185,10 @@ pub(crate) const ALL: [Scenario; 10] = [
     Scenario {
         name: "handshake",
         title: "New TLS 1.3 connection (ECDSA P-256, X25519, never resumed) and one GET of 1 KiB",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Tls,
-        load: Load::Handshakes,
+        load: Load::Handshakes(Shake::TLS13),
         body_bytes: crate::handshakes::BODY_BYTES,
         connections: 32,
         haproxy: SMALL,
@@ -136,6 +197,8 @@ pub(crate) const ALL: [Scenario; 10] = [
     Scenario {
         name: "h2-1k",
         title: "HTTP/2 over TLS 1.3, 1 KiB, 10 connections of 32 streams",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Tls,
         load: Load::Streams,
         body_bytes: 1024,
@@ -146,6 +209,8 @@ pub(crate) const ALL: [Scenario; 10] = [
     Scenario {
         name: "idle-h1",
         title: "Memory for each of 10,000 idle HTTP/1.1 connections",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Plain,
         load: Load::Idle,
         body_bytes: 1024,
@@ -156,6 +221,8 @@ pub(crate) const ALL: [Scenario; 10] = [
     Scenario {
         name: "idle-tls",
         title: "Memory for each of 10,000 idle TLS 1.3 connections",
+        group: Group::Main,
+        way: Way::Origin,
         wire: Wire::Tls,
         load: Load::Idle,
         body_bytes: 1024,
@@ -163,7 +230,145 @@ pub(crate) const ALL: [Scenario; 10] = [
         haproxy: SMALL,
         bars: &[Bar::KibPerConnection(20.0)],
     },
+    Scenario {
+        name: "h3-1k",
+        title: "HTTP/3, 1 KiB, 10 connections of 32 streams",
+        group: Group::Wires,
+        way: Way::Origin,
+        wire: Wire::Tls,
+        load: Load::Http3 { streams: 32 },
+        body_bytes: 1024,
+        connections: 10,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(0.90)],
+    },
+    Scenario {
+        name: "h3-1m",
+        title: "HTTP/3, 1 MiB, 4 connections of 2 streams",
+        group: Group::Wires,
+        way: Way::Origin,
+        wire: Wire::Tls,
+        load: Load::Http3 { streams: 2 },
+        body_bytes: 1024 * 1024,
+        connections: 4,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(1.35)],
+    },
+    Scenario {
+        name: "relay-1k",
+        title: "TCP relay: HTTP/1.1 keep-alive passed through as bytes, 1 KiB, 64 connections",
+        group: Group::Wires,
+        way: Way::Relay,
+        wire: Wire::Plain,
+        load: Load::Get,
+        body_bytes: 1024,
+        connections: 64,
+        haproxy: NONE,
+        bars: &[Bar::RatioToRelay(1.05)],
+    },
+    Scenario {
+        name: "relay-1m",
+        title: "TCP relay: HTTP/1.1 keep-alive passed through as bytes, 1 MiB, 16 connections",
+        group: Group::Wires,
+        way: Way::Relay,
+        wire: Wire::Plain,
+        load: Load::Get,
+        body_bytes: 1024 * 1024,
+        connections: 16,
+        haproxy: NONE,
+        bars: &[Bar::RatioToRelay(1.05)],
+    },
+    Scenario {
+        name: "fastcgi-1k",
+        title: "HTTP/1.1 keep-alive to a FastCGI application, 1 KiB, 64 connections",
+        group: Group::Wires,
+        way: Way::FastCgi,
+        wire: Wire::Plain,
+        load: Load::Get,
+        body_bytes: 1024,
+        connections: 64,
+        haproxy: NONE,
+        bars: &[],
+    },
+    Scenario {
+        name: "tls13",
+        title: "New TLS 1.3 connection (ECDSA P-256, X25519) and one GET that the proxy answers",
+        group: Group::Handshakes,
+        way: Way::Own,
+        wire: Wire::Tls,
+        load: Load::Handshakes(Shake::TLS13),
+        body_bytes: crate::handshakes::BODY_BYTES,
+        connections: 32,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(0.50)],
+    },
+    Scenario {
+        name: "tls13-rsa",
+        title: "The same with an RSA key of 2,048 bits",
+        group: Group::Handshakes,
+        way: Way::Own,
+        wire: Wire::Tls,
+        load: Load::Handshakes(Shake::TLS13.rsa()),
+        body_bytes: crate::handshakes::BODY_BYTES,
+        connections: 32,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(0.50)],
+    },
+    Scenario {
+        name: "tls13-resumed",
+        title: "TLS 1.3 connection that resumes by a ticket (X25519), and one GET",
+        group: Group::Handshakes,
+        way: Way::Own,
+        wire: Wire::Tls,
+        load: Load::Handshakes(Shake::TLS13.resumed()),
+        body_bytes: crate::handshakes::BODY_BYTES,
+        connections: 32,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(0.50)],
+    },
+    Scenario {
+        name: "tls12",
+        title: "New TLS 1.2 connection (ECDSA P-256, X25519) and one GET",
+        group: Group::Handshakes,
+        way: Way::Own,
+        wire: Wire::Tls,
+        load: Load::Handshakes(Shake::TLS12),
+        body_bytes: crate::handshakes::BODY_BYTES,
+        connections: 32,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(0.50)],
+    },
+    Scenario {
+        name: "tls12-rsa",
+        title: "The same with an RSA key of 2,048 bits",
+        group: Group::Handshakes,
+        way: Way::Own,
+        wire: Wire::Tls,
+        load: Load::Handshakes(Shake::TLS12.rsa()),
+        body_bytes: crate::handshakes::BODY_BYTES,
+        connections: 32,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(0.50)],
+    },
+    Scenario {
+        name: "tls12-resumed",
+        title: "TLS 1.2 connection that resumes by a ticket, and one GET",
+        group: Group::Handshakes,
+        way: Way::Own,
+        wire: Wire::Tls,
+        load: Load::Handshakes(Shake::TLS12.resumed()),
+        body_bytes: crate::handshakes::BODY_BYTES,
+        connections: 32,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(0.50)],
+    },
 ];
+
+impl Scenario {
+    pub(crate) fn is_http3(&self) -> bool {
+        matches!(self.load, Load::Http3 { .. })
+    }
+}
 
 /// The scenario of that name.
 pub(crate) fn named(name: &str) -> Option<&'static Scenario> {

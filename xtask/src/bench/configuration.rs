@@ -1,0 +1,225 @@
+//! The configurations of all contenders: each gets the one that a performance-minded operator would write
+//! for the load at hand, one worker, and no logging but for doorman, which has its access log and metrics
+//! on in every figure.
+
+use crate::{
+    bench::{
+        contender::{ACCESS_LOG, Ground, Ports, certificate_files},
+        scenario::{Buffers, Load, Scenario, Way},
+    },
+    wire::{KeyKind, Version},
+};
+
+/// How nginx passes requests on to an origin.
+const PROXY_PASS: &str = "proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_max_temp_file_size 0;
+            ";
+
+/// How nginx passes requests on to a FastCGI application: the variables of the file that Debian ships.
+const FASTCGI_PASS: &str = "fastcgi_pass origin;
+            fastcgi_keep_conn on;
+            fastcgi_param QUERY_STRING $query_string;
+            fastcgi_param REQUEST_METHOD $request_method;
+            fastcgi_param CONTENT_TYPE $content_type;
+            fastcgi_param CONTENT_LENGTH $content_length;
+            fastcgi_param SCRIPT_FILENAME /srv$fastcgi_script_name;
+            fastcgi_param SCRIPT_NAME $fastcgi_script_name;
+            fastcgi_param REQUEST_URI $request_uri;
+            fastcgi_param DOCUMENT_URI $document_uri;
+            fastcgi_param DOCUMENT_ROOT /srv;
+            fastcgi_param SERVER_PROTOCOL $server_protocol;
+            fastcgi_param REQUEST_SCHEME $scheme;
+            fastcgi_param GATEWAY_INTERFACE CGI/1.1;
+            fastcgi_param SERVER_SOFTWARE nginx/$nginx_version;
+            fastcgi_param REMOTE_ADDR $remote_addr;
+            fastcgi_param REMOTE_PORT $remote_port;
+            fastcgi_param SERVER_ADDR $server_addr;
+            fastcgi_param SERVER_PORT $server_port;
+            fastcgi_param SERVER_NAME $server_name;
+            fastcgi_param REDIRECT_STATUS 200;
+            fastcgi_buffer_size 4k; fastcgi_buffers 8 4k;";
+
+/// What a proxy answers by itself.
+fn own_body(scenario: &Scenario) -> String {
+    "x".repeat(usize::try_from(scenario.body_bytes).unwrap_or_default())
+}
+
+impl Ground {
+    /// The files of the certificate and the key that a scenario wants.
+    fn certificate(&self, scenario: &Scenario) -> [String; 2] {
+        let kind = match scenario.load {
+            Load::Handshakes(shake) => shake.key,
+            _ => KeyKind::Ecdsa,
+        };
+        certificate_files(kind).map(|name| self.path(name))
+    }
+
+    pub(super) fn doorman_configuration(&self, scenario: &Scenario) -> String {
+        let (folder, log) = (self.path("doorman"), self.path(ACCESS_LOG));
+        let [certificate, key] = self.certificate(scenario);
+        let Ports { plain, tls, metrics } = self.ports;
+        let upstream = match scenario.way {
+            Way::FastCgi => {
+                let port = self.responder_port;
+                format!("server 127.0.0.1:{port}; protocol fastcgi; root /srv; pool {{ idle 256 }}")
+            }
+            Way::Origin | Way::Relay | Way::Own => {
+                format!("server 127.0.0.1:{}", self.origin_port)
+            }
+        };
+        let answer = match scenario.way {
+            Way::Own => format!("respond 200 {}", own_body(scenario)),
+            Way::Origin | Way::Relay | Way::FastCgi => "proxy origin".to_owned(),
+        };
+        let plain = match scenario.way {
+            Way::Relay => format!("relay 127.0.0.1:{plain} {{ proxy origin }}"),
+            _ => format!("site http://*:{plain} {{ route * {{ {answer} }} }}"),
+        };
+        format!(
+            "doorman 1
+global {{
+    bind    127.0.0.1
+    workers 1
+    data    {folder}
+    admin   unix:{folder}.sock
+    metrics 127.0.0.1:{metrics}
+    log     access json {log}
+}}
+upstream origin {{ {upstream} }}
+{plain}
+site https://localhost:{tls} {{
+    tls cert {certificate} key {key}
+    route * {{ {answer} }}
+}}
+"
+        )
+    }
+
+    /// No log, upstream connections kept, no temporary files, and what suits the bodies.
+    pub(super) fn nginx_configuration(&self, scenario: &Scenario) -> String {
+        let [certificate, key] = self.certificate(scenario);
+        let Ports { plain, tls, .. } = self.ports;
+        // Tickets are on in nginx as it comes, and a cache of sessions beside them costs it more.
+        let versions = match scenario.load {
+            Load::Handshakes(shake) if shake.version == Version::Tls12 => "TLSv1.2 TLSv1.3",
+            _ => "TLSv1.3",
+        };
+        let files = self.open_files;
+        let origin = match scenario.way {
+            Way::FastCgi => self.responder_port,
+            Way::Origin | Way::Relay | Way::Own => self.origin_port,
+        };
+        // Measured: passing bytes on as they come is much cheaper than collecting them for large bodies,
+        // a little for uploads, and much dearer for small responses over TLS and HTTP/2.
+        let buffers = match (scenario.load, scenario.body_bytes) {
+            (Load::Post, _) => {
+                "proxy_request_buffering off; proxy_buffer_size 4k; proxy_buffers 8 4k;"
+            }
+            (_, ..=4096) => "proxy_buffer_size 4k; proxy_buffers 8 4k;",
+            (_, ..=65_536) => "proxy_buffer_size 32k; proxy_buffers 8 32k;",
+            _ => "proxy_buffering off; proxy_buffer_size 256k; proxy_buffers 4 256k;",
+        };
+        let pass = match scenario.way {
+            Way::FastCgi => FASTCGI_PASS.to_owned(),
+            Way::Origin | Way::Relay => format!("{PROXY_PASS}{buffers}"),
+            Way::Own => format!("return 200 {};", own_body(scenario)),
+        };
+        let listen = if scenario.is_http3() {
+            // The newest nginx, which wants `http2` as a word of its own.
+            format!(
+                "listen 127.0.0.1:{tls} quic reuseport;
+        listen 127.0.0.1:{tls} ssl backlog=4096;
+        quic_gso on;
+        http3_max_concurrent_streams 256;"
+            )
+        } else {
+            format!("listen 127.0.0.1:{tls} ssl http2 backlog=4096;")
+        };
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|kind| format!("    {kind}_temp_path {};\n", self.path(kind)))
+            .collect();
+        format!(
+            "daemon off;
+master_process off;
+worker_processes 1;
+worker_rlimit_nofile {files};
+pid {pid};
+error_log stderr crit;
+events {{ worker_connections {connections}; multi_accept on; }}
+http {{
+    access_log off;
+    tcp_nodelay on;
+    keepalive_timeout 300s;
+    keepalive_requests 1000000000;
+    client_body_buffer_size 64k;
+    client_max_body_size 0;
+{temporary}
+    upstream origin {{
+        server 127.0.0.1:{origin};
+        keepalive 2048;
+        keepalive_timeout 300s;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{plain} backlog=4096;
+        {listen}
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_protocols {versions};
+        location / {{
+            {pass}
+        }}
+    }}
+}}
+",
+            pid = self.path("nginx.pid"),
+            // nginx counts upstream connections too, and keeps some descriptors for itself.
+            connections = files.saturating_sub(200),
+        )
+    }
+
+    pub(super) fn haproxy_configuration(&self, buffers: Buffers) -> String {
+        let both = self.path("both.pem");
+        let Ports { plain, tls, .. } = self.ports;
+        let origin = self.origin_port;
+        // With the descriptors for twice as many it would start without the last line of `global`; idle
+        // clients have no upstream connection of their own, and fewer descriptors do.
+        let connections = 12_000;
+        let buffer_bytes = match buffers {
+            Buffers::Small => 16 * 1024,
+            Buffers::Large => 64 * 1024,
+        };
+        format!(
+            "global
+    nbthread 1
+    maxconn {connections}
+    tune.bufsize {buffer_bytes}
+    ssl-default-bind-options ssl-min-ver TLSv1.3
+    no strict-limits
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 300s
+    timeout server 300s
+    timeout http-keep-alive 300s
+    option http-keep-alive
+    option forwardfor
+    http-reuse always
+frontend front
+    bind 127.0.0.1:{plain} backlog 4096
+    bind 127.0.0.1:{tls} ssl crt {both} alpn h2,http/1.1 backlog 4096
+    http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
+    http-request set-header X-Forwarded-Proto http unless {{ ssl_fc }}
+    default_backend back
+backend back
+    server origin 127.0.0.1:{origin}
+"
+        )
+    }
+}
