@@ -3,3 +3,7 @@
 //! Its directives come with a later version; none is in the configuration's table yet.
 
 #![forbid(unsafe_code)]
+
+mod key;
+
+pub use key::{KeyRules, KeySeed, UrlKey, prefix, site, url_of};
