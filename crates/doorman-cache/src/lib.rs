@@ -5,5 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod key;
+mod selector;
+mod vary;
 
 pub use key::{KeyRules, KeySeed, UrlKey, prefix, site, url_of};
+pub use selector::{
+    Chosen, coding_is_acceptable, is_selected, normal_accept_encoding, selector, vary_of,
+};
+pub use vary::{Star, VARY_BYTES_MAX, VARY_MAX, Vary, VaryNames};
