@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod key;
+mod packed;
 mod selector;
 mod vary;
 
 pub use key::{KeyRules, KeySeed, UrlKey, prefix, site, url_of};
+pub use packed::{Damaged, PackedHead};
 pub use selector::{
     Chosen, coding_is_acceptable, is_selected, normal_accept_encoding, selector, vary_of,
 };
