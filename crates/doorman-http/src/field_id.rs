@@ -62,6 +62,7 @@ field_ids! {
     Location = "location",
     MaxForwards = "max-forwards",
     Origin = "origin",
+    Pragma = "pragma",
     ProxyAuthenticate = "proxy-authenticate",
     ProxyAuthorization = "proxy-authorization",
     ProxyConnection = "proxy-connection",
