@@ -1,8 +1,9 @@
-//! Items to the typed model. Each block has a file; this one keeps the order: what is named (upstreams, policies) is
+//! Items to the typed model. Each block has a file; this one keeps the order: what is named (upstreams, stores, policies) is
 //! decoded before what names it, wherever in the files it stands.
 
 mod acme;
 mod balance;
+mod cache;
 mod discover;
 mod ejection;
 mod ending;
@@ -17,6 +18,7 @@ mod relay;
 mod resilience;
 mod site;
 mod sticky;
+mod store;
 mod tls;
 mod tls_policy;
 mod upstream;
@@ -28,8 +30,8 @@ use crate::item::{Item, Text};
 use crate::load::MAIN;
 use crate::values::{self, Value};
 use crate::{
-    Config, Diagnostic, Global, ServerAddress, Setting, SourceMap, Span, Spanned, Upstream,
-    UpstreamId,
+    Config, Diagnostic, Global, ServerAddress, Setting, SourceMap, Span, Spanned, Store, StoreId,
+    Upstream, UpstreamId,
 };
 
 use options::Line;
@@ -48,6 +50,9 @@ pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faul
         inline: HashMap::new(),
         switched_off: HashMap::new(),
         used_upstreams: Vec::new(),
+        stores: Vec::new(),
+        store_names: HashMap::new(),
+        used_stores: Vec::new(),
         policies: HashMap::new(),
         policy_places: HashMap::new(),
         has_dns: false,
@@ -73,8 +78,8 @@ pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faul
                 .help("a site is as short as `site http://:8080 { route * { proxy 3000 } }`"),
         );
     }
-    let upstreams = decoder.upstreams;
-    Config { global, listeners, upstreams, sites, relays }
+    let Decoder { upstreams, stores, .. } = decoder;
+    Config { global, listeners, upstreams, stores, sites, relays }
 }
 
 struct Decoder<'a> {
@@ -84,9 +89,12 @@ struct Decoder<'a> {
     upstream_names: HashMap<String, UpstreamId>,
     /// Upstreams that bare addresses made.
     inline: HashMap<ServerAddress, UpstreamId>,
-    /// Names of upstreams and policies that stand there with `off` in front.
+    /// Names of upstreams, stores and policies that stand there with `off` in front.
     switched_off: HashMap<String, Span>,
     used_upstreams: Vec<bool>,
+    stores: Vec<Store>,
+    store_names: HashMap<String, StoreId>,
+    used_stores: Vec<bool>,
     policies: HashMap<String, Policy>,
     /// Where each policy stands, so that one that is used too early can be shown.
     policy_places: HashMap<String, Span>,
@@ -157,9 +165,11 @@ impl Decoder<'_> {
                     }
                 }
                 "upstream" => self.upstream(item),
+                "store" => self.store(item),
                 _ => {}
             }
         }
+        self.check_folders();
         self.policies(items);
         global
     }
@@ -193,6 +203,7 @@ impl Decoder<'_> {
                 );
             }
         }
+        self.check_stores_used();
         let unused = self.policies.iter().filter(|(_, policy)| !policy.used && !self.damaged);
         for (name, policy) in unused {
             self.diagnostics.push(

@@ -6,6 +6,7 @@
 
 mod acme;
 mod balance;
+mod cache;
 mod discover;
 mod global;
 mod health;
@@ -22,6 +23,10 @@ pub use acme::{
     Acme, AcmeChallenge, AcmeDns, AcmeDnsKey, AcmeDnsWay, CertificateKey, ExternalAccount,
 };
 pub use balance::{Balance, BalanceOptions, ServerRole};
+pub use cache::{
+    Cache, CacheCookies, CacheKeyPart, CacheMethods, CacheQuery, CacheSetCookie, CacheTtl, Evict,
+    QueryName, Store, StoreDisk, StoreId,
+};
 pub use discover::{Discover, DiscoverSource, Family};
 pub use global::{
     AccessFormat, AccessLog, Admin, ErrorLog, Global, Limits, LogLevel, LogTarget, Timeouts,
@@ -58,6 +63,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Upstreams: the named ones in file order, then one for each distinct bare target of a `proxy` line.
     pub upstreams: Vec<Upstream>,
+    /// Stores in file order, 64 at most.
+    pub stores: Vec<Store>,
     /// Sites in file order. No two claim the same scheme, host and port.
     pub sites: Vec<Site>,
     /// Relays in file order. No two listen on the same address with the same protocol.
@@ -69,5 +76,11 @@ impl Config {
     #[must_use]
     pub fn upstream(&self, id: UpstreamId) -> Option<&Upstream> {
         self.upstreams.get(id.0 as usize)
+    }
+
+    /// The store that a `cache` line names. Ids are made by the loader of this very `Config`.
+    #[must_use]
+    pub fn store(&self, id: StoreId) -> Option<&Store> {
+        self.stores.get(id.0 as usize)
     }
 }

@@ -1,6 +1,7 @@
 //! The table of directives: each one described once. The decoder checks names, places, counts and repetition against
 //! it; `help`, the JSON Schema, the reference page and the completions are made from it.
 
+mod cache;
 mod discovery;
 mod health;
 mod later;
@@ -62,6 +63,8 @@ pub enum Within {
     Queue,
     /// `park` in `upstream`.
     Park,
+    /// `store`.
+    Store,
     /// `policy`.
     Policy,
     /// `site`.
@@ -80,6 +83,8 @@ pub enum Within {
     Buffer,
     /// `mirror`.
     Mirror,
+    /// `cache`.
+    Cache,
     /// `timeout`.
     Timeout,
 }
@@ -110,6 +115,7 @@ impl Within {
         Within::Breaker,
         Within::Queue,
         Within::Park,
+        Within::Store,
         Within::Policy,
         Within::Site,
         Within::SiteTls,
@@ -119,6 +125,7 @@ impl Within {
         Within::Body,
         Within::Buffer,
         Within::Mirror,
+        Within::Cache,
         Within::Timeout,
     ];
 
@@ -146,6 +153,8 @@ impl Within {
             Within::Breaker => "breaker",
             Within::Queue => "queue",
             Within::Park => "park",
+            Within::Store => "store",
+            Within::Cache => "cache",
             Within::ClientAuth => "client-auth",
             Within::Health => "health",
             Within::Passive => "passive",
@@ -400,6 +409,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(health::DIRECTIVES)
         .chain(resilience::DIRECTIVES)
         .chain(options::DIRECTIVES)
+        .chain(cache::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -483,6 +493,16 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("set_real_ip_from", "trusted-proxies"),
     ("lb_policy", "balance"),
     ("least_conn", "balance least-requests"),
+    ("proxy_cache", "cache"),
+    ("proxy_cache_path", "store"),
+    ("proxy_cache_valid", "cache STORE { ttl"),
+    ("proxy_cache_key", "cache STORE { key"),
+    ("proxy_cache_bypass", "cache STORE { bypass when"),
+    ("proxy_no_cache", "cache STORE { bypass when"),
+    ("proxy_cache_min_uses", "cache STORE { min-uses"),
+    ("proxy_cache_lock", "cache STORE { lock"),
+    ("proxy_cache_use_stale", "cache STORE { stale"),
+    ("cacheenable", "cache"),
     ("vars", "request-header set"),
     ("uri", "strip-prefix` or `rewrite"),
 ];

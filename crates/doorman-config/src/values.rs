@@ -45,6 +45,11 @@ pub(crate) fn duration(text: &Text) -> Value<Duration> {
 
 /// See [`duration`].
 pub(crate) fn duration_or_zero(text: &Text) -> Value<Duration> {
+    duration_up_to(text, SECONDS_MAX, "a year")
+}
+
+/// A time up to so many seconds, which messages call `most`; zero is one too.
+pub(crate) fn duration_up_to(text: &Text, seconds_max: u64, most: &str) -> Value<Duration> {
     let expected =
         || wrong("E0302", text, "a time").help("times are written 250ms, 30s, 5m, 1h, 7d or 1h30m");
     if is_number(&text.text) {
@@ -71,12 +76,14 @@ pub(crate) fn duration_or_zero(text: &Text) -> Value<Duration> {
         smaller_than = unit;
         let part = number.checked_mul(unit).map(Duration::from_millis);
         let sum = part.and_then(|part| total.checked_add(part));
-        total = sum
-            .filter(|sum| sum.as_secs() <= SECONDS_MAX)
-            .ok_or_else(|| Diagnostic::error("E0304", text.span, "a time of more than a year"))?;
+        total = sum.filter(|sum| sum.as_secs() <= seconds_max).ok_or_else(|| longer(text, most))?;
         rest = &rest[digits + letters..];
     }
     if text.text.is_empty() { Err(expected()) } else { Ok(Spanned::new(total, text.span)) }
+}
+
+fn longer(text: &Text, most: &str) -> Diagnostic {
+    Diagnostic::error("E0304", text.span, format!("a time of more than {most}"))
 }
 
 /// `10MiB`.
@@ -133,11 +140,11 @@ pub(crate) fn size_within(text: &Text, least: u64, most: u64) -> Value<u64> {
     Err(Diagnostic::error("E0304", text.span, message))
 }
 
-fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn unit_missing(text: &Text, what: &str, units: &[&str]) -> Diagnostic {
+pub(crate) fn unit_missing(text: &Text, what: &str, units: &[&str]) -> Diagnostic {
     let number = text.shown();
     let forms: Vec<String> = units.iter().map(|unit| format!("{number}{unit}")).collect();
     Diagnostic::error("E0301", text.span, format!("a {what} needs its unit: `{number}` of what?"))

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use doorman_config::{
-    Announcer, Condition, Config, EarlyData, Ending, FastCgi, Loaded, MemorySource, Ocsp, Outlier,
-    Passive, Route, RouteOptions, SourceMap, TlsSource, Upstream, UpstreamProtocol, load, render,
+    Announcer, Cache, CacheQuery, CacheTtl, Condition, Config, EarlyData, Ending, FastCgi, Loaded,
+    MemorySource, Ocsp, Outlier, Passive, QueryName, Route, RouteOptions, Setting, SourceMap,
+    Spanned, StoreDisk, TlsSource, Upstream, UpstreamProtocol, load, render,
 };
 
 /// Writing to a `String` cannot fail.
@@ -256,6 +257,7 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
         writeln!(text).expect(TAKES_ALL);
         describe_health(upstream, text);
     }
+    describe_stores(config, text);
     describe_relays(config, text);
     for site in &config.sites {
         for address in &site.addresses {
@@ -311,6 +313,83 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
             describe_route(config, route, sources, text);
         }
     }
+}
+
+fn describe_stores(config: &Config, text: &mut String) {
+    for store in &config.stores {
+        let (memory, max) = (store.memory.value, store.max_object.value);
+        write!(text, "store {} {memory} objects {max}", store.name.value).expect(TAKES_ALL);
+        if let Some(disk) = &store.disk {
+            let StoreDisk { bytes, dir } = &disk.value;
+            write!(text, " disk {bytes} {}", dir.display()).expect(TAKES_ALL);
+        }
+        writeln!(text, " {:?}", store.evict.value).expect(TAKES_ALL);
+    }
+}
+
+fn describe_cache(config: &Config, cache: &Cache, text: &mut String) {
+    let store = config.store(cache.store.value).expect("its own id");
+    let max = cache.max_object.value;
+    write!(text, "    cache {} objects {max}", store.name.value).expect(TAKES_ALL);
+    for ttl in &cache.ttls {
+        let CacheTtl { time, statuses } = &ttl.value;
+        write!(text, " ttl {time:?} {statuses:?}").expect(TAKES_ALL);
+    }
+    let times = [("force", cache.force), ("stale", cache.stale), ("error", cache.stale_if_error)];
+    for (word, time) in times {
+        if let Some(time) = time {
+            write!(text, " {word} {:?}", time.value).expect(TAKES_ALL);
+        }
+    }
+    writeln!(text).expect(TAKES_ALL);
+    for part in &cache.key {
+        writeln!(text, "      key {:?}", part.value).expect(TAKES_ALL);
+    }
+    for field in &cache.vary_ignore {
+        writeln!(text, "      vary ignore {}", field.value).expect(TAKES_ALL);
+    }
+    for condition in &cache.bypass {
+        writeln!(text, "      bypass {:?}", condition.value).expect(TAKES_ALL);
+    }
+    let names = |names: &[Spanned<QueryName>]| {
+        names.iter().map(|name| format!("{:?}", name.value)).collect::<Vec<_>>().join(" ")
+    };
+    match &cache.query {
+        CacheQuery::Whole => {}
+        CacheQuery::Nothing => text.push_str("      query nothing\n"),
+        CacheQuery::Ignore(all) => {
+            writeln!(text, "      query ignore {}", names(all)).expect(TAKES_ALL)
+        }
+        CacheQuery::Only(all) => {
+            writeln!(text, "      query only {}", names(all)).expect(TAKES_ALL)
+        }
+    }
+    let written = [
+        ("sort", written(&cache.sort_query)),
+        ("uses", written(&cache.min_uses)),
+        ("methods", written(&cache.methods)),
+        ("lock", written(&cache.lock)),
+        ("slice", written(&cache.slice)),
+        ("tags", written(&cache.tags)),
+        ("status", written(&cache.status_header)),
+        ("client", written(&cache.client_control)),
+        ("cookies", written(&cache.cookies)),
+        ("set-cookie", written(&cache.set_cookie)),
+        ("targeted", written(&cache.targeted)),
+    ];
+    for (word, value) in written {
+        if let Some(value) = value {
+            writeln!(text, "      {word} {value}").expect(TAKES_ALL);
+        }
+    }
+    for range in &cache.purge {
+        writeln!(text, "      purge from {}", range.value).expect(TAKES_ALL);
+    }
+}
+
+/// The value of a setting that was written.
+fn written<T: std::fmt::Debug>(setting: &Setting<T>) -> Option<String> {
+    setting.span.map(|_| format!("{:?}", setting.value))
 }
 
 fn describe_relays(config: &Config, text: &mut String) {
@@ -379,6 +458,9 @@ fn describe_route(config: &Config, route: &Route, sources: &SourceMap, text: &mu
     }
     writeln!(text, " ({})", sources.place(route.span)).expect(TAKES_ALL);
     describe_options(&route.options, text);
+    if let Some(cache) = &route.options.cache {
+        describe_cache(config, cache, text);
+    }
 }
 
 fn describe_options(options: &RouteOptions, text: &mut String) {

@@ -186,6 +186,13 @@ fn around(within: Within, example: &str) -> String {
         Within::Body => options(&format!("body {{ {example} }}")),
         Within::Buffer => options(&format!("buffer {{ {example} }}")),
         Within::Mirror => options(&format!("mirror 127.0.0.1:3001 {{ {example} }}")),
+        Within::Store => format!(
+            "store s {{ disk 1GiB /var/cache/s; {} }}",
+            example.replace("disk 20GiB /var/cache/doorman", "")
+        ),
+        Within::Cache => {
+            format!("store s {{ memory 512MiB }}\n{}", options(&format!("cache s {{ {example} }}")))
+        }
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }
@@ -240,7 +247,7 @@ fn help_says_where_and_how() {
     assert!(help.contains("weight N (in `server`)") && help.contains("Default: 1"), "{help}");
     let help = help_directive("timeout").expect("a directive");
     assert!(help.contains("connect TIME") && help.contains("in `upstream`"), "{help}");
-    let help = help_directive("cache").expect("planned");
+    let help = help_directive("compress").expect("planned");
     assert!(help.contains("comes with a later version"), "{help}");
     let both = help_directive("max-requests").expect("a directive of two blocks");
     assert!(both.contains("in `pool`") && both.contains("in `server`"), "{both}");

@@ -136,7 +136,12 @@ impl Decoder<'_> {
         }
     }
 
-    fn named_condition(&mut self, kind: u8, name: &Text, rest: &[Text]) -> Option<Condition> {
+    pub(super) fn named_condition(
+        &mut self,
+        kind: u8,
+        name: &Text,
+        rest: &[Text],
+    ) -> Option<Condition> {
         let value = match rest {
             [] => ValueMatch::Present,
             [tilde, regex] if tilde.text == "~" => {

@@ -5,7 +5,7 @@ use super::{Decoder, Policy};
 use crate::item::Item;
 use crate::values;
 use crate::{
-    Buffering, ClientCert, CookiePart, CookieRewrite, Diagnostic, ErrorAction, ErrorPage,
+    Buffering, Cache, ClientCert, CookiePart, CookieRewrite, Diagnostic, ErrorAction, ErrorPage,
     Forwarded, HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart,
     RouteOptions, RouteTimeouts, Setting, Span, Spanned, StickyShare, UpstreamHost,
 };
@@ -48,6 +48,7 @@ pub(super) enum Line {
     Timeouts(RouteTimeouts),
     StickyShare(Spanned<StickyShare>),
     Mirror(Option<Mirror>),
+    Cache(Option<Box<Cache>>),
 }
 
 /// Applies lines to the options of a route.
@@ -72,6 +73,7 @@ pub(super) fn apply(options: &mut RouteOptions, lines: &[Line]) {
             Line::Timeouts(timeouts) => options.timeouts = timeouts.or(options.timeouts),
             Line::StickyShare(share) => options.sticky_share = Some(share),
             Line::Mirror(mirror) => options.mirror = mirror,
+            Line::Cache(cache) => options.cache = cache,
         }
     }
 }
@@ -176,6 +178,7 @@ impl Decoder<'_> {
             "buffer" => return Some(self.buffer(item)),
             "timeout" => Some(Line::Timeouts(self.timeout(item))),
             "mirror" => self.mirror(item).map(Line::Mirror),
+            "cache" => self.cache(item).map(Line::Cache),
             _ => return None,
         };
         Some(line.into_iter().collect())

@@ -83,6 +83,7 @@ impl Decoder<'_> {
         }
         let last = self.site_ending(block, &lines, global);
         routes.extend(last);
+        self.check_cached(block, routes.iter().map(|route| &route.ending.value));
         let first = addresses.first()?;
         let sound = !block.damaged && self.diagnostics.count() == before;
         if routes.is_empty() && sound && !block.is_off() {
@@ -135,6 +136,7 @@ impl Decoder<'_> {
         if lost {
             return None;
         }
+        self.check_cached(block, std::iter::once(&ending.value));
         let options = merged(&[site, &lines, &own], global);
         let name = name_of(block);
         Some(Route { name, methods, path, conditions, ending, options, span: block.span })

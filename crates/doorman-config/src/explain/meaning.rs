@@ -234,6 +234,27 @@ pub(super) const CODES: &[Explanation] = &[
         "upstream app { server 127.0.0.1:3000; queue 100 }\nsite http://a.test { proxy app }",
         "upstream app { server 127.0.0.1:3000 max-connections 50; queue 100 }\nsite http://a.test { proxy app }",
     ),
+    Explanation::new(
+        "E0242",
+        "a store that cannot be",
+        "A store has its folder to itself: what it finds there it takes for its own, and two stores in one folder, or one within the other, would remove each other's files. And no object can be larger than what holds it: the disk, or the memory of a store without one.",
+        "store a { disk 1GiB /var/cache/doorman }\nstore b { disk 1GiB /var/cache/doorman/b }\nsite http://a.test { route /a { cache a; proxy 3000 }; route /b { cache b; proxy 3000 } }",
+        "store a { disk 1GiB /var/cache/doorman/a }\nstore b { disk 1GiB /var/cache/doorman/b }\nsite http://a.test { route /a { cache a; proxy 3000 }; route /b { cache b; proxy 3000 } }",
+    ),
+    Explanation::new(
+        "E0243",
+        "unknown store",
+        "`cache` takes the name of a store, which says how much memory and disk there is. It may stand anywhere at the top level.",
+        "site http://a.test { cache assets; proxy 3000 }",
+        "store assets { memory 256MiB }\nsite http://a.test { cache assets; proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0244",
+        "words of a cache that do not fit",
+        "`ttl T force` is for all responses, so it leaves none to a `ttl T` beside it; `ttl T STATUS` may stand with both. `only-query` names all parameters that count, so none is left to ignore. Fields about one connection, ranges and conditions cannot be part of a key, and of `Cookie` only the cookies that matter. No object can be larger than its store takes.",
+        "store s { memory 1GiB }\nsite http://a.test { cache s { only-query page; ignore-query utm_* }; proxy 3000 }",
+        "store s { memory 1GiB }\nsite http://a.test { cache s { only-query page }; proxy 3000 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[
@@ -278,5 +299,19 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "A client that asks for an IP address sends no server name, so in its handshake nothing tells which of several such sites it wants. It is asked for a certificate by the rules of the first site for an address on that port. A request for another site with other rules is then answered by 421, since what was asked for there was not shown.",
         "site https://192.0.2.1 { tls internal; respond 200 }\nsite https://192.0.2.2 { tls internal { client-auth require ca clients.pem }; respond 200 }",
         "site https://192.0.2.1 { tls internal; respond 200 }\nsite https://192.0.2.2:8443 { tls internal { client-auth require ca clients.pem }; respond 200 }",
+    ),
+    Explanation::new(
+        "W0307",
+        "a store that nothing uses",
+        "A store takes its memory and its folder only when something is kept there: by a `cache` line with its name in a policy, a site or a route.",
+        "store s { memory 1GiB }\nsite http://a.test { proxy 3000 }",
+        "store s { memory 1GiB }\nsite http://a.test { cache s; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0308",
+        "a cache without answers to keep",
+        "What servers answer is kept. Redirects and texts of doorman's own are made faster than they could be found.",
+        "store s { memory 1GiB }\nsite http://a.test { route /x { cache s; respond 200 }; proxy 3000 }",
+        "store s { memory 1GiB }\nsite http://a.test { route /x { cache s; proxy 3000 }; respond 404 }",
     ),
 ];

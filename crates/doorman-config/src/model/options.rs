@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::UpstreamId;
+use super::{Cache, UpstreamId};
 use crate::{Setting, Span, Spanned, Template};
 
 /// Everything that a route may say besides its ending.
@@ -48,6 +48,8 @@ pub struct RouteOptions {
     pub sticky_share: Option<Spanned<StickyShare>>,
     /// `mirror`: where copies of requests go.
     pub mirror: Option<Mirror>,
+    /// `cache`: what is kept, and where; `None`: nothing is. The nearest block holds as a whole.
+    pub cache: Option<Box<Cache>>,
 }
 
 impl Default for RouteOptions {
@@ -71,6 +73,7 @@ impl Default for RouteOptions {
             timeouts: RouteTimeouts::default(),
             sticky_share: None,
             mirror: None,
+            cache: None,
         }
     }
 }

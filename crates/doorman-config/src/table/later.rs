@@ -1,7 +1,7 @@
 //! Directives that are settled but come with a later version. Using one is an error that says so; the decoder does
 //! not know them.
 
-use super::Within::{self, Global, Policy, Route, Site, Top};
+use super::Within::{self, Global, Policy, Route, Site};
 
 /// A directive to come.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +22,9 @@ const OPTIONS: &[Within] = &[Policy, Site, Route];
 
 /// All that is planned.
 pub const LATER: &[Later] = &[
-    later("store", &[Top], "hold the memory and disk of the cache"),
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
     later("throttle", OPTIONS, "slow a response down"),
-    later("cache", OPTIONS, "keep responses and serve them again"),
     later("compress", OPTIONS, "compress responses"),
     later("decompress", OPTIONS, "decompress responses for clients that can't"),
     later("optimize", OPTIONS, "make images, HTML, CSS and scripts smaller"),
