@@ -249,6 +249,10 @@ fn help_says_where_and_how() {
     assert!(help.contains("connect TIME") && help.contains("in `upstream`"), "{help}");
     let help = help_directive("compress").expect("planned");
     assert!(help.contains("comes with a later version"), "{help}");
+    let help = help_directive("max-object").expect("a directive of two blocks");
+    assert!(help.contains("in `store`") && help.contains("in `cache`"), "{help}");
+    let help = help_directive("lock").expect("a directive");
+    assert!(help.contains("up to 60s") && help.contains("Default: 5s"), "{help}");
     let both = help_directive("max-requests").expect("a directive of two blocks");
     assert!(both.contains("in `pool`") && both.contains("in `server`"), "{both}");
     assert_eq!(help_directive("nonsense"), None);
@@ -354,6 +358,15 @@ fn the_schema_fits_what_loads_and_refuses_unknown_words() {
             check(&around(*within, directive.example), true);
         }
     }
+    let store = |size: &str, line: &str| {
+        format!("store s {{ memory {size} }}\nsite http://a.test {{ {line}; proxy 3000 }}")
+    };
+    check(&store("1GiB", "cache s ttl 1h ttl 1m 404 410 key header X-A lock off"), true);
+    check(&store("1GiB", "cache off"), true);
+    check(&store("1", "cache s"), false);
+    check(&store("1GiB", "cache s { stale 24 }"), false);
+    check(&store("1GiB", "cache s { key host }"), false);
+    check(&store("1GiB", "cache s { methods POST }"), false);
     check("site http://a.test { reverse_proxy x }", false);
     check("weight 2", false);
     check("global { drain 5 }", false);

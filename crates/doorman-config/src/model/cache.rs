@@ -113,8 +113,8 @@ pub struct Cache {
 pub struct CacheTtl {
     /// How long, in whole seconds; zero: stale at once.
     pub time: Duration,
-    /// For these statuses, 200 to 599 without 206 and 304; empty: for all that may be kept without a word from the
-    /// server (RFC 9110 section 15.1).
+    /// For these statuses, 200 to 599 without 206 and 304; empty: for the successes and permanent redirects that may be
+    /// kept without a word from the server (RFC 9110 section 15.1).
     pub statuses: Vec<u16>,
 }
 

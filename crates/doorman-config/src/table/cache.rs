@@ -40,7 +40,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .block(Cache)
     .default("off"),
-    Directive::new("ttl", &[Cache], &[one("TIME", Duration), many("force|STATUS", Any("force, or statuses from 200 to 599 but 206 and 304"))], "How long a response is fresh that does not say so itself, in whole seconds, up to 3650d: of these statuses, or of all that may be kept without a word. With force, whatever it says; what must not be shared is not kept even then.", "ttl 1m 404 410")
+    Directive::new("ttl", &[Cache], &[one("TIME", Duration), many("force|STATUS", Any("force, or statuses from 200 to 599 but 206 and 304"))], "How long a response is fresh that does not say so itself, in whole seconds, up to 3650d: one with these statuses, or one with 200, 203, 204, 300, 301 or 308. With force, whatever it says; what must not be shared is not kept even then.", "ttl 1m 404 410")
         .often()
         .default("`default-ttl` of the store"),
     Directive::new("stale", &[Cache], &[one("TIME", Duration)], "How long after that it is still given out while it is fetched anew, where it does not say so itself (RFC 5861 section 3); in whole seconds, up to 3650d.", "stale 24h")
@@ -51,7 +51,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .often(),
     Directive::new("vary", &[Cache], &[one("ignore", Choice(&["ignore"], &[])), some("NAME", Field)], "Fields that get no response of their own even if `Vary` of a response names them.", "vary ignore User-Agent Origin")
         .often(),
-    Directive::new("bypass", &[Cache], &[one("when", Choice(&["when"], &[])), one("header|cookie|query", Choice(&["header", "cookie", "query"], &[])), one("NAME", Any("its name")), many("[~] VALUE", Any("its value, or ~ and a regex"))], "Requests that are neither answered from the store nor kept: those with this field, cookie or parameter, or with this value of it.", "bypass when cookie session")
+    Directive::new("bypass", &[Cache], &[one("when", Choice(&["when"], &[])), one("header|cookie|query", Choice(&["header", "cookie", "query"], &[])), one("NAME", Any("its name")), many("VALUE", Any("its value, or ~ and a regex"))], "Requests that are neither answered from the store nor kept: those with this field, cookie or parameter, or with this value of it.", "bypass when cookie session")
         .often(),
     Directive::new("ignore-query", &[Cache], &[some("NAME|*", NAMES)], "Parameters of the query that make no difference; with * none does.", "ignore-query utm_* fbclid")
         .often()
