@@ -13,17 +13,6 @@
 
 #![forbid(unsafe_code)]
 
-mod key;
-mod packed;
-mod selector;
-mod vary;
-
-pub use key::{KeyRules, KeySeed, UrlKey, prefix, site, url_of};
-pub use packed::{Damaged, PackedHead};
-pub use selector::{
-    Chosen, coding_is_acceptable, is_selected, normal_accept_encoding, selector, vary_of,
-};
-pub use vary::{Star, VARY_BYTES_MAX, VARY_MAX, Vary, VaryNames};
 mod admit;
 mod asked;
 mod cache_status;
@@ -35,12 +24,16 @@ mod freshen;
 mod freshness;
 mod head;
 mod invalidate;
+mod key;
 mod meta;
+mod packed;
 mod refusal;
 mod rules;
+mod selector;
 mod structured;
 mod targeted;
 mod validator;
+mod vary;
 
 pub use admit::{Admission, admit};
 pub use asked::Asked;
@@ -51,6 +44,12 @@ pub use decide::{Use, Why, decide, may_serve_on_error};
 pub use freshen::{Mismatch, freshened, freshened_by_head};
 pub use head::storable_head;
 pub use invalidate::{Target, invalidates};
+pub use key::{KeyRules, KeySeed, UrlKey, prefix, site, url_of};
 pub use meta::Meta;
+pub use packed::{Damaged, PackedHead};
 pub use refusal::{NotStored, Text};
 pub use rules::{CacheRules, Cookies, SetCookie, TtlRule};
+pub use selector::{
+    Chosen, coding_is_acceptable, is_selected, normal_accept_encoding, selector, vary_of,
+};
+pub use vary::{Star, VARY_BYTES_MAX, VARY_MAX, Vary, VaryNames};
