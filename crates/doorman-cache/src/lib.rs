@@ -24,6 +24,7 @@ mod freshen;
 mod freshness;
 mod head;
 mod invalidate;
+pub mod evict;
 mod key;
 mod meta;
 mod packed;
