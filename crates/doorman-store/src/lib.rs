@@ -3,5 +3,31 @@
 //! The room `doorman-cache` says what may be stored and served; this crate keeps it. It knows no
 //! configuration, no route, no origin and no runtime: whoever waits here waits by wakers, and the
 //! threads that read and write the disk are run by the binary.
+//!
+//! ```text
+//! look -> Hit(object) -> object.read(range)
+//!      -> Miss -> lead -> Lead -> fill -> push .. finish   stored, read while it comes
+//!                              -> refuse                   not stored; nobody waits for it
+//!                      -> Wait -> poll                     somebody else fetches it
+//! ```
 
 #![forbid(unsafe_code)]
+
+mod chooser;
+mod fill;
+mod filling;
+mod line;
+mod object;
+mod policy;
+mod reader;
+mod shard;
+mod store;
+
+pub use chooser::Chooser;
+pub use fill::{Cut, Room};
+pub use filling::{Filling, NotKept};
+pub use line::{LINE_MAX, Lead, Led, Wait, Waited};
+pub use object::{Object, Parts, Refresh, SMALL_MAX, TAG_LEN_MAX, TAGS_MAX};
+pub use reader::ObjectReader;
+pub use shard::VARIANTS_MAX;
+pub use store::{Found, OVERHEAD, Settings, Store};

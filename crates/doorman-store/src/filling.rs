@@ -1,0 +1,186 @@
+//! The writer's side of a response that comes in: it is read while it comes, and stored once it is
+//! whole and not before.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use doorman_cache::NotStored;
+use doorman_http::Now;
+
+use crate::fill::{Fill, Room};
+use crate::line::Lead;
+use crate::object::{Body, Long, Object, Parts, Pieces, SMALL_MAX};
+use crate::store::{Published, Store};
+
+/// How long nobody waits for a response that proved too large while it came.
+const TOO_LARGE: Duration = Duration::from_secs(60);
+
+/// Why a response that came whole is not in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotKept {
+    /// The body ended before its declared length, or went past it. Readers were told.
+    Cut,
+    /// It is larger than what may be stored.
+    TooLarge,
+    /// Memory has no room for it beside others that come in.
+    NoRoom,
+    /// It was purged while it came.
+    Purged,
+    /// Another response for the same requests was stored while it came.
+    Superseded,
+}
+
+/// A response that comes in. Dropped before [`Filling::finish`], it is cut: readers get
+/// [`crate::Cut`], and nothing is stored.
+#[must_use]
+pub struct Filling {
+    lead: Lead,
+    object: Arc<Object>,
+    fill: Arc<Fill>,
+    declared: Option<u64>,
+    max_object: u64,
+    began: Now,
+    kept: Result<(), NotKept>,
+}
+
+impl fmt::Debug for Filling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filling").field("lead", &self.lead).finish_non_exhaustive()
+    }
+}
+
+impl Lead {
+    /// The head has come, and the response is to be stored: `declared` is its length if the head
+    /// says it, `max_object` the most bytes that its body may have. From now on it is found and read
+    /// while it comes; the line is dissolved.
+    ///
+    /// # Errors
+    /// Why it is not to be stored after all. All in line go on by themselves, as after
+    /// [`Lead::refuse`].
+    pub fn fill(
+        mut self,
+        parts: Parts<'_>,
+        declared: Option<u64>,
+        max_object: u64,
+        now: Now,
+    ) -> Result<Filling, NotKept> {
+        let max_object = max_object.min(self.store.max_object());
+        if declared.is_some_and(|length| length > max_object) {
+            self.refuse(NotStored::TooLarge, TOO_LARGE, now);
+            return Err(NotKept::TooLarge);
+        }
+        let fill = Arc::new(Fill::new(self.store.held()));
+        let long = Arc::new(Long::Filling { fill: Arc::clone(&fill), declared });
+        let hash = self.key.table_hash();
+        let Some(object) = Object::new(&self.key.bytes, hash, parts, Body::Long(long)) else {
+            self.refuse(NotStored::TooLarge, TOO_LARGE, now);
+            return Err(NotKept::TooLarge);
+        };
+        let object = Arc::new(object);
+        let kept = match Store::publish(&mut self, &object) {
+            Published::Found => Ok(()),
+            Published::Hidden => Err(NotKept::Purged),
+            Published::Superseded(by) => {
+                self.answer(&by);
+                return Err(NotKept::Superseded);
+            }
+        };
+        Ok(Filling { lead: self, object, fill, declared, max_object, began: now, kept })
+    }
+}
+
+impl Filling {
+    /// The response, to be read while it comes.
+    #[must_use]
+    pub const fn object(&self) -> &Arc<Object> {
+        &self.object
+    }
+
+    /// Whether it is to be stored, as things are.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub const fn is_kept(&self) -> Result<(), NotKept> {
+        self.kept
+    }
+
+    /// Whether [`Filling::push`] may be called: at once while the response is to be stored; after
+    /// that when its slowest reader is less than 1 MiB behind.
+    pub fn poll_room(&self, cx: &Context<'_>) -> Poll<Room> {
+        self.fill.poll_room(cx)
+    }
+
+    /// More of the body: it is copied, once. A body that becomes too large to be stored goes on
+    /// being read by those who read it.
+    pub fn push(&mut self, data: &[u8]) {
+        let len = self.fill.len().saturating_add(data.len() as u64);
+        if self.kept.is_ok() {
+            if len > self.max_object {
+                self.let_go(NotKept::TooLarge, NotStored::TooLarge);
+            } else if !self.lead.store.make_room(data.len() as u64) {
+                self.let_go(NotKept::NoRoom, NotStored::NoRoom);
+            }
+        }
+        self.fill.push(data);
+    }
+
+    /// The key is free for others, and nobody may join any more.
+    fn let_go(&mut self, why: NotKept, refusal: NotStored) {
+        self.kept = Err(why);
+        let until = self.began.instant + TOO_LARGE;
+        let store = Arc::clone(&self.lead.store);
+        store.note_refusal(&self.lead.key, refusal, self.began);
+        store.withdraw(&mut self.lead, &self.object, Some(until));
+        self.fill.open_window();
+    }
+
+    /// The body has ended as its framing says it should. It is stored, if it is as long as declared.
+    ///
+    /// # Errors
+    /// Why it is not stored. Readers get the rest all the same, unless it is [`NotKept::Cut`].
+    pub fn finish(mut self) -> Result<Arc<Object>, NotKept> {
+        let len = self.fill.len();
+        if self.declared.is_some_and(|declared| declared != len) {
+            // Dropping cuts it.
+            return Err(NotKept::Cut);
+        }
+        let sealed = self.kept.and_then(|()| self.seal(len));
+        self.kept = sealed.as_ref().map(|_| ()).map_err(|why| *why);
+        if sealed.is_err() {
+            let store = Arc::clone(&self.lead.store);
+            store.withdraw(&mut self.lead, &self.object, None);
+        }
+        self.fill.finish();
+        sealed
+    }
+
+    fn seal(&mut self, len: u64) -> Result<Arc<Object>, NotKept> {
+        let pieces = self.fill.take_over();
+        let sealed = if len <= SMALL_MAX as u64 {
+            let small: Vec<u8> = pieces.concat();
+            self.object.with_body(Body::Small(&small))
+        } else {
+            let long = Arc::new(Long::Pieces(Pieces::new(pieces)));
+            self.object.with_body(Body::Long(long))
+        };
+        let sealed = Arc::new(sealed.ok_or(NotKept::TooLarge)?);
+        let store = Arc::clone(&self.lead.store);
+        store.seal(&mut self.lead, &self.object, &sealed)?;
+        Ok(sealed)
+    }
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        // Out of the index first: whoever finds nothing fetches, whoever finds a body that is cut
+        // would have to be told. After an orderly end this does nothing.
+        if !self.lead.is_over {
+            let store = Arc::clone(&self.lead.store);
+            store.withdraw(&mut self.lead, &self.object, None);
+            store.count_aborted();
+        }
+        self.fill.cut();
+    }
+}

@@ -1,0 +1,302 @@
+//! One fetch for a response that many wait for: who leads, who stands in line, and what becomes of
+//! the line.
+//!
+//! ```text
+//! lead -> fill        those in line whose requests the response was made for read it as it comes;
+//!                     the others lead or wait for a response of their own
+//!      -> refuse      all of them go on by themselves, at once; a marker keeps others from waiting
+//!      -> fail        all of them are told, at once
+//!      -> (dropped)   the next in line leads
+//! ```
+//!
+//! Those in line wait by wakers. They are told outcomes through their seats, so nothing is lost when
+//! a waker fires for another reason, and one who leaves passes on what he had been given.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use doorman_cache::{NotStored, UrlKey};
+use doorman_http::{Instant, Now};
+
+use crate::chooser::Chooser;
+use crate::fill::lock;
+use crate::object::Object;
+use crate::store::Store;
+
+/// Requests in one line; whoever comes later goes on by himself.
+pub const LINE_MAX: usize = 65_536;
+
+/// How much of a fetch a purge has undone since it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Undone {
+    No,
+    /// Its response is stored stale.
+    Soft,
+    /// Its response is not stored.
+    Hard,
+}
+
+/// A fetch under way, as its shard knows it.
+pub(crate) struct Busy {
+    pub(crate) id: u64,
+    pub(crate) key: Arc<Key>,
+    pub(crate) selector: Box<[u8]>,
+    /// Nobody may wait for it.
+    pub(crate) is_alone: bool,
+    pub(crate) undone: Undone,
+    /// What is filled.
+    pub(crate) published: Option<Arc<Object>>,
+    pub(crate) line: BTreeMap<u64, Arc<Seat>>,
+}
+
+/// A key that outlives the request that asked for it.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) hash: u128,
+    pub(crate) bytes: Box<[u8]>,
+}
+
+impl Key {
+    pub(crate) fn of(key: &UrlKey) -> Arc<Self> {
+        Arc::new(Self { hash: key.hash(), bytes: key.bytes().into() })
+    }
+}
+
+/// Where one waits, and what he is told.
+#[derive(Default)]
+pub(crate) struct Seat(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    waker: Option<Waker>,
+    told: Option<Told>,
+    has_left: bool,
+}
+
+pub(crate) enum Told {
+    Published(Arc<Object>),
+    Refused,
+    Failed,
+    Next(Lead),
+}
+
+impl Seat {
+    /// Tells the one who sits here, and gives back what could not be told because he has left.
+    pub(crate) fn tell(&self, told: Told) -> Option<Told> {
+        let mut state = lock(&self.0);
+        if state.has_left {
+            return Some(told);
+        }
+        state.told = Some(told);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        None
+    }
+}
+
+/// What came of asking for a lead.
+#[derive(Debug)]
+#[must_use]
+pub enum Led {
+    /// Fetch it: others wait.
+    Lead(Lead),
+    /// Fetch it, and nobody waits: the URL is marked as uncacheable, or its line is full.
+    Alone(Lead),
+    /// Somebody fetches it.
+    Wait(Wait),
+    /// It has come meanwhile.
+    Found(Arc<Object>),
+}
+
+/// What came of waiting.
+#[derive(Debug)]
+#[must_use]
+pub enum Waited {
+    /// The response, whole or still coming.
+    Object(Arc<Object>),
+    /// Whoever led is gone: fetch it, others wait.
+    Lead(Lead),
+    /// The response was not stored, and could be about somebody else: fetch your own.
+    Uncacheable(Lead),
+    /// The fetch failed. Asking again would most likely fail, too.
+    Failed,
+    /// The deadline has passed: fetch your own.
+    TimedOut(Lead),
+}
+
+/// The right, and the duty, to fetch a response. Dropped without a result, it goes to the next in
+/// line.
+#[must_use]
+pub struct Lead {
+    pub(crate) store: Arc<Store>,
+    pub(crate) key: Arc<Key>,
+    /// Under which the fetch is found in its shard.
+    pub(crate) busy: u64,
+    pub(crate) id: u64,
+    /// The purges that this fetch comes after.
+    pub(crate) began: u64,
+    /// What the response is to replace.
+    pub(crate) instead_of: Option<Arc<Object>>,
+    pub(crate) is_alone: bool,
+    pub(crate) is_over: bool,
+}
+
+impl fmt::Debug for Lead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = doorman_cache::url_of(&self.key.bytes);
+        f.debug_struct("Lead").field("url", &url).field("alone", &self.is_alone).finish()
+    }
+}
+
+impl Lead {
+    /// Whether nobody can wait for it.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
+    /// The response is not stored. All in line go on by themselves, at once, and for `keep` from
+    /// `now` on nobody waits for a response for this URL; with no time at all there is no marker.
+    pub fn refuse(mut self, why: NotStored, keep: Duration, now: Now) {
+        self.store.note_refusal(&self.key, why, now);
+        let until = (!keep.is_zero()).then(|| now.instant + keep);
+        let line = self.end(until);
+        for seat in line {
+            let _ = seat.tell(Told::Refused);
+        }
+    }
+
+    /// The fetch failed. All in line are told at once, to serve something stale or the same failure:
+    /// one after another would wait for the same dead origin.
+    pub fn fail(mut self) {
+        let line = self.end(None);
+        for seat in line {
+            let _ = seat.tell(Told::Failed);
+        }
+    }
+
+    /// Ends the fetch and gives back who stood in line.
+    fn end(&mut self, until: Option<Instant>) -> Vec<Arc<Seat>> {
+        let store = Arc::clone(&self.store);
+        store.end_lead(self, until)
+    }
+
+    /// The stored response still holds, or is replaced by something that came without a fill: those in
+    /// line get `object`.
+    pub(crate) fn answer(mut self, object: &Arc<Object>) {
+        let line = self.end(None);
+        for seat in line {
+            let _ = seat.tell(Told::Published(Arc::clone(object)));
+        }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.is_over = true;
+            Store::pass_on(self);
+        }
+    }
+}
+
+/// A place in line. Dropping it leaves the line.
+#[must_use]
+pub struct Wait {
+    pub(crate) store: Arc<Store>,
+    pub(crate) key: UrlKey,
+    pub(crate) busy: u64,
+    pub(crate) id: u64,
+    pub(crate) ticket: u64,
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) deadline: Instant,
+    pub(crate) instead_of: Option<Arc<Object>>,
+}
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Wait {
+    /// When waiting ends: whoever waits sees to it that [`Wait::poll`] is called then.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What came of it. `chooser` is the one that the place was asked for with. A response that was
+    /// not made for such requests leads to another place in line, or to a lead. After `Ready` it must
+    /// not be asked again.
+    pub fn poll(&mut self, cx: &Context<'_>, chooser: &Chooser<'_>, now: Now) -> Poll<Waited> {
+        loop {
+            let told = {
+                let mut state = lock(&self.seat.0);
+                let told = state.told.take();
+                if told.is_none() && now.instant < self.deadline {
+                    match &mut state.waker {
+                        Some(waker) => waker.clone_from(cx.waker()),
+                        none => *none = Some(cx.waker().clone()),
+                    }
+                    return Poll::Pending;
+                }
+                // Whatever is told from now on goes to somebody else.
+                state.has_left = true;
+                told
+            };
+            let object = match told {
+                None => {
+                    self.store.leave(self);
+                    return Poll::Ready(Waited::TimedOut(self.alone(chooser)));
+                }
+                Some(Told::Refused) => {
+                    return Poll::Ready(Waited::Uncacheable(self.alone(chooser)));
+                }
+                Some(Told::Failed) => return Poll::Ready(Waited::Failed),
+                Some(Told::Next(lead)) => return Poll::Ready(Waited::Lead(lead)),
+                Some(Told::Published(object)) => object,
+            };
+            if chooser.matches(object.selector()) && !object.is_cut() {
+                object.touch();
+                return Poll::Ready(Waited::Object(object));
+            }
+            let instead_of = self.instead_of.take();
+            match self.store.lead_until(&self.key, chooser, instead_of, self.deadline, now) {
+                Led::Lead(lead) => return Poll::Ready(Waited::Lead(lead)),
+                Led::Alone(lead) => return Poll::Ready(Waited::Uncacheable(lead)),
+                Led::Found(object) => return Poll::Ready(Waited::Object(object)),
+                // Another line: the old seat, which has nothing more to tell, goes with `wait`.
+                Led::Wait(mut wait) => std::mem::swap(self, &mut wait),
+            }
+        }
+    }
+
+    fn alone(&mut self, chooser: &Chooser<'_>) -> Lead {
+        self.store.alone(&self.key, chooser, self.instead_of.take())
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let told = {
+            let mut state = lock(&self.seat.0);
+            if state.has_left {
+                return;
+            }
+            state.has_left = true;
+            state.told.take()
+        };
+        // A lead that was given to one who leaves goes to the next in line as it is dropped here,
+        // outside of the lock.
+        if told.is_none() {
+            self.store.leave(self);
+        }
+    }
+}

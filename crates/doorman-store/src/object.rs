@@ -1,0 +1,371 @@
+//! A stored response: immutable, shared by the index and all who read it.
+//!
+//! What shaped it: a million small responses must cost little more than their bytes. So the key, the
+//! selector, the tags and a small body lie in one allocation, and a change of any of them makes a new
+//! object. Only counters and marks change in place.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use bytes::Bytes;
+
+use doorman_cache::{Meta, PackedHead};
+
+use crate::fill::{End, Fill};
+use crate::reader::ObjectReader;
+
+/// Bodies up to this size, bytes, lie in one allocation with the rest of their object.
+pub const SMALL_MAX: usize = 32 * 1024;
+/// Tags of a response beyond this many are not kept: it could be purged by none of them.
+pub const TAGS_MAX: usize = 64;
+/// Tags longer than this, bytes, are not kept.
+pub const TAG_LEN_MAX: usize = 256;
+/// How often a use counts for eviction: more uses say no more.
+const TOUCHED_MAX: u8 = 3;
+
+/// Bits of `marks`.
+const STALE: u8 = 1;
+const REFRESHING: u8 = 2;
+
+/// What a response is stored with, beside the key of its URL and its body.
+#[derive(Clone, Debug)]
+pub struct Parts<'a> {
+    /// What tells it from other variants of the URL, made with the names of its `Vary`.
+    pub selector: &'a [u8],
+    /// What purges by tag know it by; what is beyond [`TAGS_MAX`] and [`TAG_LEN_MAX`] is left out.
+    pub tags: &'a [&'a [u8]],
+    /// Its head.
+    pub head: PackedHead,
+    /// What its freshness is made of.
+    pub meta: Meta,
+}
+
+/// Where the body is.
+pub(crate) enum Body<'a> {
+    Small(&'a [u8]),
+    Long(Arc<Long>),
+    /// On disk only: the object is what the index keeps of it.
+    Elsewhere(u64),
+}
+
+pub(crate) enum Long {
+    Pieces(Pieces),
+    Filling { fill: Arc<Fill>, declared: Option<u64> },
+    Elsewhere(u64),
+}
+
+/// A whole body in pieces, each with its offset.
+pub(crate) struct Pieces {
+    pieces: Box<[(u64, Bytes)]>,
+    len: u64,
+}
+
+impl Pieces {
+    pub(crate) fn new(pieces: Vec<Bytes>) -> Self {
+        let mut len = 0u64;
+        let place = |piece: Bytes| {
+            let at = len;
+            len += piece.len() as u64;
+            (at, piece)
+        };
+        let pieces = pieces.into_iter().map(place).collect();
+        Self { pieces, len }
+    }
+
+    pub(crate) const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The bytes at `at`, to the end of their piece.
+    pub(crate) fn piece(&self, at: u64) -> Option<Bytes> {
+        let next = self.pieces.partition_point(|(start, _)| *start <= at);
+        let (start, piece) = self.pieces.get(next.checked_sub(1)?)?;
+        let skip = usize::try_from(at - start).ok()?;
+        (skip < piece.len()).then(|| piece.slice(skip..))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Bytes> {
+        self.pieces.iter().map(|(_, piece)| piece)
+    }
+}
+
+/// A stored response.
+pub struct Object {
+    /// Key, selector, tags, small body: in this order.
+    blob: Box<[u8]>,
+    head: PackedHead,
+    long: Option<Arc<Long>>,
+    meta: Meta,
+    hash: u64,
+    key_len: u32,
+    selector_len: u32,
+    hits: AtomicU32,
+    tags_len: u16,
+    touched: AtomicU8,
+    marks: AtomicU8,
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object")
+            .field("url", &doorman_cache::url_of(self.key()))
+            .field("length", &self.length())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Object {
+    /// `None` if a part is too large to be stored.
+    pub(crate) fn new(key: &[u8], hash: u64, parts: Parts<'_>, body: Body<'_>) -> Option<Self> {
+        let tags = packed_tags(parts.tags);
+        Self::build(key, hash, parts, &tags, body)
+    }
+
+    fn build(key: &[u8], hash: u64, parts: Parts<'_>, tags: &[u8], body: Body<'_>) -> Option<Self> {
+        let (small, long) = match body {
+            Body::Small(bytes) => (bytes, None),
+            Body::Long(long) => (&[][..], Some(long)),
+            Body::Elsewhere(len) => (&[][..], Some(Arc::new(Long::Elsewhere(len)))),
+        };
+        let all = [key, parts.selector, tags, small];
+        let mut blob = Vec::with_capacity(all.iter().map(|part| part.len()).sum());
+        all.iter().for_each(|part| blob.extend_from_slice(part));
+        Some(Self {
+            blob: blob.into_boxed_slice(),
+            head: parts.head,
+            long,
+            meta: parts.meta,
+            hash,
+            key_len: u32::try_from(key.len()).ok()?,
+            selector_len: u32::try_from(parts.selector.len()).ok()?,
+            hits: AtomicU32::new(0),
+            tags_len: u16::try_from(tags.len()).ok()?,
+            touched: AtomicU8::new(0),
+            marks: AtomicU8::new(0),
+        })
+    }
+
+    /// The same response with another body: the one that has come, or none.
+    pub(crate) fn with_body(&self, body: Body<'_>) -> Option<Self> {
+        self.remade(self.head.clone(), self.meta, body)
+    }
+
+    /// The same response with another head, as a 304 or an answer to HEAD makes it (RFC 9111
+    /// sections 4.3.4 and 4.3.5). A small body is copied, a long one is shared.
+    pub(crate) fn with_head(&self, head: PackedHead, meta: Meta) -> Option<Self> {
+        match &self.long {
+            Some(long) => self.remade(head, meta, Body::Long(Arc::clone(long))),
+            None => self.remade(head, meta, Body::Small(self.small())),
+        }
+    }
+
+    fn remade(&self, head: PackedHead, meta: Meta, body: Body<'_>) -> Option<Self> {
+        let parts = Parts { selector: self.selector(), tags: &[], head, meta };
+        let made = Self::build(self.key(), self.hash, parts, self.packed_tags(), body)?;
+        made.hits.store(self.hits.load(Ordering::Relaxed), Ordering::Relaxed);
+        made.touched.store(self.touched.load(Ordering::Relaxed), Ordering::Relaxed);
+        Some(made)
+    }
+
+    fn bounds(&self) -> [usize; 3] {
+        let key = self.key_len as usize;
+        let selector = key + self.selector_len as usize;
+        let tags = selector + usize::from(self.tags_len);
+        [key, selector, tags]
+    }
+
+    /// The bytes of its URL's key.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.blob[..self.bounds()[0]]
+    }
+
+    /// What tells it from the other variants of its URL.
+    #[must_use]
+    pub fn selector(&self) -> &[u8] {
+        let [key, selector, ..] = self.bounds();
+        &self.blob[key..selector]
+    }
+
+    fn packed_tags(&self) -> &[u8] {
+        let [_, selector, tags] = self.bounds();
+        &self.blob[selector..tags]
+    }
+
+    /// What purges by tag know it by.
+    pub fn tags(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.packed_tags();
+        std::iter::from_fn(move || {
+            let (len, behind) = rest.split_first_chunk::<2>()?;
+            let (tag, behind) = behind.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
+            rest = behind;
+            Some(tag)
+        })
+    }
+
+    /// Its head.
+    #[must_use]
+    pub const fn head(&self) -> &PackedHead {
+        &self.head
+    }
+
+    fn small_range(&self) -> Range<usize> {
+        self.bounds()[2]..self.blob.len()
+    }
+
+    pub(crate) fn small(&self) -> &[u8] {
+        &self.blob[self.small_range()]
+    }
+
+    pub(crate) fn long(&self) -> Option<&Arc<Long>> {
+        self.long.as_ref()
+    }
+
+    /// The whole body, if it is here in one piece: for writers that copy it next to the head. Needs
+    /// no allocation, which [`Object::read`] does for a small body.
+    #[must_use]
+    pub fn small_body(&self) -> Option<&[u8]> {
+        self.long.is_none().then(|| self.small())
+    }
+
+    /// The body from `range.start` to `range.end` or to its end, whatever comes first: at once if
+    /// it is here, as it comes if it is still filled. `None` if these bytes are not in memory: the
+    /// object has been given up for its size while it was filled, or is on disk only.
+    #[must_use]
+    pub fn read(self: &Arc<Self>, range: Range<u64>) -> Option<ObjectReader> {
+        ObjectReader::new(self, range)
+    }
+
+    /// Length of the body, bytes; `None` while it is filled and nothing declared it.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match self.long.as_deref() {
+            None => Some(self.small().len() as u64),
+            Some(Long::Pieces(pieces)) => Some(pieces.len()),
+            Some(Long::Filling { declared, .. }) => *declared,
+            Some(Long::Elsewhere(len)) => Some(*len),
+        }
+    }
+
+    /// Whether the body is still coming.
+    #[must_use]
+    pub fn is_filling(&self) -> bool {
+        matches!(self.long.as_deref(), Some(Long::Filling { .. }))
+    }
+
+    /// Whether its body ended before its end.
+    pub(crate) fn is_cut(&self) -> bool {
+        match self.long.as_deref() {
+            Some(Long::Filling { fill, .. }) => fill.end() == End::Cut,
+            _ => false,
+        }
+    }
+
+    /// What its freshness is made of; stale if it was purged softly.
+    #[must_use]
+    pub fn meta(&self) -> Meta {
+        let mut meta = self.meta;
+        if self.is_purged() {
+            meta.make_stale();
+        }
+        meta
+    }
+
+    /// Whether a soft purge has made it stale.
+    #[must_use]
+    pub fn is_purged(&self) -> bool {
+        self.marks.load(Ordering::Acquire) & STALE != 0
+    }
+
+    pub(crate) fn make_stale(&self) {
+        self.marks.fetch_or(STALE, Ordering::Release);
+    }
+
+    /// How often it was found since it was stored.
+    #[must_use]
+    pub fn hits(&self) -> u32 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Hash of its URL's key: other keys may have the same.
+    pub(crate) const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Counts a use. Two cores may lose one between them; nothing depends on the exact number.
+    pub(crate) fn touch(&self) {
+        self.hits.store(self.hits().saturating_add(1), Ordering::Relaxed);
+        let touched = self.touched.load(Ordering::Relaxed);
+        if touched < TOUCHED_MAX {
+            self.touched.store(touched + 1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) const fn touched(&self) -> &AtomicU8 {
+        &self.touched
+    }
+
+    /// Bytes that it holds, without what the index needs for it.
+    pub(crate) fn size(&self) -> u64 {
+        let pieces = match self.long.as_deref() {
+            Some(Long::Pieces(pieces)) => {
+                pieces.len() + pieces.pieces.len() as u64 * PIECE_OVERHEAD
+            }
+            _ => 0,
+        };
+        (self.blob.len() + self.head.size()) as u64 + pieces
+    }
+
+    /// The right to refresh it in the background, which one at a time has.
+    #[must_use]
+    pub fn refresh(self: &Arc<Self>) -> Option<Refresh> {
+        let before = self.marks.fetch_or(REFRESHING, Ordering::AcqRel);
+        (before & REFRESHING == 0).then(|| Refresh { object: Arc::clone(self) })
+    }
+}
+
+/// What a piece costs beside its bytes: its place in the list, and what `Bytes` shares it by.
+const PIECE_OVERHEAD: u64 = 64;
+
+/// The right to refresh an object. It ends when this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Refresh {
+    object: Arc<Object>,
+}
+
+impl Refresh {
+    /// The object that is to be refreshed.
+    #[must_use]
+    pub fn object(&self) -> &Arc<Object> {
+        &self.object
+    }
+}
+
+impl Drop for Refresh {
+    fn drop(&mut self) {
+        self.object.marks.fetch_and(!REFRESHING, Ordering::AcqRel);
+    }
+}
+
+/// A small body that lives as long as whoever reads it.
+pub(crate) struct SmallBody(pub(crate) Arc<Object>);
+
+impl AsRef<[u8]> for SmallBody {
+    fn as_ref(&self) -> &[u8] {
+        self.0.small()
+    }
+}
+
+fn packed_tags(tags: &[&[u8]]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    let fits = tags.iter().filter(|tag| !tag.is_empty() && tag.len() <= TAG_LEN_MAX);
+    for tag in fits.take(TAGS_MAX) {
+        #[expect(clippy::cast_possible_truncation, reason = "at most TAG_LEN_MAX")]
+        packed.extend_from_slice(&(tag.len() as u16).to_le_bytes());
+        packed.extend_from_slice(tag);
+    }
+    packed
+}

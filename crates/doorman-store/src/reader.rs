@@ -1,0 +1,97 @@
+//! Reading a stored body: whole or a range of it, while it is filled or after.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use doorman_http::{BodyError, Data, Frame, Source};
+
+use crate::fill::{Cut, FillReader};
+use crate::object::{Long, Object, SmallBody};
+
+/// A reader of an object's body. Bytes are shared, never copied; the object lives as long as the
+/// reader or what it handed out.
+pub struct ObjectReader {
+    from: From,
+    at: u64,
+    end: u64,
+}
+
+enum From {
+    Small(Arc<Object>),
+    Long(Arc<Long>),
+    Filling(FillReader),
+}
+
+impl fmt::Debug for ObjectReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectReader")
+            .field("at", &self.at)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ObjectReader {
+    pub(crate) fn new(object: &Arc<Object>, range: Range<u64>) -> Option<Self> {
+        let from = match object.long() {
+            None => From::Small(Arc::clone(object)),
+            Some(long) => match &**long {
+                Long::Pieces(_) => From::Long(Arc::clone(long)),
+                Long::Filling { fill, .. } => From::Filling(fill.join(range.start)?),
+                Long::Elsewhere(_) => return None,
+            },
+        };
+        Some(Self { from, at: range.start, end: range.end })
+    }
+
+    /// The next bytes, never empty; `None` at the end of the range or of the body, whatever comes
+    /// first. After `None` or [`Cut`] there is nothing more. May be called on any thread; the last
+    /// waker that was given is woken.
+    pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        let most = self.end.saturating_sub(self.at);
+        if most == 0 {
+            return Poll::Ready(None);
+        }
+        let mut piece = match &self.from {
+            From::Small(object) => {
+                let small = Bytes::from_owner(SmallBody(Arc::clone(object)));
+                let at = usize::try_from(self.at).unwrap_or(usize::MAX).min(small.len());
+                Some(small.slice(at..)).filter(|rest| !rest.is_empty())
+            }
+            From::Long(long) => match &**long {
+                Long::Pieces(pieces) => pieces.piece(self.at),
+                Long::Filling { .. } | Long::Elsewhere(_) => None,
+            },
+            From::Filling(reader) => match ready!(reader.poll_next(cx, most)) {
+                Some(Ok(piece)) => Some(piece),
+                Some(Err(cut)) => {
+                    self.end = self.at;
+                    return Poll::Ready(Some(Err(cut)));
+                }
+                None => None,
+            },
+        };
+        let Some(piece) = &mut piece else {
+            self.end = self.at;
+            return Poll::Ready(None);
+        };
+        piece.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        self.at += piece.len() as u64;
+        Poll::Ready(Some(Ok(std::mem::take(piece))))
+    }
+}
+
+impl Source for ObjectReader {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        self.poll_next(cx).map(|next| {
+            next.map(|piece| match piece {
+                Ok(piece) => Ok(Frame::Data(Data::Shared(piece))),
+                // Whoever filled it lost its origin, or broke off: for a reader it is the same.
+                Err(Cut) => Err(BodyError::UpstreamClosed),
+            })
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! What the store promises, seen through its public face.
+
+mod fill;
+mod kit;
+mod line;
+mod look;
