@@ -408,6 +408,43 @@ fn diagnostics_are_shown_in_three_ways() {
 }
 
 #[test]
+fn what_does_not_fit_together_is_shown_with_both_places() {
+    let stores = "store a { memory 1GiB; disk 1GiB /a; max-object 1MiB }\n";
+    let site =
+        |inner: &str| format!("{stores}site http://a.test {{ cache a; {inner}; proxy 3000 }}");
+    for (code, text, places) in [
+        ("E0242", format!("{stores}store b {{ disk 1GiB /a }}"), ["2:11", "1:24"]),
+        ("E0242", format!("{stores}store b {{ disk 1GiB /a/b }}"), ["2:11", "1:24"]),
+        ("E0242", format!("{stores}store b {{ max-object 2GiB; memory 1GiB }}"), ["2:22", "2:35"]),
+        ("E0208", format!("{stores}store a {{ memory 1GiB }}"), ["2:7", "1:7"]),
+        (
+            "E0243",
+            "off store a\nsite http://a.test { cache a; proxy 3000 }".to_owned(),
+            ["2:28", "1:11"],
+        ),
+        ("E0244", site("route /x { cache a { ttl 1m; ttl 1h force }; proxy 1 }"), ["2:52", "2:60"]),
+        (
+            "E0208",
+            site("route /x { cache a { ttl 1m 404; ttl 1h 404 }; proxy 1 }"),
+            ["2:71", "2:52"],
+        ),
+        (
+            "E0244",
+            site("route /x { cache a { ignore-query a; only-query b }; proxy 1 }"),
+            ["2:52", "2:68"],
+        ),
+        ("E0244", site("route /x { cache a { ignore-query * a }; proxy 1 }"), ["2:67", "2:65"]),
+        ("E0244", site("route /x { cache a { max-object 1GiB }; proxy 1 }"), ["2:63", "1:49"]),
+    ] {
+        let loaded = load(&MemorySource::new().file("doorman.conf", text.as_str()), "doorman.conf");
+        let fault = loaded.diagnostics.iter().find(|fault| fault.code == code);
+        let json = render::json(fault.unwrap_or_else(|| panic!("{code} {text}")), &loaded.sources);
+        let place = |json: &Json| format!("{}:{}", json["line"], json["column"]);
+        assert_eq!([place(&json["primary"]), place(&json["labels"][0])], places, "{text}");
+    }
+}
+
+#[test]
 fn a_loaded_secret_is_in_no_rendering() {
     let text =
         "site http://a.test { body max ${secret:key}; proxy ${secret:key}; host ${secret:key} }";

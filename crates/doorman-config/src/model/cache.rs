@@ -73,7 +73,7 @@ pub struct Cache {
     pub key: Vec<Spanned<CacheKeyPart>>,
     /// `vary ignore`: fields in lower case that tell no variants apart although `Vary` names them.
     pub vary_ignore: Vec<Spanned<String>>,
-    /// `bypass when`: requests that pass the cache by if one of these holds, each about a header, a cookie or the query.
+    /// `bypass when`: requests pass the cache by if one of these holds. Each is about a header, a cookie or the query.
     pub bypass: Vec<Spanned<Condition>>,
     /// What of the query belongs to the key.
     pub query: CacheQuery,
