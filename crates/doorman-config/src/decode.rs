@@ -1,5 +1,5 @@
-//! Items to the typed model. Each block has a file; this one keeps the order: what is named (upstreams, stores, policies)
-//! is decoded before what names it, wherever in the files it stands.
+//! Items to the typed model. Each block has a file; this one keeps the order: what is named (upstreams, stores,
+//! policies) is decoded before what names it, wherever in the files it stands.
 
 mod acme;
 mod balance;
