@@ -28,6 +28,8 @@ pub mod evict;
 mod key;
 mod meta;
 mod packed;
+mod precondition;
+pub mod range;
 mod refusal;
 mod rules;
 mod selector;
@@ -48,6 +50,7 @@ pub use invalidate::{Target, invalidates};
 pub use key::{KeyRules, KeySeed, UrlKey, prefix, site, url_of};
 pub use meta::Meta;
 pub use packed::{Damaged, PackedHead};
+pub use precondition::{Precondition, evaluate, is_for_origin, not_modified};
 pub use refusal::{NotStored, Text};
 pub use rules::{CacheRules, Cookies, SetCookie, TtlRule};
 pub use selector::{
