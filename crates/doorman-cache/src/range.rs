@@ -11,8 +11,10 @@ use doorman_http::{FieldId, Fields, Method, RequestHead, ResponseHead};
 
 use crate::precondition::{Comparison, any_tag, is_strong_date, is_tag};
 
+mod parts;
 mod write;
 
+pub use parts::{ContentRange, NotCombined, PARTS_MAX, Parts, TooMany, combines, storable};
 pub use write::{BOUNDARY_MAX, Multipart, content_range, make_partial, unsatisfiable};
 
 /// Ranges of one request that are answered. A reader of documents asks for two or three; a request for

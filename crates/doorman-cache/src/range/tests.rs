@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod combine;
+
 const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 const LATER: &str = "Mon, 07 Nov 1994 00:00:00 GMT";
 
