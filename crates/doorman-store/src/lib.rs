@@ -31,3 +31,4 @@ pub use object::{Object, Parts, Refresh, SMALL_MAX, TAG_LEN_MAX, TAGS_MAX};
 pub use reader::ObjectReader;
 pub use shard::VARIANTS_MAX;
 pub use store::{Found, OVERHEAD, Settings, Store};
+pub mod disk;

@@ -1,0 +1,4 @@
+//! The tier from outside: what is written comes back, and nothing else does.
+
+mod rig;
+mod round;
