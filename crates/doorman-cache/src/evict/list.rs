@@ -5,6 +5,23 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot(u32);
 
+impl Slot {
+    /// No slot that is ever given.
+    pub const NONE: Self = Self(END);
+
+    /// As a number, to be kept in an atomic one.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The slot with this number. A wrong one does no harm: whoever names a slot says who is in it.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 /// Which of the queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queue {
