@@ -10,9 +10,9 @@ use doorman_cache::NotStored;
 use doorman_http::Now;
 
 use crate::fill::{Fill, Room};
+use crate::leads::Published;
 use crate::line::Lead;
 use crate::object::{Body, Long, Object, Parts, Pieces, SMALL_MAX};
-use crate::store::{Published, Store};
 
 /// How long nobody waits for a response that proved too large while it came.
 const TOO_LARGE: Duration = Duration::from_secs(60);
@@ -38,11 +38,14 @@ pub enum NotKept {
 pub struct Filling {
     lead: Lead,
     object: Arc<Object>,
+    /// What it took the place of.
+    before: Option<Arc<Object>>,
     fill: Arc<Fill>,
     declared: Option<u64>,
     max_object: u64,
     began: Now,
     kept: Result<(), NotKept>,
+    is_window: bool,
 }
 
 impl fmt::Debug for Filling {
@@ -79,15 +82,31 @@ impl Lead {
             return Err(NotKept::TooLarge);
         };
         let object = Arc::new(object);
-        let kept = match Store::publish(&mut self, &object) {
-            Published::Found => Ok(()),
+        let store = Arc::clone(&self.store);
+        let mut before = None;
+        let kept = match store.publish(&mut self, &object) {
+            Published::Found(gone) => {
+                // Not what had to go because the URL has too many variants.
+                before = gone.filter(|gone| gone.selector() == object.selector());
+                Ok(())
+            }
             Published::Hidden => Err(NotKept::Purged),
             Published::Superseded(by) => {
                 self.answer(&by);
                 return Err(NotKept::Superseded);
             }
         };
-        Ok(Filling { lead: self, object, fill, declared, max_object, began: now, kept })
+        Ok(Filling {
+            lead: self,
+            object,
+            before,
+            fill,
+            declared,
+            max_object,
+            began: now,
+            kept,
+            is_window: false,
+        })
     }
 }
 
@@ -115,25 +134,29 @@ impl Filling {
     /// More of the body: it is copied, once. A body that becomes too large to be stored goes on
     /// being read by those who read it.
     pub fn push(&mut self, data: &[u8]) {
-        let len = self.fill.len().saturating_add(data.len() as u64);
-        if self.kept.is_ok() {
-            if len > self.max_object {
+        let more = data.len() as u64;
+        if !self.is_window {
+            if self.fill.len().saturating_add(more) > self.max_object {
                 self.let_go(NotKept::TooLarge, NotStored::TooLarge);
-            } else if !self.lead.store.make_room(data.len() as u64) {
+            } else if !self.lead.store.make_room(more) {
                 self.let_go(NotKept::NoRoom, NotStored::NoRoom);
             }
         }
         self.fill.push(data);
     }
 
-    /// The key is free for others, and nobody may join any more.
+    /// Nobody may join any more, and the key is free for others.
     fn let_go(&mut self, why: NotKept, refusal: NotStored) {
+        self.is_window = true;
+        self.fill.open_window();
+        if self.kept.is_err() {
+            return;
+        }
         self.kept = Err(why);
         let until = self.began.instant + TOO_LARGE;
         let store = Arc::clone(&self.lead.store);
-        store.note_refusal(&self.lead.key, refusal, self.began);
-        store.withdraw(&mut self.lead, &self.object, Some(until));
-        self.fill.open_window();
+        store.refuse_key(&self.lead.key, refusal, self.began);
+        store.withdraw(&mut self.lead, &self.object, None, Some(until));
     }
 
     /// The body has ended as its framing says it should. It is stored, if it is as long as declared.
@@ -150,7 +173,7 @@ impl Filling {
         self.kept = sealed.as_ref().map(|_| ()).map_err(|why| *why);
         if sealed.is_err() {
             let store = Arc::clone(&self.lead.store);
-            store.withdraw(&mut self.lead, &self.object, None);
+            store.withdraw(&mut self.lead, &self.object, None, None);
         }
         self.fill.finish();
         sealed
@@ -178,8 +201,8 @@ impl Drop for Filling {
         // would have to be told. After an orderly end this does nothing.
         if !self.lead.is_over {
             let store = Arc::clone(&self.lead.store);
-            store.withdraw(&mut self.lead, &self.object, None);
-            store.count_aborted();
+            store.withdraw(&mut self.lead, &self.object, self.before.take(), None);
+            store.notes.aborted();
         }
         self.fill.cut();
     }

@@ -16,19 +16,27 @@
 mod chooser;
 mod fill;
 mod filling;
+mod leads;
 mod line;
+mod notes;
 mod object;
 mod policy;
+mod purge;
 mod reader;
+mod seen;
 mod shard;
 mod store;
+mod view;
 
 pub use chooser::Chooser;
 pub use fill::{Cut, Room};
 pub use filling::{Filling, NotKept};
 pub use line::{LINE_MAX, Lead, Led, Wait, Waited};
+pub use notes::{Counts, Refusal};
 pub use object::{Object, Parts, Refresh, SMALL_MAX, TAG_LEN_MAX, TAGS_MAX};
+pub use purge::{How, Purge, Purged};
 pub use reader::ObjectReader;
 pub use shard::VARIANTS_MAX;
 pub use store::{Found, OVERHEAD, Settings, Store};
 pub mod disk;
+pub use view::{Described, Stats};

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use doorman_cache::{NotStored, UrlKey};
+use doorman_cache::{Meta, NotStored, PackedHead, UrlKey};
 use doorman_http::{Instant, Now};
 
 use crate::chooser::Chooser;
@@ -47,8 +47,8 @@ pub(crate) struct Busy {
     /// Nobody may wait for it.
     pub(crate) is_alone: bool,
     pub(crate) undone: Undone,
-    /// What is filled.
-    pub(crate) published: Option<Arc<Object>>,
+    /// Its response is found: there is no line any more.
+    pub(crate) is_published: bool,
     pub(crate) line: BTreeMap<u64, Arc<Seat>>,
 }
 
@@ -164,36 +164,38 @@ impl Lead {
     /// The response is not stored. All in line go on by themselves, at once, and for `keep` from
     /// `now` on nobody waits for a response for this URL; with no time at all there is no marker.
     pub fn refuse(mut self, why: NotStored, keep: Duration, now: Now) {
-        self.store.note_refusal(&self.key, why, now);
         let until = (!keep.is_zero()).then(|| now.instant + keep);
-        let line = self.end(until);
-        for seat in line {
-            let _ = seat.tell(Told::Refused);
-        }
+        let store = Arc::clone(&self.store);
+        store.refuse_key(&self.key, why, now);
+        store.end_lead(&mut self, until, || Told::Refused);
     }
 
     /// The fetch failed. All in line are told at once, to serve something stale or the same failure:
     /// one after another would wait for the same dead origin.
     pub fn fail(mut self) {
-        let line = self.end(None);
-        for seat in line {
-            let _ = seat.tell(Told::Failed);
-        }
-    }
-
-    /// Ends the fetch and gives back who stood in line.
-    fn end(&mut self, until: Option<Instant>) -> Vec<Arc<Seat>> {
         let store = Arc::clone(&self.store);
-        store.end_lead(self, until)
+        store.end_lead(&mut self, None, || Told::Failed);
     }
 
-    /// The stored response still holds, or is replaced by something that came without a fill: those in
-    /// line get `object`.
-    pub(crate) fn answer(mut self, object: &Arc<Object>) {
-        let line = self.end(None);
-        for seat in line {
-            let _ = seat.tell(Told::Published(Arc::clone(object)));
-        }
+    /// `object`, which is stored, is the answer after all: those in line get it.
+    pub fn answer(mut self, object: &Arc<Object>) {
+        let store = Arc::clone(&self.store);
+        store.end_lead(&mut self, None, || Told::Published(Arc::clone(object)));
+    }
+
+    /// A validation found that `object` still holds (RFC 9111 section 4.3.4): it is stored anew with
+    /// an updated head, shares the body, and goes to those in line, too. What is returned answers
+    /// the request in any case; it is not stored if a purge came between, or if `object` is in the
+    /// index no more.
+    pub fn freshen(mut self, object: &Arc<Object>, head: PackedHead, meta: Meta) -> Arc<Object> {
+        let fresh = if object.is_filling() { None } else { object.with_head(head, meta) };
+        let Some(fresh) = fresh.map(Arc::new) else {
+            self.answer(object);
+            return Arc::clone(object);
+        };
+        let store = Arc::clone(&self.store);
+        store.replace(&mut self, object, &fresh);
+        fresh
     }
 }
 

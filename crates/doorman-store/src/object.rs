@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use bytes::Bytes;
 
+use doorman_cache::evict::{Slot, USES_MAX};
 use doorman_cache::{Meta, PackedHead};
 
 use crate::fill::{End, Fill};
@@ -22,12 +23,11 @@ pub const SMALL_MAX: usize = 32 * 1024;
 pub const TAGS_MAX: usize = 64;
 /// Tags longer than this, bytes, are not kept.
 pub const TAG_LEN_MAX: usize = 256;
-/// How often a use counts for eviction: more uses say no more.
-const TOUCHED_MAX: u8 = 3;
 
 /// Bits of `marks`.
 const STALE: u8 = 1;
 const REFRESHING: u8 = 2;
+const GONE: u8 = 4;
 
 /// What a response is stored with, beside the key of its URL and its body.
 #[derive(Clone, Debug)]
@@ -46,14 +46,11 @@ pub struct Parts<'a> {
 pub(crate) enum Body<'a> {
     Small(&'a [u8]),
     Long(Arc<Long>),
-    /// On disk only: the object is what the index keeps of it.
-    Elsewhere(u64),
 }
 
 pub(crate) enum Long {
     Pieces(Pieces),
     Filling { fill: Arc<Fill>, declared: Option<u64> },
-    Elsewhere(u64),
 }
 
 /// A whole body in pieces, each with its offset.
@@ -85,10 +82,6 @@ impl Pieces {
         let skip = usize::try_from(at - start).ok()?;
         (skip < piece.len()).then(|| piece.slice(skip..))
     }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Bytes> {
-        self.pieces.iter().map(|(_, piece)| piece)
-    }
 }
 
 /// A stored response.
@@ -102,8 +95,10 @@ pub struct Object {
     key_len: u32,
     selector_len: u32,
     hits: AtomicU32,
+    /// Its place in the order in which objects go.
+    slot: AtomicU32,
     tags_len: u16,
-    touched: AtomicU8,
+    uses: AtomicU8,
     marks: AtomicU8,
 }
 
@@ -127,7 +122,6 @@ impl Object {
         let (small, long) = match body {
             Body::Small(bytes) => (bytes, None),
             Body::Long(long) => (&[][..], Some(long)),
-            Body::Elsewhere(len) => (&[][..], Some(Arc::new(Long::Elsewhere(len)))),
         };
         let all = [key, parts.selector, tags, small];
         let mut blob = Vec::with_capacity(all.iter().map(|part| part.len()).sum());
@@ -142,7 +136,8 @@ impl Object {
             selector_len: u32::try_from(parts.selector.len()).ok()?,
             hits: AtomicU32::new(0),
             tags_len: u16::try_from(tags.len()).ok()?,
-            touched: AtomicU8::new(0),
+            slot: AtomicU32::new(Slot::NONE.number()),
+            uses: AtomicU8::new(0),
             marks: AtomicU8::new(0),
         })
     }
@@ -165,7 +160,7 @@ impl Object {
         let parts = Parts { selector: self.selector(), tags: &[], head, meta };
         let made = Self::build(self.key(), self.hash, parts, self.packed_tags(), body)?;
         made.hits.store(self.hits.load(Ordering::Relaxed), Ordering::Relaxed);
-        made.touched.store(self.touched.load(Ordering::Relaxed), Ordering::Relaxed);
+        made.set_uses(self.uses());
         Some(made)
     }
 
@@ -245,7 +240,6 @@ impl Object {
             None => Some(self.small().len() as u64),
             Some(Long::Pieces(pieces)) => Some(pieces.len()),
             Some(Long::Filling { declared, .. }) => *declared,
-            Some(Long::Elsewhere(len)) => Some(*len),
         }
     }
 
@@ -297,14 +291,39 @@ impl Object {
     /// Counts a use. Two cores may lose one between them; nothing depends on the exact number.
     pub(crate) fn touch(&self) {
         self.hits.store(self.hits().saturating_add(1), Ordering::Relaxed);
-        let touched = self.touched.load(Ordering::Relaxed);
-        if touched < TOUCHED_MAX {
-            self.touched.store(touched + 1, Ordering::Relaxed);
+        let uses = self.uses();
+        if uses < USES_MAX {
+            self.set_uses(uses + 1);
         }
     }
 
-    pub(crate) const fn touched(&self) -> &AtomicU8 {
-        &self.touched
+    pub(crate) fn uses(&self) -> u8 {
+        self.uses.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_uses(&self, uses: u8) {
+        self.uses.store(uses, Ordering::Relaxed);
+    }
+
+    pub(crate) fn slot(&self) -> Slot {
+        Slot::from_number(self.slot.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_slot(&self, slot: Slot) {
+        self.slot.store(slot.number(), Ordering::Relaxed);
+    }
+
+    /// Whether it is out of the index.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.marks.load(Ordering::Acquire) & GONE != 0
+    }
+
+    pub(crate) fn come(&self) {
+        self.marks.fetch_and(!GONE, Ordering::AcqRel);
+    }
+
+    pub(crate) fn go(&self) {
+        self.marks.fetch_or(GONE, Ordering::AcqRel);
     }
 
     /// Bytes that it holds, without what the index needs for it.

@@ -1,29 +1,73 @@
-//! Which object goes when memory is full.
+//! Which object goes when memory is full: S3-FIFO over all objects of a store, by their bytes.
 
-use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+
+use doorman_cache::evict::{Entry, Eviction, Method, Slot};
+use doorman_http::KeyHash;
 
 use crate::object::Object;
 
-#[derive(Default)]
-pub(crate) struct Policy {
-    queue: VecDeque<Weak<Object>>,
-}
+/// An object in the order in which objects go.
+struct Held(Arc<Object>);
 
-impl Policy {
-    pub(crate) fn insert(&mut self, object: &Arc<Object>) {
-        self.queue.push_back(Arc::downgrade(object));
+impl Entry for Held {
+    fn uses(&self) -> u8 {
+        self.0.uses()
     }
 
-    /// The next object to go. It is for the caller to find out whether it is still in the index.
-    pub(crate) fn evict(&mut self) -> Option<Arc<Object>> {
-        loop {
-            let Some(object) = self.queue.pop_front()?.upgrade() else { continue };
-            if object.touched().swap(0, Ordering::Relaxed) == 0 {
-                return Some(object);
-            }
-            self.insert(&object);
+    fn set_uses(&self, uses: u8) {
+        self.0.set_uses(uses);
+    }
+
+    fn hash(&self) -> u64 {
+        // The key's hash is seeded; variants of one URL must not be taken for each other.
+        KeyHash::of(self.0.hash(), self.0.selector())
+    }
+}
+
+pub(crate) struct Policy(Eviction<Held>);
+
+impl Policy {
+    pub(crate) fn new(budget: u64) -> Self {
+        Self(Eviction::new(Method::S3Fifo, budget))
+    }
+
+    /// Takes an object in, unless it is out of the index already. It may be in the index without
+    /// being here only for as long as its owner holds no lock.
+    pub(crate) fn insert(&mut self, object: &Arc<Object>, bytes: u64) {
+        // It may be here already if it was taken out and put back in at the same time.
+        if object.is_gone() || object.slot() != Slot::NONE {
+            return;
         }
+        if let Some(slot) = self.0.insert(Held(Arc::clone(object)), bytes) {
+            object.set_slot(slot);
+        }
+    }
+
+    /// As [`Policy::insert`], for one that takes the place of another that was used.
+    pub(crate) fn insert_used(&mut self, object: &Arc<Object>, bytes: u64, uses: u8) {
+        self.insert(object, bytes);
+        object.set_uses(uses);
+    }
+
+    /// Takes an object out that is out of the index.
+    #[must_use = "memory is freed where this is dropped: not under a lock"]
+    pub(crate) fn remove(&mut self, object: &Arc<Object>) -> Option<Arc<Object>> {
+        let slot = object.slot();
+        let held = self.0.remove(slot, |held| Arc::ptr_eq(&held.0, object))?;
+        object.set_slot(Slot::NONE);
+        Some(held.0)
+    }
+
+    /// The next object to go if all are to have at most `budget` bytes; `None` if they do.
+    pub(crate) fn evict(&mut self, budget: u64) -> Option<Arc<Object>> {
+        self.0.set_budget(budget);
+        let held = self.0.evict()?;
+        held.0.set_slot(Slot::NONE);
+        Some(held.0)
+    }
+
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.0.bytes()
     }
 }

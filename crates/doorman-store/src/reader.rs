@@ -41,7 +41,6 @@ impl ObjectReader {
             Some(long) => match &**long {
                 Long::Pieces(_) => From::Long(Arc::clone(long)),
                 Long::Filling { fill, .. } => From::Filling(fill.join(range.start)?),
-                Long::Elsewhere(_) => return None,
             },
         };
         Some(Self { from, at: range.start, end: range.end })
@@ -63,7 +62,7 @@ impl ObjectReader {
             }
             From::Long(long) => match &**long {
                 Long::Pieces(pieces) => pieces.piece(self.at),
-                Long::Filling { .. } | Long::Elsewhere(_) => None,
+                Long::Filling { .. } => None,
             },
             From::Filling(reader) => match ready!(reader.poll_next(cx, most)) {
                 Some(Ok(piece)) => Some(piece),

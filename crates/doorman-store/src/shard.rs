@@ -208,6 +208,7 @@ impl Shard {
 
     /// Puts an object in as the newest of its URL. What it takes the place of is out of the index
     /// and given back: the variant with the same selector, or the oldest of too many.
+    #[expect(clippy::mutable_key_type, reason = "only key and address are compared")]
     pub(crate) fn insert(&mut self, object: &Arc<Object>) -> Option<Arc<Object>> {
         let probe: &dyn Keyed = &(object.hash(), object.key());
         let gone = {
@@ -227,6 +228,7 @@ impl Shard {
         } else {
             self.ones.insert(One(Arc::clone(object)));
         }
+        object.come();
         self.ordered.insert(Entry(Arc::clone(object)));
         for tag in object.tags() {
             match self.tags.get_mut(tag) {
@@ -256,6 +258,7 @@ impl Shard {
                 self.ones.insert(One(last));
             }
         }
+        object.go();
         let entry = Entry(Arc::clone(object));
         self.ordered.remove(&entry);
         for tag in object.tags() {
@@ -271,6 +274,7 @@ impl Shard {
 
     /// At most `most` objects whose keys begin with `prefix`, in order, behind `after`; only those
     /// with a tag, if one is given.
+    #[expect(clippy::mutable_key_type, reason = "only key and address are compared")]
     pub(crate) fn below(
         &self,
         tag: Option<&[u8]>,

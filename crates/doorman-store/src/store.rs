@@ -1,22 +1,26 @@
-//! The store: what is there for a request, who fetches what is not, and what goes when memory is
-//! full.
+//! The store: what is there for a request, and what goes when memory is full.
 //!
 //! What shaped it: a hit takes one lock of one shard for less than a microsecond and writes two
-//! counters. No lock is held while another is taken, but for the log of purges, which is taken
-//! inside of a shard's and takes none itself; none is held while somebody is woken.
+//! counters.
+//!
+//! Locks, and what may be taken while they are held: a shard's, then the log of purges; a fill's, a
+//! seat's, that of the order in which objects go, those of the notes: none. None is held while
+//! somebody is woken or memory of an object is freed, and none across an await point. All are taken
+//! whether or not a thread panicked in them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use doorman_cache::{KeySeed, NotStored, UrlKey, VaryNames, vary_of};
-use doorman_http::{Instant, Now, mix};
+use doorman_cache::{KeySeed, UrlKey};
+use doorman_http::Now;
 
 use crate::chooser::Chooser;
 use crate::fill::lock;
-use crate::line::{Busy, Key, LINE_MAX, Lead, Led, Seat, Told, Undone, Wait};
+use crate::notes::Notes;
 use crate::object::Object;
 use crate::policy::Policy;
+use crate::purge::PurgeLog;
+use crate::seen::Seen;
 use crate::shard::Shard;
 
 /// Shards of the index. Enough that cores seldom meet in one, few enough that a walk over all is
@@ -49,20 +53,11 @@ pub enum Found {
     Uncacheable,
 }
 
-/// What became of a response whose head has come.
-pub(crate) enum Published {
-    Found,
-    /// A purge came between: only those who waited already may have it.
-    Hidden,
-    /// Another was stored meanwhile.
-    Superseded(Arc<Object>),
-}
-
 /// Stored responses. Shared by all cores.
 pub struct Store {
     name: Box<str>,
     seed: KeySeed,
-    shards: Box<[Mutex<Shard>]>,
+    pub(crate) shards: Box<[Mutex<Shard>]>,
     policy: Mutex<Policy>,
     memory: AtomicU64,
     max_object: AtomicU64,
@@ -70,7 +65,10 @@ pub struct Store {
     used: AtomicU64,
     /// Bytes of bodies that are still coming.
     held: Arc<AtomicU64>,
-    ids: AtomicU64,
+    pub(crate) ids: AtomicU64,
+    pub(crate) purges: PurgeLog,
+    pub(crate) notes: Notes,
+    seen: Seen,
 }
 
 impl std::fmt::Debug for Store {
@@ -93,12 +91,15 @@ impl Store {
             name: settings.name,
             seed,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            policy: Mutex::default(),
+            policy: Mutex::new(Policy::new(settings.memory)),
             memory: AtomicU64::new(settings.memory),
             max_object: AtomicU64::new(settings.max_object),
             used: AtomicU64::new(0),
             held: Arc::default(),
             ids: AtomicU64::new(0),
+            purges: PurgeLog::default(),
+            notes: Notes::default(),
+            seen: Seen::default(),
         })
     }
 
@@ -114,8 +115,31 @@ impl Store {
         &self.seed
     }
 
-    pub(crate) fn max_object(&self) -> u64 {
+    /// Changes its limits: bytes of memory, and bytes of the largest body. What is too much now goes
+    /// before this returns, one object at a time, so nobody waits for long meanwhile.
+    pub fn set_limits(&self, memory: u64, max_object: u64) {
+        self.memory.store(memory, Ordering::Relaxed);
+        self.max_object.store(max_object, Ordering::Relaxed);
+        self.make_room(0);
+    }
+
+    /// Bytes of the largest body that is stored.
+    #[must_use]
+    pub fn max_object(&self) -> u64 {
         self.max_object.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of memory that stored responses may take.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of memory that they take: objects with what they cost beside their bytes, and bodies
+    /// that are still coming.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed).saturating_add(self.held.load(Ordering::Relaxed))
     }
 
     pub(crate) fn held(&self) -> Arc<AtomicU64> {
@@ -141,218 +165,16 @@ impl Store {
         }
     }
 
-    /// Who fetches what is not there, or not fresh enough: the caller, or one whom he waits for, at
-    /// most `patience`. `instead_of` is what was found and will not do.
-    pub fn lead(
-        self: &Arc<Self>,
-        key: &UrlKey,
-        chooser: &Chooser<'_>,
-        instead_of: Option<Arc<Object>>,
-        patience: Duration,
-        now: Now,
-    ) -> Led {
-        self.lead_until(key, chooser, instead_of, now.instant + patience, now)
+    /// Counts a miss of a key and says how many there were, about: at most 255, fewer with time, and
+    /// more only if other keys share all of its counters. For rules that store nothing before a
+    /// number of uses.
+    pub fn seen(&self, key: &UrlKey) -> u32 {
+        self.seen.count(key.hash())
     }
 
-    pub(crate) fn lead_until(
-        self: &Arc<Self>,
-        key: &UrlKey,
-        chooser: &Chooser<'_>,
-        instead_of: Option<Arc<Object>>,
-        deadline: Instant,
-        now: Now,
-    ) -> Led {
-        let mut shard = lock(self.shard(key.hash()));
-        if let Some(object) = find(&shard, key, chooser)
-            && !instead_of.as_ref().is_some_and(|known| Arc::ptr_eq(known, object))
-        {
-            object.touch();
-            return Led::Found(Arc::clone(object));
-        }
-        if shard.is_marked(key.hash(), now.instant) {
-            drop(shard);
-            return Led::Alone(self.alone(key, chooser, instead_of));
-        }
-        let names = newest_names(&shard, key);
-        let selector = chooser.selector_for(names);
-        let busy = self.busy_hash(key, &selector);
-        let fetches = shard.busy.entry(busy).or_default();
-        let same = fetches.iter_mut().find(|fetch| fetch.may_be_joined(key, &selector));
-        let Some(fetch) = same else {
-            let id = self.next_id();
-            let lead = self.new_lead(Key::of(key), busy, id, instead_of, false);
-            fetches.push(Busy::new(&lead, selector));
-            return Led::Lead(lead);
-        };
-        if fetch.line.len() >= LINE_MAX {
-            drop(shard);
-            return Led::Alone(self.alone(key, chooser, instead_of));
-        }
-        let (ticket, seat) = (self.next_id(), Arc::new(Seat::default()));
-        fetch.line.insert(ticket, Arc::clone(&seat));
-        let (store, key, id) = (Arc::clone(self), key.clone(), fetch.id);
-        Led::Wait(Wait { store, key, busy, id, ticket, seat, deadline, instead_of })
-    }
-
-    /// The right to fetch a response that nobody waits for: for those who will not wait, or who want
-    /// a new one whatever is there. What comes of it is stored all the same, unless another response
-    /// than `instead_of` has been stored meanwhile.
-    pub fn alone(
-        self: &Arc<Self>,
-        key: &UrlKey,
-        chooser: &Chooser<'_>,
-        instead_of: Option<Arc<Object>>,
-    ) -> Lead {
-        let id = self.next_id();
-        let lead = self.new_lead(Key::of(key), mix(id), id, instead_of, true);
-        let mut shard = lock(self.shard(key.hash()));
-        let selector = chooser.selector_for(newest_names(&shard, key));
-        shard.busy.entry(lead.busy).or_default().push(Busy::new(&lead, selector));
-        lead
-    }
-
-    fn new_lead(
-        self: &Arc<Self>,
-        key: Arc<Key>,
-        busy: u64,
-        id: u64,
-        instead_of: Option<Arc<Object>>,
-        is_alone: bool,
-    ) -> Lead {
-        let (store, began) = (Arc::clone(self), 0);
-        Lead { store, key, busy, id, began, instead_of, is_alone, is_over: false }
-    }
-
-    fn next_id(&self) -> u64 {
-        self.ids.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn busy_hash(&self, key: &UrlKey, selector: &[u8]) -> u64 {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let (key, selector) = (key.hash() as u64, self.seed.hash(selector) as u64);
-        mix(key ^ selector.rotate_left(17))
-    }
-
-    /// The head of a fetch's response has come: it is found from now on, and those in line get it.
-    pub(crate) fn publish(lead: &mut Lead, object: &Arc<Object>) -> Published {
-        let store = Arc::clone(&lead.store);
-        let mut shard = lock(store.shard(lead.key.hash));
-        let variants = shard.variants(object.hash(), object.key());
-        let same = variants.iter().find(|other| other.selector() == object.selector());
-        if let Some(same) = same
-            && !lead.instead_of.as_ref().is_some_and(|known| Arc::ptr_eq(known, same))
-        {
-            return Published::Superseded(Arc::clone(same));
-        }
-        let Some(fetch) = shard.fetch(lead) else { return Published::Hidden };
-        let (undone, line) = (fetch.undone, std::mem::take(&mut fetch.line));
-        fetch.published = Some(Arc::clone(object));
-        let mut gone = None;
-        if undone != Undone::Hard {
-            if undone == Undone::Soft {
-                object.make_stale();
-            }
-            gone = store.put_in(&mut shard, object);
-            shard.unmark(lead.key.hash);
-        }
-        drop(shard);
-        drop(gone);
-        for seat in line.into_values() {
-            let _ = seat.tell(Told::Published(Arc::clone(object)));
-        }
-        if undone == Undone::Hard { Published::Hidden } else { Published::Found }
-    }
-
-    /// The body has come: the object with all of it takes the place of the one that was filled.
-    pub(crate) fn seal(
-        &self,
-        lead: &mut Lead,
-        filled: &Arc<Object>,
-        sealed: &Arc<Object>,
-    ) -> Result<(), crate::NotKept> {
-        let mut shard = lock(self.shard(lead.key.hash));
-        lead.is_over = true;
-        let fetch = shard.end_fetch(lead);
-        if !shard.remove(filled) {
-            let undone = fetch.is_none_or(|fetch| fetch.undone == Undone::Hard);
-            return Err(if undone { crate::NotKept::Purged } else { crate::NotKept::Superseded });
-        }
-        self.used.fetch_sub(charge(filled), Ordering::Relaxed);
-        if filled.is_purged() {
-            sealed.make_stale();
-        }
-        let gone = self.put_in(&mut shard, sealed);
-        drop(shard);
-        drop(gone);
-        lock(&self.policy).insert(sealed);
-        self.make_room(0);
-        Ok(())
-    }
-
-    /// Takes a response that is not to be stored out, if it is there, and ends its fetch.
-    pub(crate) fn withdraw(&self, lead: &mut Lead, object: &Arc<Object>, until: Option<Instant>) {
-        let mut shard = lock(self.shard(lead.key.hash));
-        lead.is_over = true;
-        if shard.remove(object) {
-            self.used.fetch_sub(charge(object), Ordering::Relaxed);
-        }
-        if let Some(until) = until {
-            shard.mark(lead.key.hash, until);
-        }
-        let fetch = shard.end_fetch(lead);
-        drop(shard);
-        drop(fetch);
-    }
-
-    /// Ends a fetch without a response and gives back who stood in line.
-    pub(crate) fn end_lead(&self, lead: &mut Lead, until: Option<Instant>) -> Vec<Arc<Seat>> {
-        let mut shard = lock(self.shard(lead.key.hash));
-        lead.is_over = true;
-        if let Some(until) = until {
-            shard.mark(lead.key.hash, until);
-        }
-        shard.end_fetch(lead).map(|fetch| fetch.line.into_values().collect()).unwrap_or_default()
-    }
-
-    /// Gives a lead to the next in line who is still there, if there is one.
-    pub(crate) fn pass_on(lead: &Lead) {
-        let store = Arc::clone(&lead.store);
-        let instead_of = lead.instead_of.clone();
-        let (key, is_alone) = (Arc::clone(&lead.key), lead.is_alone);
-        let mut heir = store.new_lead(key, lead.busy, lead.id, instead_of, is_alone);
-        loop {
-            let next = {
-                let mut shard = lock(store.shard(heir.key.hash));
-                let next = shard.fetch(&heir).and_then(|fetch| {
-                    // His fetch begins after whatever was purged.
-                    fetch.undone = Undone::No;
-                    fetch.line.pop_first()
-                });
-                if next.is_none() {
-                    heir.is_over = true;
-                    shard.end_fetch(&heir);
-                }
-                next
-            };
-            let Some((_, seat)) = next else { return };
-            match seat.tell(Told::Next(heir)) {
-                Some(Told::Next(back)) => heir = back,
-                _ => return,
-            }
-        }
-    }
-
-    pub(crate) fn leave(&self, wait: &Wait) {
-        let mut shard = lock(self.shard(wait.key.hash()));
-        let fetches = shard.busy.get_mut(&wait.busy);
-        if let Some(fetch) = fetches.and_then(|all| all.iter_mut().find(|f| f.id == wait.id)) {
-            fetch.line.remove(&wait.ticket);
-        }
-    }
-
-    /// Puts an object into the index and counts it. What it takes the place of is not counted any
-    /// more.
-    fn put_in(&self, shard: &mut Shard, object: &Arc<Object>) -> Option<Arc<Object>> {
+    /// Puts an object into the index and counts it. What it takes the place of is out, and not
+    /// counted any more; it is for the caller to end that with [`Store::forget`].
+    pub(crate) fn put_in(&self, shard: &mut Shard, object: &Arc<Object>) -> Option<Arc<Object>> {
         self.used.fetch_add(charge(object), Ordering::Relaxed);
         let gone = shard.insert(object);
         if let Some(gone) = &gone {
@@ -361,87 +183,68 @@ impl Store {
         gone
     }
 
+    /// Takes an object out of the index, if it is there; see [`Store::put_in`].
+    pub(crate) fn take_out(&self, shard: &mut Shard, object: &Arc<Object>) -> bool {
+        let was_there = shard.remove(object);
+        if was_there {
+            self.used.fetch_sub(charge(object), Ordering::Relaxed);
+        }
+        was_there
+    }
+
+    /// Lets a whole object that is in the index be evicted, and makes room for it.
+    pub(crate) fn settle(&self, object: &Arc<Object>) {
+        let (bytes, uses) = (charge(object), object.uses());
+        lock(&self.policy).insert_used(object, bytes, uses);
+        self.make_room(0);
+    }
+
+    /// Ends what was taken out of the index: it is kept for eviction no more.
+    pub(crate) fn forget<'o>(&self, gone: impl IntoIterator<Item = &'o Arc<Object>>) {
+        let mut policy = lock(&self.policy);
+        let held: Vec<_> = gone.into_iter().filter_map(|object| policy.remove(object)).collect();
+        drop(policy);
+        drop(held);
+    }
+
     /// Evicts until `more` bytes fit. `false` if nothing is left to evict and they do not.
     pub(crate) fn make_room(&self, more: u64) -> bool {
         loop {
-            let used = self.used.load(Ordering::Relaxed) + self.held.load(Ordering::Relaxed);
-            if used.saturating_add(more) <= self.memory.load(Ordering::Relaxed) {
+            let (used, memory) = (self.used().saturating_add(more), self.memory());
+            if used <= memory {
                 return true;
             }
-            let Some(victim) = lock(&self.policy).evict() else { return false };
-            let removed = lock(self.shard(self.seed.hash(victim.key()))).remove(&victim);
-            if removed {
-                self.used.fetch_sub(charge(&victim), Ordering::Relaxed);
+            let victim = {
+                let mut policy = lock(&self.policy);
+                // What is not in the order of going: bodies that come, and what must fit.
+                let others = used.saturating_sub(policy.bytes());
+                policy.evict(memory.saturating_sub(others))
+            };
+            let Some(victim) = victim else { return false };
+            let mut shard = lock(self.shard(self.seed.hash(victim.key())));
+            let was_there = self.take_out(&mut shard, &victim);
+            drop(shard);
+            if was_there {
+                self.notes.evicted();
             }
         }
     }
-
-    pub(crate) fn note_refusal(&self, _key: &Key, _why: NotStored, _now: Now) {}
-
-    pub(crate) fn count_aborted(&self) {}
 }
 
-fn find<'s>(shard: &'s Shard, key: &UrlKey, chooser: &Chooser<'_>) -> Option<&'s Arc<Object>> {
+/// The variant for a request: the most recent of those that match (RFC 9111 section 4.1).
+pub(crate) fn find<'s>(
+    shard: &'s Shard,
+    key: &UrlKey,
+    chooser: &Chooser<'_>,
+) -> Option<&'s Arc<Object>> {
     let variants = shard.variants(table_hash(key.hash()), key.bytes());
-    if variants.is_empty() {
-        return None;
-    }
-    // The most recent of those that match (RFC 9111 section 4.1).
-    let newest_first = variants.iter().rev();
-    let index = chooser.first_of(newest_first.clone().map(|object| object.selector()))?;
-    newest_first.clone().nth(index)
+    let newest_first = || variants.iter().rev();
+    let index = chooser.first_of(newest_first().map(|object| object.selector()))?;
+    newest_first().nth(index)
 }
 
-fn newest_names<'s>(shard: &'s Shard, key: &UrlKey) -> VaryNames<'s> {
-    let variants = shard.variants(table_hash(key.hash()), key.bytes());
-    variants.last().map(|object| vary_of(object.selector())).unwrap_or_default()
-}
-
+/// The half of a key's hash by which tables find it.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
 pub(crate) const fn table_hash(hash: u128) -> u64 {
     hash as u64
-}
-
-impl Busy {
-    fn new(lead: &Lead, selector: Vec<u8>) -> Self {
-        Self {
-            id: lead.id,
-            key: Arc::clone(&lead.key),
-            selector: selector.into(),
-            is_alone: lead.is_alone,
-            undone: Undone::No,
-            published: None,
-            line: std::collections::BTreeMap::new(),
-        }
-    }
-
-    fn may_be_joined(&self, key: &UrlKey, selector: &[u8]) -> bool {
-        !self.is_alone
-            && self.undone == Undone::No
-            && self.published.is_none()
-            && *self.selector == *selector
-            && *self.key.bytes == *key.bytes()
-    }
-}
-
-impl Key {
-    pub(crate) const fn table_hash(&self) -> u64 {
-        table_hash(self.hash)
-    }
-}
-
-impl Shard {
-    fn fetch(&mut self, lead: &Lead) -> Option<&mut Busy> {
-        self.busy.get_mut(&lead.busy)?.iter_mut().find(|fetch| fetch.id == lead.id)
-    }
-
-    fn end_fetch(&mut self, lead: &Lead) -> Option<Busy> {
-        let fetches = self.busy.get_mut(&lead.busy)?;
-        let index = fetches.iter().position(|fetch| fetch.id == lead.id)?;
-        let fetch = fetches.swap_remove(index);
-        if fetches.is_empty() {
-            self.busy.remove(&lead.busy);
-        }
-        Some(fetch)
-    }
 }

@@ -4,3 +4,5 @@ mod fill;
 mod kit;
 mod line;
 mod look;
+mod purge;
+mod view;

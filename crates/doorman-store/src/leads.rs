@@ -1,0 +1,388 @@
+//! Fetches of a store: who leads, what becomes of what he fetched, and of his line.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorman_cache::{Meta, PackedHead, UrlKey, VaryNames, vary_of};
+use doorman_http::{Instant, Now, mix};
+
+use crate::NotKept;
+use crate::chooser::Chooser;
+use crate::fill::lock;
+use crate::line::{Busy, Key, LINE_MAX, Lead, Led, Seat, Told, Undone, Wait};
+use crate::object::Object;
+use crate::shard::Shard;
+use crate::store::{Store, find, table_hash};
+
+/// What became of a response whose head has come.
+pub(crate) enum Published {
+    /// It is found, in the place of what is given here.
+    Found(Option<Arc<Object>>),
+    /// A purge came between: only those who waited already may have it.
+    Hidden,
+    /// Another was stored meanwhile.
+    Superseded(Arc<Object>),
+}
+
+impl Store {
+    /// Who fetches what is not there, or not fresh enough: the caller, or one whom he waits for, at
+    /// most `patience`. `instead_of` is what was found and will not do.
+    pub fn lead(
+        self: &Arc<Self>,
+        key: &UrlKey,
+        chooser: &Chooser<'_>,
+        instead_of: Option<Arc<Object>>,
+        patience: Duration,
+        now: Now,
+    ) -> Led {
+        self.lead_until(key, chooser, instead_of, now.instant + patience, now)
+    }
+
+    pub(crate) fn lead_until(
+        self: &Arc<Self>,
+        key: &UrlKey,
+        chooser: &Chooser<'_>,
+        instead_of: Option<Arc<Object>>,
+        deadline: Instant,
+        now: Now,
+    ) -> Led {
+        let mut shard = lock(self.shard(key.hash()));
+        if let Some(object) = find(&shard, key, chooser)
+            && !instead_of.as_ref().is_some_and(|known| Arc::ptr_eq(known, object))
+        {
+            object.touch();
+            return Led::Found(Arc::clone(object));
+        }
+        if shard.is_marked(key.hash(), now.instant) {
+            drop(shard);
+            return Led::Alone(self.alone(key, chooser, instead_of));
+        }
+        let names = newest_names(&shard, key);
+        let selector = chooser.selector_for(names);
+        let busy = self.busy_hash(key, &selector);
+        let fetches = shard.busy.entry(busy).or_default();
+        let same = fetches.iter_mut().find(|fetch| fetch.may_be_joined(key, &selector));
+        let Some(fetch) = same else {
+            let id = self.next_id();
+            let lead = self.new_lead(Key::of(key), busy, id, instead_of, false);
+            fetches.push(Busy::new(&lead, selector));
+            return Led::Lead(lead);
+        };
+        if fetch.line.len() >= LINE_MAX {
+            drop(shard);
+            return Led::Alone(self.alone(key, chooser, instead_of));
+        }
+        self.notes.waited();
+        let (ticket, seat) = (self.next_id(), Arc::new(Seat::default()));
+        fetch.line.insert(ticket, Arc::clone(&seat));
+        let (store, key, id) = (Arc::clone(self), key.clone(), fetch.id);
+        Led::Wait(Wait { store, key, busy, id, ticket, seat, deadline, instead_of })
+    }
+
+    /// The right to fetch a response that nobody waits for: for those who will not wait, or who want
+    /// a new one whatever is there. What comes of it is stored all the same, unless another response
+    /// than `instead_of` has been stored meanwhile.
+    pub fn alone(
+        self: &Arc<Self>,
+        key: &UrlKey,
+        chooser: &Chooser<'_>,
+        instead_of: Option<Arc<Object>>,
+    ) -> Lead {
+        let id = self.next_id();
+        let lead = self.new_lead(Key::of(key), mix(id), id, instead_of, true);
+        let mut shard = lock(self.shard(key.hash()));
+        let selector = chooser.selector_for(newest_names(&shard, key));
+        shard.busy.entry(lead.busy).or_default().push(Busy::new(&lead, selector));
+        lead
+    }
+
+    fn new_lead(
+        self: &Arc<Self>,
+        key: Arc<Key>,
+        busy: u64,
+        id: u64,
+        instead_of: Option<Arc<Object>>,
+        is_alone: bool,
+    ) -> Lead {
+        let (store, began) = (Arc::clone(self), self.purges.next());
+        self.notes.led();
+        Lead { store, key, busy, id, began, instead_of, is_alone, is_over: false }
+    }
+
+    fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn busy_hash(&self, key: &UrlKey, selector: &[u8]) -> u64 {
+        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+        let (key, selector) = (key.hash() as u64, self.seed().hash(selector) as u64);
+        mix(key ^ selector.rotate_left(17))
+    }
+
+    /// The head of a fetch's response has come: it is found from now on, and those in line get it.
+    pub(crate) fn publish(&self, lead: &mut Lead, object: &Arc<Object>) -> Published {
+        let mut shard = lock(self.shard(lead.key.hash));
+        if let Some(same) = shard.same(object)
+            && !lead.instead_of.as_ref().is_some_and(|known| Arc::ptr_eq(known, &same))
+        {
+            return Published::Superseded(same);
+        }
+        let Some(fetch) = shard.fetch(lead) else { return Published::Hidden };
+        let undone = fetch.undone.max(self.purges.undone(object, lead.began));
+        fetch.undone = undone;
+        fetch.is_published = true;
+        let line = std::mem::take(&mut fetch.line);
+        let mut gone = None;
+        if undone != Undone::Hard {
+            if undone == Undone::Soft {
+                object.make_stale();
+            }
+            gone = self.put_in(&mut shard, object);
+            shard.unmark(lead.key.hash);
+        }
+        drop(shard);
+        self.forget(&gone);
+        tell(line, || Told::Published(Arc::clone(object)));
+        match undone {
+            Undone::Hard => Published::Hidden,
+            Undone::No | Undone::Soft => Published::Found(gone),
+        }
+    }
+
+    /// The body has come: the object with all of it takes the place of the one that was filled.
+    pub(crate) fn seal(
+        &self,
+        lead: &mut Lead,
+        filled: &Arc<Object>,
+        sealed: &Arc<Object>,
+    ) -> Result<(), NotKept> {
+        let mut shard = lock(self.shard(lead.key.hash));
+        lead.is_over = true;
+        shard.end_fetch(lead);
+        if !self.take_out(&mut shard, filled) {
+            let by_another = shard.same(filled).is_some();
+            return Err(if by_another { NotKept::Superseded } else { NotKept::Purged });
+        }
+        if filled.is_purged() {
+            sealed.make_stale();
+        }
+        let gone = self.put_in(&mut shard, sealed);
+        drop(shard);
+        self.forget(&gone);
+        self.settle(sealed);
+        self.notes.stored();
+        Ok(())
+    }
+
+    /// Takes a response that is not to be stored out, if it is there, and ends its fetch. What it had
+    /// taken the place of comes back unless it was purged meanwhile: something stale is worth more
+    /// than nothing when an origin fails.
+    pub(crate) fn withdraw(
+        &self,
+        lead: &mut Lead,
+        object: &Arc<Object>,
+        before: Option<Arc<Object>>,
+        until: Option<Instant>,
+    ) {
+        let mut shard = lock(self.shard(lead.key.hash));
+        lead.is_over = true;
+        let was_there = self.take_out(&mut shard, object);
+        if let Some(until) = until {
+            shard.mark(lead.key.hash, until);
+        }
+        let fetch = shard.end_fetch(lead);
+        let back = before.filter(|_| was_there);
+        let mut gone = None;
+        if let Some(back) = &back {
+            if object.is_purged() {
+                back.make_stale();
+            }
+            gone = self.put_in(&mut shard, back);
+        }
+        drop(shard);
+        self.forget(&gone);
+        if let Some(back) = &back {
+            self.settle(back);
+        }
+        // Nobody can be in line: it was dissolved when the response was published.
+        drop(fetch);
+    }
+
+    /// A validation's answer has come: `fresh` takes the place of `object`, whose body it shares,
+    /// and those in line get it.
+    pub(crate) fn replace(
+        &self,
+        lead: &mut Lead,
+        object: &Arc<Object>,
+        fresh: &Arc<Object>,
+    ) -> bool {
+        let mut shard = lock(self.shard(lead.key.hash));
+        lead.is_over = true;
+        let fetch = shard.end_fetch(lead);
+        let by_key = fetch.as_ref().map_or(Undone::Hard, |fetch| fetch.undone);
+        let undone = by_key.max(self.purges.undone(fresh, lead.began));
+        let is_kept = undone != Undone::Hard && self.take_out(&mut shard, object);
+        let mut gone = None;
+        if is_kept {
+            if undone == Undone::Soft {
+                fresh.make_stale();
+            }
+            gone = self.put_in(&mut shard, fresh);
+        }
+        drop(shard);
+        self.forget(gone.iter().chain(is_kept.then_some(object)));
+        if is_kept {
+            self.settle(fresh);
+            self.notes.freshened();
+        }
+        if let Some(fetch) = fetch {
+            tell(fetch.line, || Told::Published(Arc::clone(fresh)));
+        }
+        is_kept
+    }
+
+    /// An answer to HEAD has said something new of a stored response (RFC 9111 section 4.3.5): the
+    /// object with that head takes its place, if it is still there.
+    pub fn update_head(
+        &self,
+        object: &Arc<Object>,
+        head: PackedHead,
+        meta: Meta,
+    ) -> Option<Arc<Object>> {
+        if object.is_filling() {
+            return None;
+        }
+        let updated = Arc::new(object.with_head(head, meta)?);
+        let mut shard = lock(self.shard(self.seed().hash(object.key())));
+        if !self.take_out(&mut shard, object) {
+            return None;
+        }
+        if object.is_purged() {
+            updated.make_stale();
+        }
+        let gone = self.put_in(&mut shard, &updated);
+        drop(shard);
+        self.forget(gone.iter().chain([object]));
+        self.settle(&updated);
+        self.notes.freshened();
+        Some(updated)
+    }
+
+    /// Ends a fetch without a response, and tells all in line.
+    pub(crate) fn end_lead(
+        &self,
+        lead: &mut Lead,
+        until: Option<Instant>,
+        told: impl Fn() -> Told,
+    ) {
+        let mut shard = lock(self.shard(lead.key.hash));
+        lead.is_over = true;
+        if let Some(until) = until {
+            shard.mark(lead.key.hash, until);
+        }
+        let fetch = shard.end_fetch(lead);
+        drop(shard);
+        if let Some(fetch) = fetch {
+            tell(fetch.line, told);
+        }
+    }
+
+    /// Gives a lead to the next in line who is still there, if there is one.
+    pub(crate) fn pass_on(lead: &Lead) {
+        let store = Arc::clone(&lead.store);
+        let instead_of = lead.instead_of.clone();
+        let (key, is_alone) = (Arc::clone(&lead.key), lead.is_alone);
+        let mut heir = store.new_lead(key, lead.busy, lead.id, instead_of, is_alone);
+        loop {
+            let next = {
+                let mut shard = lock(store.shard(heir.key.hash));
+                let next = shard.fetch(&heir).and_then(|fetch| {
+                    // His fetch begins after whatever was purged.
+                    fetch.undone = Undone::No;
+                    fetch.line.pop_first()
+                });
+                if next.is_none() {
+                    heir.is_over = true;
+                    shard.end_fetch(&heir);
+                }
+                next
+            };
+            let Some((_, seat)) = next else { return };
+            match seat.tell(Told::Next(heir)) {
+                Some(Told::Next(back)) => heir = back,
+                _ => return,
+            }
+        }
+    }
+
+    pub(crate) fn leave(&self, wait: &Wait) {
+        let mut shard = lock(self.shard(wait.key.hash()));
+        let fetches = shard.busy.get_mut(&wait.busy);
+        if let Some(fetch) = fetches.and_then(|all| all.iter_mut().find(|f| f.id == wait.id)) {
+            fetch.line.remove(&wait.ticket);
+        }
+    }
+}
+
+/// Tells all in line, and drops what could not be told because somebody has left.
+fn tell(line: BTreeMap<u64, Arc<Seat>>, told: impl Fn() -> Told) {
+    for seat in line.into_values() {
+        drop(seat.tell(told()));
+    }
+}
+
+fn newest_names<'s>(shard: &'s Shard, key: &UrlKey) -> VaryNames<'s> {
+    let variants = shard.variants(table_hash(key.hash()), key.bytes());
+    variants.last().map(|object| vary_of(object.selector())).unwrap_or_default()
+}
+
+impl Busy {
+    fn new(lead: &Lead, selector: Vec<u8>) -> Self {
+        Self {
+            id: lead.id,
+            key: Arc::clone(&lead.key),
+            selector: selector.into(),
+            is_alone: lead.is_alone,
+            undone: Undone::No,
+            is_published: false,
+            line: BTreeMap::new(),
+        }
+    }
+
+    fn may_be_joined(&self, key: &UrlKey, selector: &[u8]) -> bool {
+        !self.is_alone
+            && self.undone == Undone::No
+            && !self.is_published
+            && *self.selector == *selector
+            && *self.key.bytes == *key.bytes()
+    }
+}
+
+impl Key {
+    pub(crate) const fn table_hash(&self) -> u64 {
+        table_hash(self.hash)
+    }
+}
+
+impl Shard {
+    fn fetch(&mut self, lead: &Lead) -> Option<&mut Busy> {
+        self.busy.get_mut(&lead.busy)?.iter_mut().find(|fetch| fetch.id == lead.id)
+    }
+
+    /// The variant for the same requests as `object`.
+    fn same(&self, object: &Object) -> Option<Arc<Object>> {
+        let variants = self.variants(object.hash(), object.key());
+        variants.iter().find(|other| other.selector() == object.selector()).cloned()
+    }
+
+    fn end_fetch(&mut self, lead: &Lead) -> Option<Busy> {
+        let fetches = self.busy.get_mut(&lead.busy)?;
+        let index = fetches.iter().position(|fetch| fetch.id == lead.id)?;
+        let fetch = fetches.swap_remove(index);
+        if fetches.is_empty() {
+            self.busy.remove(&lead.busy);
+        }
+        Some(fetch)
+    }
+}

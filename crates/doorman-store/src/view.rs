@@ -1,0 +1,161 @@
+//! What is in a store, for people.
+
+use doorman_cache::{UrlKey, url_of, vary_of};
+use doorman_http::Now;
+
+use crate::fill::lock;
+use crate::notes::Counts;
+use crate::object::Object;
+use crate::store::{Store, table_hash};
+
+/// Figures of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Responses in the index, those that are still coming included.
+    pub objects: u64,
+    /// Bytes of memory that they take, with all that belongs to them.
+    pub bytes: u64,
+    /// Bytes that they may take.
+    pub limit: u64,
+    /// URLs that are marked as uncacheable.
+    pub markers: u64,
+    /// Fetches under way.
+    pub fetches: u64,
+    /// What was counted.
+    pub counts: Counts,
+}
+
+/// A stored response, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Its URL.
+    pub url: String,
+    /// Its status.
+    pub status: u16,
+    /// Its age in seconds (RFC 9111 section 4.2.3).
+    pub age: u32,
+    /// Seconds for which it stays fresh; not above zero when it is stale.
+    pub ttl: i64,
+    /// Whether a soft purge has made it stale.
+    pub is_purged: bool,
+    /// Length of its body in bytes; `None` while it comes and nothing declared it.
+    pub length: Option<u64>,
+    /// Bytes that it takes in memory.
+    pub bytes: u64,
+    /// Whether it is still coming.
+    pub is_filling: bool,
+    /// What tells it from other variants of the URL: `place 1, accept-encoding: gzip`.
+    pub variant: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// How often it was found.
+    pub hits: u32,
+}
+
+impl Store {
+    /// Its figures at this moment. They are taken shard by shard, so they need not fit each other
+    /// to the last byte.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            bytes: self.used(),
+            limit: self.memory(),
+            counts: self.notes.counts(),
+            ..Stats::default()
+        };
+        for shard in &self.shards {
+            let shard = lock(shard);
+            stats.objects += shard.len() as u64;
+            stats.markers += shard.markers() as u64;
+            stats.fetches += shard.busy.values().map(Vec::len).sum::<usize>() as u64;
+        }
+        stats
+    }
+
+    /// The variants of a URL, the newest first.
+    #[must_use]
+    pub fn show(&self, key: &UrlKey, now: Now) -> Vec<Described> {
+        let shard = lock(self.shard(key.hash()));
+        let variants = shard.variants(table_hash(key.hash()), key.bytes()).to_vec();
+        drop(shard);
+        variants.iter().rev().map(|object| Described::of(object, now)).collect()
+    }
+
+    /// At most `most` responses whose keys begin with `prefix`, in the order of their keys.
+    #[must_use]
+    pub fn list(&self, prefix: &[u8], most: usize, now: Now) -> Vec<Described> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let step = lock(shard).below(None, prefix, None, most);
+            found.extend(step);
+            // Only the first of all shards are wanted; so no more than twice as many are held.
+            if found.len() > most {
+                found.sort_by(|one, other| one.key().cmp(other.key()));
+                found.truncate(most);
+            }
+        }
+        found.sort_by(|one, other| one.key().cmp(other.key()));
+        found.iter().map(|object| Described::of(object, now)).collect()
+    }
+}
+
+impl Described {
+    fn of(object: &Object, now: Now) -> Self {
+        let meta = object.meta();
+        Self {
+            url: url_of(object.key()),
+            status: meta.status(),
+            age: meta.age(now),
+            ttl: meta.ttl(now),
+            is_purged: object.is_purged(),
+            length: object.length(),
+            bytes: object.size(),
+            is_filling: object.is_filling(),
+            variant: in_words(object.selector()),
+            tags: object.tags().map(|tag| String::from_utf8_lossy(tag).into_owned()).collect(),
+            hits: object.hits(),
+        }
+    }
+}
+
+/// A selector in words. Its last parts are the values of the names in `Vary`; what stands before
+/// them was chosen by the operator.
+fn in_words(selector: &[u8]) -> String {
+    let Some((place, rest)) = selector.split_first_chunk::<8>() else { return String::new() };
+    let mut parts = parts(rest);
+    // The first part is the list of names itself.
+    if !parts.is_empty() {
+        parts.remove(0);
+    }
+    let names: Vec<&[u8]> = vary_of(selector).iter().collect();
+    let chosen = parts.len().saturating_sub(names.len());
+    let mut words = format!("place {}", u64::from_be_bytes(*place));
+    for (index, part) in parts.iter().enumerate() {
+        let name = index.checked_sub(chosen).and_then(|index| names.get(index));
+        let name = name.copied().unwrap_or(b"chosen");
+        let value = part.map_or("absent".into(), String::from_utf8_lossy);
+        words.push_str(", ");
+        words.push_str(&String::from_utf8_lossy(name));
+        words.push_str(if part.is_some() { ": " } else { " " });
+        words.push_str(&value);
+    }
+    words
+}
+
+/// The parts of a selector behind its place, each with its length in front; `None` is absent.
+fn parts(mut rest: &[u8]) -> Vec<Option<&[u8]>> {
+    let mut parts = Vec::new();
+    while let Some((len, behind)) = rest.split_first_chunk::<4>() {
+        let len = u32::from_be_bytes(*len);
+        if len == u32::MAX {
+            parts.push(None);
+            rest = behind;
+            continue;
+        }
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let Some((part, behind)) = behind.split_at_checked(len) else { break };
+        parts.push(Some(part));
+        rest = behind;
+    }
+    parts
+}
