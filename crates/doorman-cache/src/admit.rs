@@ -6,8 +6,9 @@
 
 use doorman_http::{FieldId, Method, Now, ResponseHead};
 
-use crate::control::{Control, seconds};
+use crate::control::{Control, SECONDS_MAX};
 use crate::freshness::{self, Lifetime, Moment};
+use crate::head::Listed;
 use crate::meta::Flags;
 use crate::{Asked, CacheRules, Meta, NotStored, SetCookie, validator};
 
@@ -68,7 +69,7 @@ pub(crate) fn prohibition(
     }
     // A status that is not understood is not stored where its origin says so (section 5.2.2.3).
     if control.must_understand && !is_understood(status) {
-        return Some(NotStored::Status(status));
+        return Some(NotStored::NotUnderstood(status));
     }
     if control.private {
         return Some(NotStored::Private);
@@ -78,7 +79,7 @@ pub(crate) fn prohibition(
     }
     if response.fields.has(FieldId::SetCookie)
         && rules.set_cookie == SetCookie::Refuse
-        && !(control.lists_fields && crate::head::is_listed(&response.fields, rules, b"set-cookie"))
+        && !(control.lists_fields && Listed::of(&response.fields, rules).has(b"set-cookie"))
     {
         return Some(NotStored::SetCookie);
     }
@@ -88,9 +89,16 @@ pub(crate) fn prohibition(
     if asked.has_cookie && !shared_with_cookies(control) {
         return Some(NotStored::Cookie);
     }
-    let length = response.fields.first(FieldId::ContentLength).and_then(seconds);
-    let too_large = length.is_some_and(|length| u64::from(length) > rules.max_object);
+    let too_large = declared(response).is_some_and(|length| length > rules.max_object);
     too_large.then_some(NotStored::TooLarge)
+}
+
+/// The length that the head declares, if it does: the body itself tells later.
+fn declared(response: &ResponseHead) -> Option<u64> {
+    let digits = response.fields.first(FieldId::ContentLength)?;
+    digits.iter().try_fold(0u64, |n, &b| {
+        b.is_ascii_digit().then(|| n.saturating_mul(10).saturating_add(u64::from(b - b'0')))
+    })
 }
 
 /// When a response came and how old it was then.
@@ -136,7 +144,7 @@ pub(crate) fn appraise(
     let meta = Meta {
         received,
         initial_age,
-        lifetime: seconds.min(crate::control::SECONDS_MAX),
+        lifetime: seconds.min(SECONDS_MAX),
         stale_while_revalidate: window(control.stale_while_revalidate, rules.stale),
         stale_if_error: window(control.stale_if_error, rules.stale_if_error),
         status: response.status,

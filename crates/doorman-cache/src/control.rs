@@ -26,7 +26,7 @@ pub(crate) enum Argument<'a> {
     Malformed(&'a [u8]),
 }
 
-impl Directive<'_> {
+impl<'a> Directive<'a> {
     pub(crate) const fn is(&self, name: &[u8]) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
@@ -39,15 +39,21 @@ impl Directive<'_> {
         }
     }
 
-    /// The names in an argument that lists fields (RFC 9111 sections 5.2.2.4 and 5.2.2.7). `None`
-    /// unless it holds one at least and nothing but names: then the directive means the whole
-    /// response.
-    pub(crate) fn field_names(&self) -> Option<impl Iterator<Item = &[u8]>> {
-        let Argument::Text(text) = self.argument else { return None };
-        let names = || text.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|n| !n.is_empty());
-        let valid = names().all(doorman_http::is_token) && names().next().is_some();
-        valid.then(names)
+    /// The names in an argument that lists fields; see [`field_names`].
+    pub(crate) fn field_names(&self) -> Option<impl Iterator<Item = &'a [u8]> + use<'a>> {
+        match self.argument {
+            Argument::Text(text) => field_names(text),
+            Argument::Absent | Argument::Malformed(_) => None,
+        }
     }
+}
+
+/// The names in a list of fields (RFC 9111 sections 5.2.2.4 and 5.2.2.7). `None` unless it holds one
+/// at least and nothing but names: then the directive means the whole response.
+pub(crate) fn field_names(text: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
+    let names = || text.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|n| !n.is_empty());
+    let valid = names().all(doorman_http::is_token) && names().next().is_some();
+    valid.then(names)
 }
 
 /// `delta-seconds` (RFC 9111 section 1.2.2), at most [`SECONDS_MAX`].
@@ -61,46 +67,51 @@ pub(crate) fn seconds(text: &[u8]) -> Option<u32> {
 
 /// The directives of one line of the field.
 pub(crate) const fn directives(line: &[u8]) -> Directives<'_> {
-    Directives { rest: line }
+    Directives { rest: line, is_broken: false }
 }
 
 /// See [`directives`].
 #[derive(Clone, Debug)]
 pub(crate) struct Directives<'a> {
     rest: &'a [u8],
+    /// A quote was never closed. It must hide nothing that forbids, so the rest is read as if no quote
+    /// meant anything; and it must show nothing that allows, so no argument counts any more.
+    is_broken: bool,
 }
 
 impl<'a> Iterator for Directives<'a> {
     type Item = Directive<'a>;
 
     fn next(&mut self) -> Option<Directive<'a>> {
-        loop {
-            if self.rest.is_empty() {
-                return None;
-            }
-            let end = element_end(self.rest);
-            let (element, rest) = self.rest.split_at(end);
-            self.rest = rest.get(1..).unwrap_or_default();
-            let element = element.trim_ascii();
+        while !self.rest.is_empty() {
+            let element = self.element().trim_ascii();
             if !element.is_empty() {
-                return Some(directive(element));
+                return Some(directive(element, self.is_broken));
             }
         }
+        None
     }
 }
 
-/// Where the first element of a list ends: at a comma outside of quotes. A quote that is never closed
-/// is an ordinary byte, so that it cannot hide directives behind it.
-fn element_end(list: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(&byte) = list.get(at) {
-        match byte {
-            b',' => return at,
-            b'"' => at += quoted_len(&list[at..]).unwrap_or(1),
-            _ => at += 1,
+impl<'a> Directives<'a> {
+    /// Takes what stands before the next comma that is outside of quotes. Every byte is looked at a
+    /// fixed number of times, however many quotes there are.
+    fn element(&mut self) -> &'a [u8] {
+        let list = self.rest;
+        let mut at = 0;
+        while let Some(&byte) = list.get(at) {
+            at += match byte {
+                b',' => break,
+                b'"' if !self.is_broken => quoted_len(&list[at..]).unwrap_or_else(|| {
+                    self.is_broken = true;
+                    1
+                }),
+                _ => 1,
+            };
         }
+        self.rest = list.get(at + 1..).unwrap_or_default();
+        &list[..at]
     }
-    list.len()
 }
 
 /// Bytes of the quoted string that `text` begins with, its quotes included (RFC 9110 section 5.6.4).
@@ -115,10 +126,11 @@ fn quoted_len(text: &[u8]) -> Option<usize> {
     }
 }
 
-fn directive(element: &[u8]) -> Directive<'_> {
+fn directive(element: &[u8], is_broken: bool) -> Directive<'_> {
     let name_len = element.iter().position(|&b| !is_name_byte(b)).unwrap_or(element.len());
     let (name, rest) = element.split_at(name_len);
     let argument = match rest {
+        _ if is_broken => Argument::Malformed(rest),
         [] => Argument::Absent,
         [b'=', text @ ..] => argument(text),
         _ => Argument::Malformed(rest),

@@ -6,7 +6,7 @@ use doorman_http::{FieldId, Fields, Now, ResponseHead};
 use crate::admit::{Arrival, appraise, prohibition};
 use crate::control::Control;
 use crate::freshness::{Moment, initial_age};
-use crate::head::{is_listed, is_storable, storable_head};
+use crate::head::{Listed, is_storable, storable_head};
 use crate::{Asked, CacheRules, Meta, NotStored, SetCookie, validator};
 
 /// Why a response cannot be used to freshen the stored one.
@@ -113,7 +113,7 @@ fn update(
     }
     if newer.fields.has(FieldId::SetCookie)
         && rules.set_cookie == SetCookie::Refuse
-        && !is_listed(&newer.fields, rules, b"set-cookie")
+        && !Listed::of(&newer.fields, rules).has(b"set-cookie")
     {
         return Err(Mismatch::Forbidden(NotStored::SetCookie));
     }
@@ -171,8 +171,11 @@ const fn is_pinned(id: FieldId) -> bool {
 /// Whether the newer response varies by nothing that the stored one does not vary by.
 fn varies_alike(stored: &Fields, newer: &Fields) -> bool {
     let known = |name: &[u8]| names(stored).any(|other| other.eq_ignore_ascii_case(name));
-    names(newer).all(known)
+    names(newer).take(NAMES_MAX + 1).count() <= NAMES_MAX && names(newer).all(known)
 }
+
+/// The most names in `Vary` that are compared; nobody varies by so many.
+const NAMES_MAX: usize = 64;
 
 /// The names in `Vary`.
 fn names(fields: &Fields) -> impl Iterator<Item = &[u8]> {

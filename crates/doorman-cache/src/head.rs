@@ -2,7 +2,7 @@
 
 use doorman_http::{FieldId, Fields, Now, ResponseHead};
 
-use crate::control::{Directive, directives};
+use crate::control::{directives, field_names};
 use crate::structured::{Bare, Dictionary};
 use crate::{CacheRules, date};
 
@@ -15,9 +15,9 @@ pub fn storable_head(head: &ResponseHead, rules: &CacheRules, received: Now) -> 
     stored.version = head.version;
     stored.fields.load(head.reason());
     stored.set_reason(0..head.reason().len());
-    let lists = Lists::of(&head.fields, rules);
+    let listed = Listed::of(&head.fields, rules);
     for (id, name, value) in head.fields.iter() {
-        if is_storable(id, name) && !lists.name(&head.fields, rules, name) {
+        if is_storable(id, name) && !listed.has(name) {
             stored.fields.push_line(id, name, value);
         }
     }
@@ -38,45 +38,45 @@ pub(crate) fn is_storable(id: FieldId, name: &[u8]) -> bool {
     }
 }
 
-/// Whether the head has fields in which `no-cache` or `private` could name others: most have none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lists {
-    None,
-    Some,
-}
-
-impl Lists {
-    pub(crate) fn of(fields: &Fields, rules: &CacheRules) -> Self {
-        let found = sources(fields, rules).any(|(_, line)| line.contains(&b'='));
-        if found { Self::Some } else { Self::None }
-    }
-
-    /// Whether `name` is named.
-    pub(crate) fn name(self, fields: &Fields, rules: &CacheRules, name: &[u8]) -> bool {
-        self == Self::Some && is_listed(fields, rules, name)
-    }
-}
-
-/// Whether `no-cache` or `private` names the field (sections 5.2.2.4 and 5.2.2.7), in `Cache-Control`
+/// The fields that `no-cache` and `private` name (sections 5.2.2.4 and 5.2.2.7), in `Cache-Control`
 /// or in any targeted field: a name that was written down for one cache holds for all.
-pub(crate) fn is_listed(fields: &Fields, rules: &CacheRules, name: &[u8]) -> bool {
-    sources(fields, rules).any(|(style, line)| match style {
-        Style::Directives => directives(line).any(|directive| {
-            (directive.is(b"no-cache") || directive.is(b"private")) && lists(&directive, name)
-        }),
-        Style::Dictionary => Dictionary::new(line).map_while(Result::ok).any(|(key, value)| {
-            let (Bare::Text(text) | Bare::Token(text)) = value else { return false };
-            let argument = crate::control::Argument::Text(text);
-            matches!(key, b"no-cache" | b"private")
-                && lists(&Directive { name: key, argument }, name)
-        }),
-    })
+#[derive(Clone, Debug)]
+pub(crate) struct Listed<'a> {
+    /// In order, so that a long list costs no more than a short one for each field.
+    names: Vec<&'a [u8]>,
 }
 
-fn lists(directive: &Directive<'_>, name: &[u8]) -> bool {
-    directive
-        .field_names()
-        .is_some_and(|mut names| names.any(|listed| listed.eq_ignore_ascii_case(name)))
+impl<'a> Listed<'a> {
+    pub(crate) fn of(fields: &'a Fields, rules: &'a CacheRules) -> Self {
+        let mut names = Vec::new();
+        for (style, line) in sources(fields, rules) {
+            match style {
+                Style::Directives => {
+                    let about_fields =
+                        directives(line).filter(|d| d.is(b"no-cache") || d.is(b"private"));
+                    names.extend(about_fields.filter_map(|d| d.field_names()).flatten());
+                }
+                Style::Dictionary => {
+                    for (key, value) in Dictionary::new(line).map_while(Result::ok) {
+                        let (Bare::Text(text) | Bare::Token(text)) = value else { continue };
+                        if matches!(key, b"no-cache" | b"private") {
+                            names.extend(field_names(text).into_iter().flatten());
+                        }
+                    }
+                }
+            }
+        }
+        names.sort_unstable_by(|a, b| folded(a).cmp(folded(b)));
+        Self { names }
+    }
+
+    pub(crate) fn has(&self, name: &[u8]) -> bool {
+        self.names.binary_search_by(|listed| folded(listed).cmp(folded(name))).is_ok()
+    }
+}
+
+fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().map(u8::to_ascii_lowercase)
 }
 
 /// How a field is to be read.

@@ -9,6 +9,8 @@ pub enum NotStored {
     Method,
     /// The status is none that is stored, or none that is stored unasked.
     Status(u16),
+    /// The response says `must-understand`, and the meaning of its status is not known.
+    NotUnderstood(u16),
     /// 206: a part is never stored as the whole.
     Partial,
     /// The response says `no-store`.
@@ -47,32 +49,14 @@ impl NotStored {
     /// The word for logs, metrics and `Cache-Status`: lower case with hyphens.
     #[must_use]
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Method => "method",
-            Self::Status(_) => "status",
-            Self::Partial => "partial",
-            Self::NoStore => "no-store",
-            Self::Private => "private",
-            Self::Authorization => "authorization",
-            Self::SetCookie => "set-cookie",
-            Self::VaryStar => "vary-star",
-            Self::RequestNoStore => "request-no-store",
-            Self::Cookie => "cookie",
-            Self::NoFreshness => "no-freshness",
-            Self::NoValidator => "no-validator",
-            Self::TooLarge => "too-large",
-            Self::Incomplete => "incomplete",
-            Self::Coding => "coding",
-            Self::TooFewUses => "too-few-uses",
-            Self::Bypass => "bypass",
-            Self::NoRoom => "no-room",
-        }
+        Self::WORDS[self.index()]
     }
 
     /// Every word, in an order that stays: for tables that count by reason.
     pub const WORDS: &'static [&'static str] = &[
         "method",
         "status",
+        "not-understood",
         "partial",
         "no-store",
         "private",
@@ -97,22 +81,23 @@ impl NotStored {
         match self {
             Self::Method => 0,
             Self::Status(_) => 1,
-            Self::Partial => 2,
-            Self::NoStore => 3,
-            Self::Private => 4,
-            Self::Authorization => 5,
-            Self::SetCookie => 6,
-            Self::VaryStar => 7,
-            Self::RequestNoStore => 8,
-            Self::Cookie => 9,
-            Self::NoFreshness => 10,
-            Self::NoValidator => 11,
-            Self::TooLarge => 12,
-            Self::Incomplete => 13,
-            Self::Coding => 14,
-            Self::TooFewUses => 15,
-            Self::Bypass => 16,
-            Self::NoRoom => 17,
+            Self::NotUnderstood(_) => 2,
+            Self::Partial => 3,
+            Self::NoStore => 4,
+            Self::Private => 5,
+            Self::Authorization => 6,
+            Self::SetCookie => 7,
+            Self::VaryStar => 8,
+            Self::RequestNoStore => 9,
+            Self::Cookie => 10,
+            Self::NoFreshness => 11,
+            Self::NoValidator => 12,
+            Self::TooLarge => 13,
+            Self::Incomplete => 14,
+            Self::Coding => 15,
+            Self::TooFewUses => 16,
+            Self::Bypass => 17,
+            Self::NoRoom => 18,
         }
     }
 
@@ -125,11 +110,18 @@ impl NotStored {
     const fn sentence(self) -> &'static str {
         match self {
             Self::Method => "The request's method is not GET; only answers to GET are stored.",
+            Self::Status(..200 | 304 | 600..) => "is never stored.",
+            Self::Status(400..) => {
+                "is not stored unasked; a `ttl` that names the status would allow it."
+            }
             Self::Status(_) => {
-                "may not be stored unasked; a `ttl` that names the status would allow it."
+                "is stored only if the response states its freshness or a `ttl` names the status."
+            }
+            Self::NotUnderstood(_) => {
+                "is not known, and the response says must-understand; only its origin can change that."
             }
             Self::Partial => {
-                "206 is a part; the whole is stored when it is asked for without Range."
+                "A 206 is a part; the whole is stored when it is asked for without Range."
             }
             Self::NoStore => "The response says no-store; only its origin can change that.",
             Self::Private => "The response says private; only its origin can change that.",
@@ -176,7 +168,7 @@ pub struct Text(NotStored);
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let NotStored::Status(status) = self.0 {
+        if let NotStored::Status(status) | NotStored::NotUnderstood(status) = self.0 {
             write!(f, "Status {status} ")?;
         }
         f.write_str(self.0.sentence())

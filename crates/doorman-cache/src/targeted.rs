@@ -8,7 +8,7 @@
 use doorman_http::{FieldId, Fields};
 
 use crate::CacheRules;
-use crate::control::{Argument, Control, Directive, SECONDS_MAX, Word, directives, seconds};
+use crate::control::{Argument, Control, SECONDS_MAX, Word, directives, field_names, seconds};
 use crate::structured::{Bare, Dictionary};
 
 impl Control {
@@ -89,8 +89,7 @@ fn about_all(value: Bare<'_>, lists: &mut bool) -> Option<bool> {
     match value {
         Bare::Boolean(set) => Some(set),
         Bare::Text(text) | Bare::Token(text) => {
-            let directive = Directive { name: b"", argument: Argument::Text(text) };
-            let names = directive.field_names().is_some();
+            let names = field_names(text).is_some();
             *lists |= names;
             Some(!names)
         }
