@@ -34,7 +34,10 @@ pub enum Condition {
 
 /// A condition that is ready to run.
 #[derive(Debug)]
-pub(crate) enum Check {
+pub struct Check(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Header { id: FieldId, name: Box<str>, value: Matcher },
     Query { name: Box<str>, value: Matcher },
     Cookie { name: Box<str>, value: Matcher },
@@ -46,10 +49,33 @@ pub(crate) enum Check {
 }
 
 impl Check {
-    pub(crate) fn new(condition: &Condition) -> Result<Self, Fault> {
-        Self::nested(condition, 0)
+    /// Makes a condition ready.
+    ///
+    /// # Errors
+    /// An expression that does not compile, a name that no field has, `not` too deep.
+    pub fn new(condition: &Condition) -> Result<Self, Fault> {
+        Kind::nested(condition, 0).map(Self)
     }
 
+    /// Whether the request is like that.
+    #[must_use]
+    pub fn holds(&self, query: &Query<'_>) -> bool {
+        self.0.holds(query)
+    }
+
+    /// Why the condition, which does not hold, does not.
+    pub(crate) fn reason(&self, query: &Query<'_>) -> Reason {
+        self.0.reason(query)
+    }
+
+    /// What the condition looks at, in the operator's words.
+    #[must_use]
+    pub fn subject(&self) -> Box<str> {
+        self.0.subject()
+    }
+}
+
+impl Kind {
     fn nested(condition: &Condition, depth: u32) -> Result<Self, Fault> {
         let matcher = |value| Matcher::new(value).map_err(Fault::Regex);
         Ok(match condition {
@@ -79,7 +105,7 @@ impl Check {
         })
     }
 
-    pub(crate) fn holds(&self, query: &Query<'_>) -> bool {
+    fn holds(&self, query: &Query<'_>) -> bool {
         match self {
             Self::Header { id: FieldId::Other, name, value } => {
                 query.head.fields.all_named(name.as_bytes()).any(|v| value.matches(v))
@@ -95,8 +121,7 @@ impl Check {
         }
     }
 
-    /// Why the condition, which does not hold, does not.
-    pub(crate) fn reason(&self, query: &Query<'_>) -> Reason {
+    fn reason(&self, query: &Query<'_>) -> Reason {
         let miss = |present| if present { Miss::Differs } else { Miss::Absent };
         match self {
             Self::Header { name, .. } => {

@@ -21,7 +21,7 @@ mod value;
 
 pub use address::{AddressSet, PrefixError};
 pub use captures::{CAPTURES_MAX, Captures};
-pub use condition::Condition;
+pub use condition::{Check, Condition};
 pub use explain::{Miss, Reason, Tried, Verdict};
 pub use host::HostPattern;
 pub use pattern::{Capture, PathPattern, Segment};
