@@ -58,7 +58,7 @@ impl fmt::Display for SealKeyError {
             Self::Open(path) => {
                 write!(f, "others can get at {}: chmod 600 it", path.display())
             }
-            Self::Randomness => f.write_str("no random bytes for the key of sticky cookies"),
+            Self::Randomness => f.write_str("no random bytes for a key"),
         }
     }
 }
@@ -119,6 +119,17 @@ impl SealKey {
     pub fn is_seal<const N: usize>(&self, parts: &[&[u8]], seal: &[u8; N]) -> bool {
         verify_slices_are_equal(&self.seal::<N>(parts), seal).is_ok()
     }
+}
+
+/// Random words for a secret that lasts as long as the process.
+///
+/// # Errors
+/// [`SealKeyError::Randomness`] if the operating system gives none.
+pub fn secret_words() -> Result<[u64; 2], SealKeyError> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SealKeyError::Randomness)?;
+    let (words, _) = bytes.as_chunks::<8>();
+    Ok([u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])])
 }
 
 fn random() -> Result<[u8; KEY_BYTES], SealKeyError> {

@@ -3,19 +3,35 @@
 use std::rc::Rc;
 
 use doorman_http::{Body, Conn, FieldId, Request, RequestHead, Response};
+use doorman_net::dial::{Answer, DialError};
 use doorman_net::serve::{Handler, Lost, Refused};
 use doorman_net::{Net, within_deadline};
 use doorman_route::{Found, Query};
+use doorman_store::Refresh;
 
 use crate::crowd::Admitted;
 use crate::exchange::Exchange;
 use crate::house::{CorePlan, Proxy};
 use crate::plan::{PlanEnding, PlanRoute};
 use crate::record::End;
+use crate::stage::cache::{Looked, Recalled, Seek, Sought, Taken};
+use crate::stage::mirror::At;
+use crate::stage::share::Ways;
+use crate::stage::stick::Stuck;
 use crate::stage::{
-    admit, answer, clients, deadline, early, edit, fetch, grpc, mirror, share, stick,
+    admit, answer, cache, clients, deadline, early, edit, fetch, grpc, mirror, share, stick,
 };
 use crate::stop::{Fault, Stop};
+
+/// Questions that one request may put to origins on behalf of the store: whether what is stored still
+/// holds, and for the whole.
+const QUESTIONS_MAX: u32 = 3;
+
+/// Where a request goes, and what ties it to a server there.
+struct Going<'p> {
+    ways: Ways,
+    tie: Option<Stuck<'p>>,
+}
 
 impl<N: Net> Proxy<N> {
     /// The life of a request, in order.
@@ -38,7 +54,7 @@ impl<N: Net> Proxy<N> {
         clients::check(site_plan.clients.as_ref(), route, exchange)?;
         early::check(site_plan, exchange)?;
         admit::check(route, exchange).await?;
-        let mut ways = match &route.ending {
+        let ways = match &route.ending {
             PlanEnding::Redirect(to, status) => {
                 return Err(answer::redirect(route, exchange, to, *status));
             }
@@ -50,21 +66,65 @@ impl<N: Net> Proxy<N> {
                 share::ways(route, targets, plan.splits[site][index].as_ref(), exchange, dice)
             }
         };
+        let date = self.books.date(exchange.started().unix_seconds());
         // Clients are known by what they sent, not by what edits make of it.
-        let mut tie = stick::tie(plan, ways.first, exchange);
+        let tie = stick::tie(plan, ways.first, exchange);
+        let seek = match &route.cache {
+            None => Seek::Bypass,
+            Some(cache) => cache::seek(cache, ways.first, exchange)?,
+        };
         edit::request(route, exchange)?;
         early::mark(&mut exchange.head);
+        let at = At { site, route: index };
         if let Some(mirror) = &route.mirror {
-            let at = mirror::At { site, route: index };
             mirror::begin(mirror, self, plan, at, exchange, self.net.dice());
         }
-        let whole = route.whole(&plan.plan.upstreams[ways.first]);
+        let mut going = Going { ways, tie };
+        let answer = match seek {
+            Seek::Look(sought) => match cache::look(&sought, exchange) {
+                Looked::Answer(answer) => answer,
+                Looked::Stale(answer, refresh) => {
+                    self.refresh(plan, at, sought.again(), refresh, exchange);
+                    answer
+                }
+                // In a box: who does not use the cache must not be larger for it.
+                Looked::Ask => {
+                    Box::pin(self.recall(plan, at, sought, &mut going, exchange)).await?
+                }
+            },
+            Seek::Bypass => self.ask(plan, route, &mut going, exchange).await?,
+            Seek::Change(change) => {
+                let answer = Box::pin(self.ask(plan, route, &mut going, exchange)).await?;
+                change.answered(exchange, &answer);
+                answer
+            }
+        };
+        if !route.pages.is_empty()
+            && let Some(page) = answer::page(exchange, route, answer.head.status)
+        {
+            return Ok(page);
+        }
+        let mut response = edit::response(route, exchange, answer, date);
+        stick::mark(going.tie.as_ref(), exchange, &mut response);
+        share::mark(route, &going.ways, exchange, &mut response);
+        Ok(response)
+    }
+
+    /// Asks origins, by the ways that the request has, and takes their marks off the answer.
+    async fn ask<'p>(
+        &self,
+        plan: &'p Rc<CorePlan<N>>,
+        route: &PlanRoute,
+        going: &mut Going<'p>,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Fault> {
+        let whole = route.whole(&plan.plan.upstreams[going.ways.first]);
         let whole = whole.into_iter().chain(grpc::timeout(&exchange.head)).min();
         let asked = async {
             loop {
-                match fetch::send(self, plan, route, ways.first, exchange).await {
-                    Err(fault) if fault.is_unsent() && ways.another() => {
-                        tie = stick::tie(plan, ways.first, exchange);
+                match fetch::send(self, plan, route, going.ways.first, exchange).await {
+                    Err(fault) if fault.is_unsent() && going.ways.another() => {
+                        going.tie = stick::tie(plan, going.ways.first, exchange);
                     }
                     asked => break asked,
                 }
@@ -85,19 +145,67 @@ impl<N: Net> Proxy<N> {
             }
         };
         let mut reply = fetch::settle(route, reply).await?;
-        if !route.pages.is_empty()
-            && let Some(page) = answer::page(exchange, route, reply.answer.head.status)
-        {
-            return Ok(page);
-        }
         if exchange.head.takes_trailers {
             grpc::watch(exchange, &mut reply.answer);
         }
-        let date = self.books.date(exchange.started().unix_seconds());
-        let mut response = edit::response(route, exchange, reply, date);
-        stick::mark(tie.as_ref(), exchange, &mut response);
-        share::mark(route, &ways, exchange, &mut response);
-        Ok(response)
+        Ok(edit::unmark(route, exchange, reply))
+    }
+
+    /// Answers a request for which the first look at the store was not enough.
+    async fn recall<'p>(
+        &self,
+        plan: &'p Rc<CorePlan<N>>,
+        at: At,
+        mut sought: Box<Sought<'p>>,
+        going: &mut Going<'p>,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Stop> {
+        let route = &plan.plan.sites[at.site].routes[at.route];
+        // An origin that says that something still holds which it does not have is asked for the whole.
+        for _ in 0..QUESTIONS_MAX {
+            let slot = match cache::recall(self, &mut sought, exchange).await {
+                Recalled::Answer(answer) => return Ok(answer),
+                Recalled::Stale(answer, refresh) => {
+                    self.refresh(plan, at, sought.again(), refresh, exchange);
+                    return Ok(answer);
+                }
+                Recalled::Ask(slot) => slot,
+            };
+            let asked = self.ask(plan, route, going, exchange).await;
+            let taken = slot.take(self, &mut sought, going.ways.first, asked, exchange)?;
+            if let Taken::Answer(answer) = taken {
+                return Ok(answer);
+            }
+        }
+        Err(Stop::Fault(Fault::Upstream(DialError::Malformed("304 to an unconditional request"))))
+    }
+
+    /// Fetches something anew that is past its time and has just been served. Nobody waits for it: it
+    /// is a request of its own, with nothing of the client's but what it asked for.
+    fn refresh(
+        &self,
+        plan: &Rc<CorePlan<N>>,
+        at: At,
+        again: cache::Again,
+        refresh: Refresh,
+        exchange: &Exchange,
+    ) {
+        if self.core.is_draining() {
+            return;
+        }
+        let (shadow, plan) = (self.shadow(plan), Rc::clone(plan));
+        let mut exchange = exchange.beside(shadow.books(), self.core.clock.now());
+        tokio::task::spawn_local(async move {
+            let route = &plan.plan.sites[at.site].routes[at.route];
+            let Some(cache) = &route.cache else { return };
+            let mut sought = again.sought(cache);
+            let tie = stick::tie(&plan, sought.upstream, &mut exchange);
+            let mut going = Going { ways: Ways::only(sought.upstream), tie };
+            let slot = cache::refresh(&shadow, &mut sought, &refresh, &mut exchange);
+            let asked = shadow.ask(&plan, route, &mut going, &mut exchange).await;
+            // What comes of it is in the store, or nothing is.
+            let _ = slot.take(&shadow, &mut sought, going.ways.first, asked, &mut exchange);
+        });
     }
 
     /// Finds site and route, and writes down where the request belongs.

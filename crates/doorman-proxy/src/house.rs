@@ -12,7 +12,7 @@ use doorman_net::{Clock, Core, Net};
 
 use crate::leash::Leash;
 use crate::metrics::{CoreCounters, ListenerCounters};
-use crate::plan::{Plan, PlanServer};
+use crate::plan::{Plan, PlanRoute, PlanServer, PlanSite};
 use crate::record::{Place, Record, ServerPlace};
 use crate::relay::{RelayPlace, RelayRecord};
 
@@ -121,6 +121,12 @@ impl Books {
             }
             counters.bytes_in.add(record.bytes_in);
             counters.bytes_out.add(record.bytes_out);
+            if let (Some(cache), Some(cached)) = (&place.cache, record.cached) {
+                cache.requests[cached as usize].add(1);
+                if record.server.is_none() {
+                    cache.bytes.add(record.bytes_out);
+                }
+            }
         }
         if let (Some(server), Some(sticky)) = (&record.server, record.sticky) {
             server.counters.sticky[sticky as usize].add(1);
@@ -300,17 +306,22 @@ fn core_plan<N: Net>(
     plan: Arc<Plan>,
 ) -> CorePlan<N> {
     let counters = books.counters();
-    let place = |site: &str, route: &str| {
+    let stored = |site: &str, route: &str, store: Option<&str>| {
         Rc::new(Place {
             site: site.into(),
             route: route.into(),
             counters: counters.route(site, route),
+            cache: store.map(|store| counters.cache(store)),
         })
+    };
+    let place = |site: &str, route: &str| stored(site, route, None);
+    let of_route = |site: &PlanSite, route: &PlanRoute| {
+        stored(&site.name, &route.name, route.cache.as_ref().map(|cache| cache.store.name()))
     };
     let places = plan
         .sites
         .iter()
-        .map(|site| site.routes.iter().map(|route| place(&site.name, &route.name)).collect());
+        .map(|site| site.routes.iter().map(|route| of_route(site, route)).collect());
     let splits = plan.sites.iter().map(|site| {
         site.routes.iter().map(|route| route.shares().map(|shares| Split::new(&shares))).collect()
     });

@@ -27,6 +27,6 @@ pub use doorman_route::{Reason, Tried, Verdict};
 pub use house::{Books, Journal, NoJournal, Proxy};
 pub use metrics::CoreCounters;
 pub use plan::{Compiled, Ground, Plan, automatic_names, demanded_names};
-pub use record::{End, Place, Record, ServerPlace, Sticky};
+pub use record::{Cached, End, Place, Record, ServerPlace, Sticky};
 pub use relay::{RelayEnd, RelayPlace, RelayRecord};
 pub use stop::{Fault, GrpcCode, Side};

@@ -225,6 +225,18 @@ pub struct RelayCounters {
     pub bytes_out: Counter,
 }
 
+/// Counters of what a store had to do with requests.
+#[derive(Debug, Default)]
+pub struct CacheCounters {
+    /// Requests by what the cache had to do with them, in the order of
+    /// [`Cached::ALL`](crate::Cached::ALL).
+    pub requests: [Counter; crate::Cached::ALL.len()],
+    /// Content bytes that came from the store and not from an origin.
+    pub bytes: Counter,
+    /// Refreshes in the background that were begun.
+    pub refreshes: Counter,
+}
+
 /// Name of a site and a route.
 pub type RouteKey = (Box<str>, Box<str>);
 /// Name of an upstream and a server.
@@ -238,6 +250,7 @@ pub struct CoreCounters {
     servers: Mutex<BTreeMap<ServerKey, Arc<ServerCounters>>>,
     listeners: Mutex<BTreeMap<Box<str>, Arc<ListenerCounters>>>,
     relays: Mutex<BTreeMap<Box<str>, Arc<RelayCounters>>>,
+    caches: Mutex<BTreeMap<Box<str>, Arc<CacheCounters>>>,
 }
 
 impl CoreCounters {
@@ -269,6 +282,18 @@ impl CoreCounters {
     #[must_use]
     pub fn relay(&self, name: &str) -> Arc<RelayCounters> {
         entry(&self.relays, name.into())
+    }
+
+    /// The counters of a store, made at the first call.
+    #[must_use]
+    pub fn cache(&self, store: &str) -> Arc<CacheCounters> {
+        entry(&self.caches, store.into())
+    }
+
+    /// Every store's counters.
+    #[must_use]
+    pub fn caches(&self) -> Vec<(Box<str>, Arc<CacheCounters>)> {
+        entries(&self.caches)
     }
 
     /// Every relay's counters.

@@ -14,7 +14,7 @@ use doorman_http::{BodyError, Conn, Instant, Now, RequestHead, Watch};
 use crate::again::Again;
 use crate::guard::Guard;
 use crate::house::Books;
-use crate::metrics::RouteCounters;
+use crate::metrics::{CacheCounters, RouteCounters};
 
 /// How an exchange ended: a closed set of words, the same in log, metrics and docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -179,6 +179,10 @@ pub struct Record {
     pub attempts: u32,
     /// What became of the client's tie to a server, where its upstream keeps clients on theirs.
     pub sticky: Option<Sticky>,
+    /// What the cache had to do with it; `None`: nothing.
+    pub cached: Option<Cached>,
+    /// Why, where there is more to say; a closed set of words.
+    pub cache_reason: Option<&'static str>,
     /// Why further tries were made, in order.
     pub again: Vec<Again>,
     /// How long it waited for a server.
@@ -220,6 +224,56 @@ impl Sticky {
     }
 }
 
+/// What the cache had to do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    /// It was answered from the store, with what is fresh.
+    Hit,
+    /// It was answered from the store, with what is past its time.
+    Stale,
+    /// It was answered from the store, after the origin had said that it still holds.
+    Revalidated,
+    /// It waited for the fetch of another request, and got what that one fetched.
+    Collapsed,
+    /// The origin was asked, and what it said could be stored.
+    Miss,
+    /// The origin was asked, and what it said could not be stored.
+    Refused,
+    /// The store was not asked.
+    Bypass,
+    /// The client wanted what is stored alone, and nothing is (RFC 9111 section 5.2.1.7).
+    Absent,
+}
+
+impl Cached {
+    /// Every word, in the order of the docs.
+    pub const ALL: [Self; 8] = [
+        Self::Hit,
+        Self::Stale,
+        Self::Revalidated,
+        Self::Collapsed,
+        Self::Miss,
+        Self::Refused,
+        Self::Bypass,
+        Self::Absent,
+    ];
+
+    /// The word, the same in log, metrics and docs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Revalidated => "revalidated",
+            Self::Collapsed => "collapsed",
+            Self::Miss => "miss",
+            Self::Refused => "refused",
+            Self::Bypass => "bypass",
+            Self::Absent => "absent",
+        }
+    }
+}
+
 /// A site and a route by name.
 pub struct Place {
     /// The site's name.
@@ -227,6 +281,8 @@ pub struct Place {
     /// The route's name.
     pub route: Box<str>,
     pub(crate) counters: std::sync::Arc<RouteCounters>,
+    /// Counters of the store that the route uses.
+    pub(crate) cache: Option<std::sync::Arc<CacheCounters>>,
 }
 
 /// A server by name.
@@ -269,6 +325,8 @@ impl Record {
             server: None,
             attempts: 0,
             sticky: None,
+            cached: None,
+            cache_reason: None,
             again: Vec::new(),
             waited_micros: 0,
             received: None,
@@ -294,6 +352,8 @@ impl Record {
         self.end = End::Ok;
         self.attempts = 0;
         self.sticky = None;
+        self.cached = None;
+        self.cache_reason = None;
         self.again.clear();
         self.waited_micros = 0;
         self.books = books;

@@ -4,6 +4,7 @@
 //! compiled, names are indices, files are read. This folder is the only part of the crate that
 //! names the configuration.
 
+mod cache;
 mod clients;
 mod compile;
 mod cookie;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::crowd::{Crowd, CrowdLimits};
+pub(crate) use cache::PlanCache;
 pub(crate) use clients::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use compile::Faults;
 pub(crate) use cookie::{Number, PlanCookie};
@@ -41,6 +43,7 @@ use doorman_balance::{
     Admin, Group, Keys, Member, Method as BalanceMethod, Role, ServerState, Settings, Standing,
 };
 pub use doorman_balance::{BreakerState, BreakerStep, Line, Refused, Resilience};
+use doorman_cache::KeySeed;
 use doorman_config::{
     Config, Diagnostic, Listener, Relay, RelayProtocol, SocketAddress, Span, Transport,
 };
@@ -54,6 +57,7 @@ use doorman_net::tls::{
 };
 use doorman_net::{Address, Clock, Limits, ServeSettings};
 use doorman_route::{AddressSet, Table};
+use doorman_store::Store;
 pub(crate) use edits::{HostEdit, RouteEdits};
 use materials::{Broken, Materials};
 pub(crate) use mirror::{PlanMirror, Seat};
@@ -150,6 +154,8 @@ pub struct PlanRoute {
     pub(crate) ending: PlanEnding,
     /// What keeps clients on their side of a split; `None`: nothing.
     pub(crate) share: Option<PlanShare>,
+    /// What is kept of its answers; `None`: nothing.
+    pub(crate) cache: Option<PlanCache>,
     /// Where copies of requests go; `None`: nowhere.
     pub(crate) mirror: Option<PlanMirror>,
     pub(crate) edits: RouteEdits,
@@ -411,6 +417,8 @@ pub struct Ground {
     relays: Mutex<HashMap<usize, Arc<AtomicU64>>>,
     /// By upstream. Weak: what no plan and no request holds any more is forgotten.
     resilience: Mutex<HashMap<String, Weak<Resilience>>>,
+    /// By the name that the operator gave it, with what it was made by.
+    stores: Mutex<HashMap<String, Weak<Store>>>,
     crowd: Arc<Crowd>,
 }
 
@@ -454,6 +462,7 @@ impl Ground {
             listeners: Mutex::default(),
             relays: Mutex::default(),
             resilience: Mutex::default(),
+            stores: Mutex::default(),
             crowd: Arc::default(),
         }
     }
@@ -509,6 +518,31 @@ impl Ground {
         let books = Resilience::new();
         known.insert(upstream.to_owned(), Arc::downgrade(&books));
         books
+    }
+
+    /// A store, the same for every plan that names it, as long as one is held. Its bounds are those of
+    /// the plan that was compiled last; its disk is given to it when a plan comes into force.
+    fn store(&self, written: &doorman_config::Store, faults: &mut Faults) -> Option<Arc<Store>> {
+        let settings = doorman_store::Settings {
+            name: written.name.value.as_str().into(),
+            memory: written.memory.value,
+            max_object: written.max_object.value,
+        };
+        let mut known = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = known.get(&written.name.value).and_then(Weak::upgrade) {
+            return Some(store);
+        }
+        let [low, high] = match doorman_net::seal::secret_words() {
+            Ok(words) => words,
+            Err(error) => {
+                faults.error(compile::code::SEAL_KEY, written.span, error.to_string());
+                return None;
+            }
+        };
+        known.retain(|_, store| store.strong_count() > 0);
+        let store = Store::open(settings, KeySeed::new(low, high));
+        known.insert(written.name.value.clone(), Arc::downgrade(&store));
+        Some(store)
     }
 
     /// The sessions of an upstream, the same for every plan that has room for as many; they go with

@@ -10,8 +10,8 @@ use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
 use super::{
-    ErrorPages, Ground, PlanEnding, PlanMirror, PlanRoute, PlanShare, PlanSite, RouteEdits, sites,
-    upstreams,
+    ErrorPages, Ground, PlanCache, PlanEnding, PlanMirror, PlanRoute, PlanShare, PlanSite,
+    RouteEdits, sites, upstreams,
 };
 
 pub(super) fn compile(
@@ -26,7 +26,11 @@ pub(super) fn compile(
             addresses: Vec::new(),
             routes: site.routes.iter().map(|route| spec(config, route)).collect(),
         });
-        let routes = site.routes.iter().map(|route| plan(config, ground, route, faults)).collect();
+        let routes = site
+            .routes
+            .iter()
+            .map(|route| plan(config, ground, &site.name, route, faults))
+            .collect();
         let early_data = sites::takes_early_data(site);
         plans.push(PlanSite { name: site.name.as_str().into(), routes, clients: None, early_data });
     }
@@ -118,6 +122,7 @@ impl PlanRoute {
             name: name.into(),
             ending,
             share: None,
+            cache: None,
             mirror: None,
             edits: RouteEdits::default(),
             pages: ErrorPages::default(),
@@ -130,7 +135,13 @@ impl PlanRoute {
     }
 }
 
-fn plan(config: &Config, ground: &Ground, route: &Route, faults: &mut Faults) -> PlanRoute {
+fn plan(
+    config: &Config,
+    ground: &Ground,
+    site: &str,
+    route: &Route,
+    faults: &mut Faults,
+) -> PlanRoute {
     let options = &route.options;
     let ending = match &route.ending.value {
         Ending::Proxy(targets) => PlanEnding::Proxy(
@@ -147,6 +158,13 @@ fn plan(config: &Config, ground: &Ground, route: &Route, faults: &mut Faults) ->
     PlanRoute {
         name: route.name.as_str().into(),
         share: PlanShare::compile(config, ground, route, faults),
+        cache: match (&ending, &options.cache) {
+            (PlanEnding::Proxy(targets), Some(cache)) => {
+                let label = (site, route.name.as_str());
+                PlanCache::compile(config, ground, label, cache, targets, faults)
+            }
+            _ => None,
+        },
         // Without an origin there is nothing to compare an answer with.
         mirror: match &ending {
             PlanEnding::Proxy(_) => options.mirror.as_ref().map(PlanMirror::compile),
@@ -228,7 +246,7 @@ fn segment(segment: &doorman_config::Segment) -> doorman_route::Segment {
     }
 }
 
-fn condition(condition: &Condition) -> doorman_route::Condition {
+pub(super) fn condition(condition: &Condition) -> doorman_route::Condition {
     use doorman_route::Condition as Check;
     match condition {
         Condition::Header { name, value } => {

@@ -7,6 +7,7 @@ use super::fetch::Reply;
 use crate::exchange::Exchange;
 use crate::plan::{CLIENT_CERT, CLIENT_CERT_CHAIN, HostEdit, PlanRoute, PlanServer, RouteEdits};
 use crate::stop::Fault;
+use doorman_net::dial::Answer;
 
 /// Edits the request before it is sent: paths, then fields, then who asked.
 pub(crate) fn request(route: &PlanRoute, exchange: &mut Exchange) -> Result<(), Fault> {
@@ -171,26 +172,14 @@ fn strict_transport(edits: &RouteEdits, exchange: &Exchange, response: &mut Resp
 const MOVES: FieldSet =
     FieldSet::of(&[FieldId::Location, FieldId::ContentLocation, FieldId::Refresh]);
 
-/// Edits the response of an origin.
-pub(crate) fn response(
-    route: &PlanRoute,
-    exchange: &mut Exchange,
-    reply: Reply<'_>,
-    date: [u8; 29],
-) -> Response {
-    let Reply { answer, host, server } = reply;
-    let mut response = Response { head: answer.head, body: answer.body };
-    let fields = &mut response.head.fields;
-    // RFC 9110 section 6.6.1: whoever passes a response on adds the date that it lacks.
-    if !fields.has(FieldId::Date) {
-        fields.push_id(FieldId::Date, &date);
-    }
+/// Takes the marks of the server off what it answered: places that name it, and its cookies' domains
+/// and paths. What comes out is the same whichever server of the upstream it was.
+pub(crate) fn unmark(route: &PlanRoute, exchange: &mut Exchange, reply: Reply<'_>) -> Answer {
+    let Reply { mut answer, host, server } = reply;
     let edits = &route.edits;
-    strict_transport(edits, exchange, &mut response);
-    let fields = &mut response.head.fields;
-    let moves = !edits.location.is_off() && fields.has_any(MOVES);
-    if !moves && edits.cookies.is_empty() && edits.response.is_empty() {
-        return response;
+    let moves = !edits.location.is_off() && answer.head.fields.has_any(MOVES);
+    if !moves && edits.cookies.is_empty() {
+        return answer;
     }
     let scheme = exchange.head.scheme;
     with_facts(exchange, |head, facts| {
@@ -204,15 +193,29 @@ pub(crate) fn response(
                 public_authority: head.authority(),
                 stripped: edits.strip_prefix.as_ref(),
             };
-            edits.location.apply(&mut response.head.fields, &origin, &context);
+            edits.location.apply(&mut answer.head.fields, &origin, &context);
         }
         if !edits.cookies.is_empty() {
-            rewrite_cookies(&edits.cookies, &mut response.head.fields, &context);
-        }
-        if !edits.response.is_empty() {
-            edits.response.apply_to_response(&mut response.head.fields, &context);
+            rewrite_cookies(&edits.cookies, &mut answer.head.fields, &context);
         }
     });
+    answer
+}
+
+/// Edits a response, whether an origin has just given it or it was kept, as the operator wishes.
+pub(crate) fn response(
+    route: &PlanRoute,
+    exchange: &mut Exchange,
+    answer: Answer,
+    date: [u8; 29],
+) -> Response {
+    let mut response = Response { head: answer.head, body: answer.body };
+    let fields = &mut response.head.fields;
+    // RFC 9110 section 6.6.1: whoever passes a response on adds the date that it lacks.
+    if !fields.has(FieldId::Date) {
+        fields.push_id(FieldId::Date, &date);
+    }
+    own(route, exchange, &mut response);
     response
 }
 

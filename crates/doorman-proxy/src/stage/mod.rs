@@ -2,6 +2,7 @@
 
 pub(crate) mod admit;
 pub(crate) mod answer;
+pub(crate) mod cache;
 pub(crate) mod cgi;
 pub(crate) mod clients;
 pub(crate) mod cookies;

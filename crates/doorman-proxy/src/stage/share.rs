@@ -22,6 +22,11 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
+    /// This one alone.
+    pub(crate) const fn only(upstream: usize) -> Self {
+        Self { first: upstream, others: Vec::new(), number: None }
+    }
+
     /// Turns to the next one, if there is one.
     pub(crate) fn another(&mut self) -> bool {
         let next = self.others.pop();

@@ -62,6 +62,8 @@ pub(crate) struct Line<'a> {
     pub server: Option<(&'a str, &'a str, u32)>,
     /// What became of the client's tie to a server.
     pub sticky: Option<&'a str>,
+    /// What the cache had to do with it, and why.
+    pub cached: Option<(&'a str, Option<&'a str>)>,
     /// Why further tries were made.
     pub again: &'a [Again],
     /// How long it waited for a server.
@@ -124,6 +126,7 @@ impl<'a> Line<'a> {
             detail: record.detail.as_deref(),
             server: record.server.as_ref().map(|s| (&*s.upstream, &*s.server, record.attempts)),
             sticky: record.sticky.map(doorman_proxy::Sticky::as_str),
+            cached: record.cached.map(|cached| (cached.as_str(), record.cache_reason)),
             again: &record.again,
             waited_micros: record.waited_micros,
             tls: record.conn.tls.as_ref().map(|tls| tls.version),
@@ -192,6 +195,12 @@ impl<'a> Line<'a> {
         }
         if let Some(sticky) = self.sticky {
             word(out, b",\"sticky\":\"", sticky.as_bytes());
+        }
+        if let Some((cached, reason)) = self.cached {
+            word(out, b",\"cache\":\"", cached.as_bytes());
+            if let Some(reason) = reason {
+                word(out, b",\"cache_reason\":\"", reason.as_bytes());
+            }
         }
         if !self.again.is_empty() {
             retries(out, self.again);

@@ -25,6 +25,7 @@ fn line() -> Line<'static> {
         detail: None,
         server: Some(("api", "one", 1)),
         sticky: Some("hit"),
+        cached: None,
         again: &[],
         waited_micros: 0,
         tls: Some("TLSv1.3"),
@@ -73,6 +74,20 @@ fn further_tries_and_waits_are_told() {
     let text = String::from_utf8(out).unwrap();
     let expect = r#""attempts":1,"sticky":"hit","retries":["connect","503","reset"],"waited_us":250000,"tls""#;
     assert!(text.contains(expect), "{text}");
+}
+
+#[test]
+fn what_the_cache_did_is_told() {
+    for (cached, expect) in [
+        (("hit", None), r#""attempts":1,"sticky":"hit","cache":"hit","tls""#),
+        (("refused", Some("set-cookie")), r#""cache":"refused","cache_reason":"set-cookie","tls""#),
+    ] {
+        let mut out = Vec::new();
+        let line = Line { cached: Some(cached), ..line() };
+        line.write(Look::Json, &mut Stamp::default(), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(expect), "{text}");
+    }
 }
 
 #[test]

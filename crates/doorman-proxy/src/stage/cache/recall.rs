@@ -1,0 +1,206 @@
+//! The long way to an answer: behind another request, by a question to the origin, or both.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use doorman_cache::{Forward, Use, decide, may_serve_on_error};
+use doorman_http::{Body, FieldId, Now};
+use doorman_net::dial::Answer;
+use doorman_net::{Alarm, Net, heads};
+use doorman_store::{Found, Led, Object, Refresh, Wait, Waited};
+
+use super::slot::Slot;
+use super::tell::Told;
+use super::{Looked, Sought, serve, tell};
+use crate::exchange::Exchange;
+use crate::house::Proxy;
+use crate::record::Cached;
+
+/// Where the long way has led so far.
+pub(crate) enum Recalled {
+    /// To the answer.
+    Answer(Answer),
+    /// To one that is past its time, and is to be fetched anew beside.
+    Stale(Answer, Refresh),
+    /// To an origin.
+    Ask(Slot),
+}
+
+/// Goes on until there is an answer, or nothing is left but to ask an origin.
+pub(crate) async fn recall<N: Net>(
+    proxy: &Proxy<N>,
+    sought: &mut Sought<'_>,
+    exchange: &mut Exchange,
+) -> Recalled {
+    let now = proxy.core.clock.now();
+    let store = &sought.cache.store;
+    let found = store.look(&sought.key, &sought.chooser(&exchange.head), now);
+    let (stored, why) = match found {
+        Found::Hit(object) => match super::use_of(sought, exchange, &object) {
+            Looked::Answer(answer) => return Recalled::Answer(answer),
+            Looked::Stale(answer, refresh) => return Recalled::Stale(answer, refresh),
+            Looked::Ask => {
+                let why = reason(sought, &object, now);
+                (Some(object), why)
+            }
+        },
+        Found::Miss | Found::Uncacheable if sought.asked.only_if_cached => {
+            return Recalled::Answer(absent(exchange));
+        }
+        Found::Uncacheable => {
+            let lead = store.alone(&sought.key, &sought.chooser(&exchange.head), None);
+            return Recalled::Ask(Slot::alone(lead, Forward::Miss, now));
+        }
+        Found::Miss => (None, Forward::UriMiss),
+    };
+    if sought.asked.only_if_cached {
+        return Recalled::Answer(absent(exchange));
+    }
+    fetch(proxy, sought, exchange, stored, why).await
+}
+
+/// Why the origin must be asked although something is stored.
+fn reason(sought: &Sought<'_>, object: &Arc<Object>, now: Now) -> Forward {
+    match decide(&sought.asked, &object.meta(), now) {
+        Use::Validate(why) => why.forward(),
+        // It is there, but not in a form that this client can be given.
+        Use::Fresh | Use::StaleAllowed | Use::StaleRefresh => Forward::Miss,
+    }
+}
+
+/// RFC 9111 section 5.2.1.7: the client wants what is stored alone.
+fn absent(exchange: &mut Exchange) -> Answer {
+    let record = exchange.record();
+    (record.cached, record.cache_reason) = (Some(Cached::Absent), Some("only-if-cached"));
+    let mut head = heads::response();
+    head.status = 504;
+    head.fields.push_id(FieldId::CacheControl, b"no-store");
+    Answer { head, body: Body::whole(bytes::Bytes::new()) }
+}
+
+/// Leads, or waits behind the one who does.
+async fn fetch<N: Net>(
+    proxy: &Proxy<N>,
+    sought: &mut Sought<'_>,
+    exchange: &mut Exchange,
+    stored: Option<Arc<Object>>,
+    why: Forward,
+) -> Recalled {
+    let now = proxy.core.clock.now();
+    let cache = sought.cache;
+    let chooser = sought.chooser(&exchange.head);
+    // Whoever wants the head alone asks for himself: what comes could not be stored for others
+    // (RFC 9110 section 9.3.2). So does whose answer is his own.
+    let is_personal = why == Forward::Bypass;
+    let Some(patience) = cache.lock.filter(|_| !sought.is_head && !is_personal) else {
+        let lead = cache.store.alone(&sought.key, &chooser, stored.clone());
+        if sought.is_head || is_personal {
+            return Recalled::Ask(Slot::alone(lead, why, now));
+        }
+        return Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now));
+    };
+    match cache.store.lead(&sought.key, &chooser, stored.clone(), patience, now) {
+        Led::Lead(lead) => Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now)),
+        Led::Alone(lead) => Recalled::Ask(Slot::alone(lead, why, now)),
+        Led::Found(object) => behind(sought, exchange, object, stored, why, now),
+        Led::Wait(wait) => {
+            let waited = queue(proxy, sought, exchange, wait).await;
+            let now = proxy.core.clock.now();
+            match waited {
+                Waited::Object(object) => behind(sought, exchange, object, stored, why, now),
+                Waited::Lead(lead) | Waited::TimedOut(lead) => {
+                    Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now))
+                }
+                Waited::Uncacheable(lead) => Recalled::Ask(Slot::alone(lead, why, now)),
+                Waited::Failed => failed(sought, exchange, stored, why, now),
+            }
+        }
+    }
+}
+
+/// Waits in line, at most as long as the operator said.
+async fn queue<N: Net>(
+    proxy: &Proxy<N>,
+    sought: &Sought<'_>,
+    exchange: &Exchange,
+    mut wait: Wait,
+) -> Waited {
+    let clock = proxy.core.clock;
+    let mut alarm = Alarm::new(clock);
+    alarm.set(wait.deadline());
+    let chooser = sought.chooser(&exchange.head);
+    poll_fn(|cx| {
+        let ended = alarm.poll(cx).is_ready();
+        match wait.poll(cx, &chooser, clock.now()) {
+            // The alarm may ring a moment before the deadline: it is set again then.
+            Poll::Pending if ended => {
+                alarm.set(wait.deadline());
+                let _ = alarm.poll(cx);
+                Poll::Pending
+            }
+            polled => polled,
+        }
+    })
+    .await
+}
+
+/// What another request has fetched answers this one, whatever it says of its freshness: it came
+/// after this was asked.
+fn behind(
+    sought: &mut Sought<'_>,
+    exchange: &mut Exchange,
+    object: Arc<Object>,
+    stored: Option<Arc<Object>>,
+    why: Forward,
+    now: Now,
+) -> Recalled {
+    let used = decide(&sought.asked, &object.meta(), now);
+    let is_mine = !matches!(used, Use::Validate(why) if why.is_personal());
+    if is_mine && serve::is_readable(&object, exchange) {
+        let told = Told::forwarded(Cached::Collapsed, why, None);
+        let answer = serve::serve(sought, exchange, &object, &told);
+        if let Some(answer) = answer {
+            return Recalled::Answer(answer);
+        }
+    }
+    let chooser = sought.chooser(&exchange.head);
+    let lead = sought.cache.store.alone(&sought.key, &chooser, Some(object));
+    drop(stored);
+    Recalled::Ask(Slot::alone(lead, why, now))
+}
+
+/// The request that this one waited for has failed: what is past its time may do, or it tries its
+/// own luck, as all do who waited, at once.
+fn failed(
+    sought: &mut Sought<'_>,
+    exchange: &mut Exchange,
+    stored: Option<Arc<Object>>,
+    why: Forward,
+    now: Now,
+) -> Recalled {
+    if let Some(object) = &stored
+        && may_serve_on_error(&sought.asked, &object.meta(), now)
+        && let Some(answer) =
+            serve::serve(sought, exchange, object, &Told::hit(Cached::Stale, Some(tell::ERROR)))
+    {
+        return Recalled::Answer(answer);
+    }
+    let chooser = sought.chooser(&exchange.head);
+    let lead = sought.cache.store.alone(&sought.key, &chooser, stored.clone());
+    Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now))
+}
+
+/// A question on behalf of all, beside the requests that are served with what is stored.
+pub(crate) fn refresh<N: Net>(
+    proxy: &Proxy<N>,
+    sought: &mut Sought<'_>,
+    refresh: &Refresh,
+    exchange: &mut Exchange,
+) -> Slot {
+    let now = proxy.core.clock.now();
+    let stored = Arc::clone(refresh.object());
+    let chooser = sought.chooser(&exchange.head);
+    let lead = sought.cache.store.alone(&sought.key, &chooser, Some(Arc::clone(&stored)));
+    Slot::lead(lead, Some(stored), Forward::Stale, sought, exchange, now)
+}

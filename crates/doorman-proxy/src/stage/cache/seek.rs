@@ -1,0 +1,166 @@
+//! By what a request is sought.
+
+use doorman_cache::{Asked, Cookies, UrlKey, is_for_origin};
+use doorman_http::{Body, FieldId, FieldSet, Length, Method, RequestHead};
+use doorman_route::Query;
+use doorman_store::Chooser;
+
+use super::invalidate::{self, Change};
+use crate::exchange::Exchange;
+use crate::plan::PlanCache;
+use crate::record::Cached;
+use crate::stop::Stop;
+
+/// What the cache has to do with a request.
+pub(crate) enum Seek<'p> {
+    /// Nothing.
+    Bypass,
+    /// It may change what is stored under this key.
+    Change(Change<'p>),
+    /// It may be answered from the store.
+    Look(Box<Sought<'p>>),
+}
+
+/// A request that may be answered from the store.
+pub(crate) struct Sought<'p> {
+    pub(crate) cache: &'p PlanCache,
+    pub(crate) key: UrlKey,
+    /// Who answers for the response.
+    pub(crate) place: u64,
+    /// The upstream that this stands for.
+    pub(crate) upstream: usize,
+    pub(crate) asked: Asked,
+    /// Whether the client wants the head alone.
+    pub(crate) is_head: bool,
+    /// The request as it was before its conditions and ranges were taken off, if it had any.
+    pub(crate) conditional: Option<Box<RequestHead>>,
+    /// Whether the client's conditions have been taken off.
+    pub(crate) is_stripped: bool,
+    /// Whether the origin has said of something else that it still holds: it is asked for the whole.
+    pub(crate) is_mistaken: bool,
+}
+
+/// Fields by which a client wants less than a whole response.
+const LESS: FieldSet = FieldSet::of(&[
+    FieldId::IfMatch,
+    FieldId::IfNoneMatch,
+    FieldId::IfModifiedSince,
+    FieldId::IfUnmodifiedSince,
+    FieldId::IfRange,
+    FieldId::Range,
+]);
+
+/// What is sought, apart from the plan that says where.
+pub(crate) struct Again {
+    key: UrlKey,
+    place: u64,
+    upstream: usize,
+}
+
+impl Again {
+    /// The same, sought by these rules, on behalf of all.
+    pub(crate) fn sought(self, cache: &PlanCache) -> Sought<'_> {
+        let Self { key, place, upstream } = self;
+        Sought {
+            cache,
+            key,
+            place,
+            upstream,
+            asked: Asked::default(),
+            is_head: false,
+            conditional: None,
+            is_stripped: true,
+            is_mistaken: false,
+        }
+    }
+}
+
+impl Sought<'_> {
+    /// The same, to be sought again by itself.
+    pub(crate) fn again(&self) -> Again {
+        Again { key: self.key.clone(), place: self.place, upstream: self.upstream }
+    }
+
+    /// What chooses among the variants of the URL.
+    pub(crate) fn chooser<'a>(&'a self, request: &'a RequestHead) -> Chooser<'a> {
+        Chooser { place: self.place, chosen: &self.cache.chosen, request }
+    }
+
+    /// The request whose conditions and ranges count.
+    pub(crate) fn client<'a>(&'a self, request: &'a RequestHead) -> &'a RequestHead {
+        self.conditional.as_deref().unwrap_or(request)
+    }
+
+    /// Takes the client's conditions and ranges off the request, and remembers them.
+    pub(super) fn keep_conditions(&mut self, request: &RequestHead) {
+        if !self.is_stripped && request.fields.has_any(LESS) {
+            self.conditional = Some(Box::new(request.clone()));
+        }
+        self.is_stripped = true;
+    }
+}
+
+/// Finds out what the cache has to do with a request, before it is edited: it is sought by what its
+/// client asked for.
+///
+/// # Errors
+/// The answer to a client that purges.
+pub(crate) fn seek<'p>(
+    cache: &'p PlanCache,
+    upstream: usize,
+    exchange: &mut Exchange,
+) -> Result<Seek<'p>, Stop> {
+    let head = &exchange.head;
+    let is_head = head.method == Method::Head;
+    if head.method != Method::Get && !(is_head && cache.head) {
+        if head.method.as_str() == "PURGE" && !cache.purgers.is_empty() {
+            return Err(invalidate::purge(cache, exchange));
+        }
+        if head.method.is_safe() || head.is_asterisk() || head.upgrade.is_some() {
+            return Ok(bypass(exchange, "method"));
+        }
+        return Ok(Seek::Change(Change::new(cache, head)));
+    }
+    let Some(place) = cache.place(upstream) else { return Ok(bypass(exchange, "place")) };
+    if head.upgrade.is_some() {
+        return Ok(bypass(exchange, "upgrade"));
+    }
+    // These are the origin's to judge (RFC 9111 section 4.3.2).
+    if is_for_origin(head) {
+        return Ok(bypass(exchange, "condition"));
+    }
+    // What is stored is an answer to the URL alone: a body that the origin looks at would make it
+    // another's (CPO-05).
+    let length = exchange.body.as_ref().map_or(Length::Absent, Body::length);
+    if !matches!(length, Length::Absent | Length::Known(0)) {
+        return Ok(bypass(exchange, "body"));
+    }
+    if !cache.bypass.is_empty() {
+        let query = Query { listener: exchange.conn_ref().listener, head, client: None };
+        if cache.bypass.iter().any(|check| check.holds(&query)) {
+            return Ok(bypass(exchange, "rule"));
+        }
+    }
+    let key = UrlKey::of(head, &cache.keys, cache.store.seed());
+    let asked = Asked::of(head, &cache.rules);
+    if cache.rules.cookies == Cookies::Ignore {
+        exchange.head.fields.remove_id(FieldId::Cookie);
+    }
+    Ok(Seek::Look(Box::new(Sought {
+        cache,
+        key,
+        place,
+        upstream,
+        asked,
+        is_head,
+        conditional: None,
+        is_stripped: false,
+        is_mistaken: false,
+    })))
+}
+
+fn bypass<'p>(exchange: &mut Exchange, why: &'static str) -> Seek<'p> {
+    let record = exchange.record();
+    (record.cached, record.cache_reason) = (Some(Cached::Bypass), Some(why));
+    Seek::Bypass
+}

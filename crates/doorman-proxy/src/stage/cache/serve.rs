@@ -1,0 +1,128 @@
+//! A stored response becomes an answer: whole, in part, or the word that the client has it already.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use doorman_cache::range::{self, Multipart, Ranges};
+use doorman_cache::{Precondition, coding_is_acceptable, evaluate, not_modified};
+use doorman_http::{Body, FieldId, Length, ResponseHead, Source};
+use doorman_net::dial::Answer;
+use doorman_net::heads;
+use doorman_store::Object;
+
+use super::parts::Parts;
+use super::tell::Told;
+use super::{Sought, tell};
+use crate::exchange::Exchange;
+use crate::record::Cached;
+
+/// Whether the client can read the coding of a stored response (CIN-13).
+pub(super) fn is_readable(object: &Arc<Object>, exchange: &Exchange) -> bool {
+    coding_is_acceptable(&exchange.head, object.head().first(FieldId::ContentEncoding))
+}
+
+/// Answers with a stored response. `None` if its bytes are gone.
+pub(super) fn serve(
+    sought: &Sought<'_>,
+    exchange: &mut Exchange,
+    object: &Arc<Object>,
+    told: &Told,
+) -> Option<Answer> {
+    let now = exchange.started();
+    let mut head = heads::response();
+    object.head().unpack(&mut head);
+    let meta = object.meta();
+    let client = sought.client(&exchange.head);
+    let (mut head, body) = match evaluate(client, &head) {
+        Precondition::NotModified => (Box::new(not_modified(&head)), Body::empty()),
+        Precondition::Failed => {
+            let mut failed = heads::response();
+            failed.status = 412;
+            (failed, Body::whole(Bytes::new()))
+        }
+        Precondition::Pass => content(sought, exchange, object, head)?,
+    };
+    let status = head.status;
+    let age = meta.age(now);
+    // What has just come is only as old as it came (RFC 9111 section 5.1).
+    if status != 412 && (age > 0 || told.cached != Cached::Miss) {
+        push_age(&mut head, age);
+    }
+    tell::status(sought, &mut head, told.handled(), Some(meta.ttl(now)), told.detail());
+    let record = exchange.record();
+    (record.cached, record.cache_reason) =
+        (Some(told.cached), Some(told.word).filter(|word| !word.is_empty()));
+    Some(Answer { head, body })
+}
+
+fn push_age(head: &mut ResponseHead, age: u32) {
+    let mut digits = [0; 10];
+    let mut at = digits.len();
+    let mut rest = age;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    head.fields.push_id(FieldId::Age, &digits[at..]);
+}
+
+/// Head and body of what is sent of a stored response.
+fn content(
+    sought: &Sought<'_>,
+    exchange: &Exchange,
+    object: &Arc<Object>,
+    mut head: Box<ResponseHead>,
+) -> Option<(Box<ResponseHead>, Body)> {
+    let length = object.length();
+    if sought.is_head {
+        head.declared_length = length;
+        return Some((head, Body::empty()));
+    }
+    if head.is_bodiless() {
+        return Some((head, Body::empty()));
+    }
+    let client = sought.client(&exchange.head);
+    if range::is_asked(client)
+        && let Some(length) = length
+    {
+        match range::of(client, &head, length) {
+            Ranges::Whole => {}
+            Ranges::Unsatisfiable => {
+                return Some((Box::new(range::unsatisfiable(length)), Body::whole(Bytes::new())));
+            }
+            ranges => return partial(&exchange.id(), object, head, &ranges, length),
+        }
+    }
+    if let Some(small) = object.small_body() {
+        return Some((head, Body::whole(Bytes::copy_from_slice(small))));
+    }
+    let reader = object.read(0..u64::MAX)?;
+    let length = length.map_or(Length::Unknown, Length::Known);
+    Some((head, Body::pulled(Box::new(reader), length)))
+}
+
+/// A 206 (RFC 9110 section 15.3.7). The request's id, which is made by dice, is what stands between
+/// several ranges.
+fn partial(
+    boundary: &[u8],
+    object: &Arc<Object>,
+    mut head: Box<ResponseHead>,
+    ranges: &Ranges,
+    length: u64,
+) -> Option<(Box<ResponseHead>, Body)> {
+    let source: Box<dyn Source> = match ranges {
+        Ranges::One(range) => Box::new(object.read(range.clone())?),
+        Ranges::Several(several) => {
+            let content_type = head.fields.first(FieldId::ContentType);
+            let multipart = Multipart::new(several, length, boundary, content_type)?;
+            Box::new(Parts::new(object, several, &multipart)?)
+        }
+        Ranges::Whole | Ranges::Unsatisfiable => return None,
+    };
+    let sent = range::make_partial(&mut head, ranges, length, boundary)?;
+    Some((head, Body::pulled(source, Length::Known(sent))))
+}

@@ -1,0 +1,315 @@
+//! What becomes of an origin's answer: it is stored, it says that what is stored still holds, or it
+//! passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorman_cache::{
+    Admission, Forward, Handled, NotStored, PackedHead, Precondition, Vary, admit, condition,
+    evaluate, freshened, may_serve_on_error, normal_accept_encoding, not_modified, storable_head,
+    strip_for_fill,
+};
+use doorman_http::{Body, FieldId, Length, Method, Now, RequestHead, ResponseHead};
+use doorman_net::Net;
+use doorman_net::dial::Answer;
+use doorman_store::{Lead, NotKept, Object, Parts};
+
+use super::fill::{self, Held};
+use super::tell::Told;
+use super::{Sought, serve, tell};
+use crate::exchange::Exchange;
+use crate::house::Proxy;
+use crate::record::Cached;
+use crate::stop::{Fault, Stop};
+
+/// For how long requests for a URL do not wait for each other after an answer proved to be for one
+/// client alone. The next answer that can be stored ends it.
+const UNCACHEABLE: Duration = Duration::from_secs(60);
+
+/// Fields by which clients have some origins answer for another URL or method than they ask for: an
+/// answer to them must not be stored for those who do not send them (CPO-03).
+const DETOURS: [&[u8]; 8] = [
+    b"x-original-url",
+    b"x-rewrite-url",
+    b"x-original-host",
+    b"x-host",
+    b"x-http-method-override",
+    b"x-http-method",
+    b"x-method-override",
+    b"x-forwarded-scheme",
+];
+
+/// A question to the origin, and what is to be done with its answer.
+pub(crate) struct Slot {
+    lead: Lead,
+    /// What is stored and will not do by itself.
+    stored: Option<Arc<Object>>,
+    why: Forward,
+    /// Whether the origin is asked whether `stored` still holds.
+    is_conditional: bool,
+    /// Whether the client's own conditions and ranges go to the origin: the answer is for it alone.
+    is_own: bool,
+    requested: Now,
+}
+
+impl Slot {
+    /// A question whose answer is for this client alone as it is: nobody waits for it. A whole answer
+    /// is stored all the same.
+    pub(super) fn alone(lead: Lead, why: Forward, now: Now) -> Self {
+        Self { lead, stored: None, why, is_conditional: false, is_own: true, requested: now }
+    }
+
+    /// A question on behalf of all: what only this client wants is taken off, and what is stored is
+    /// named to the origin.
+    pub(super) fn lead(
+        lead: Lead,
+        stored: Option<Arc<Object>>,
+        why: Forward,
+        sought: &mut Sought<'_>,
+        exchange: &mut Exchange,
+        now: Now,
+    ) -> Self {
+        sought.keep_conditions(&exchange.head);
+        let head = &mut exchange.head;
+        let known = stored.as_ref().filter(|_| !sought.is_mistaken);
+        let known = known.filter(|object| object.meta().has_validator());
+        let known = known.map(|object| unpacked(object));
+        match &known {
+            Some(known) => condition(known, head),
+            None => strip_for_fill(head),
+        }
+        standardise(head);
+        let is_conditional = known.is_some();
+        Self { lead, stored, why, is_conditional, is_own: false, requested: now }
+    }
+
+    /// Takes the origin's answer. `None`: it must be asked once more.
+    pub(crate) fn take<N: Net>(
+        mut self,
+        proxy: &Proxy<N>,
+        sought: &mut Sought<'_>,
+        upstream: usize,
+        asked: Result<Answer, Fault>,
+        exchange: &mut Exchange,
+    ) -> Result<Taken, Stop> {
+        let now = proxy.core.clock.now();
+        let answer = match asked {
+            Ok(answer) => answer,
+            Err(fault) => {
+                let stale = self.stale(sought, exchange, now);
+                self.lead.fail();
+                return stale.map(Taken::Answer).ok_or(Stop::Fault(fault));
+            }
+        };
+        let status = answer.head.status;
+        if matches!(status, 500 | 502 | 503 | 504)
+            && let Some(stale) = self.stale(sought, exchange, now)
+        {
+            self.lead.fail();
+            return Ok(Taken::Answer(stale));
+        }
+        if status == 304 && self.is_conditional {
+            return Ok(self.validated(sought, answer, exchange, now));
+        }
+        if upstream != sought.upstream {
+            // Another upstream stood in: what it says is not to be told in the first one's name.
+            return Ok(self.pass(sought, answer, NotStored::Bypass, exchange, now));
+        }
+        match self.admission(sought, &answer, exchange, now) {
+            Ok(stored) => Ok(self.store(sought, answer, stored, exchange, now)),
+            Err(why) => {
+                self.is_conditional = false;
+                Ok(self.pass(sought, answer, why, exchange, now))
+            }
+        }
+    }
+
+    /// What is stored, in place of an answer that did not come (RFC 9111 section 4.2.4).
+    fn stale(&self, sought: &Sought<'_>, exchange: &mut Exchange, now: Now) -> Option<Answer> {
+        let object = self.stored.as_ref()?;
+        if !may_serve_on_error(&sought.asked, &object.meta(), now)
+            || !serve::is_readable(object, exchange)
+        {
+            return None;
+        }
+        serve::serve(sought, exchange, object, &Told::hit(Cached::Stale, Some(tell::ERROR)))
+    }
+
+    /// The origin says that what is stored still holds (RFC 9111 section 4.3.4).
+    fn validated(
+        self,
+        sought: &mut Sought<'_>,
+        answer: Answer,
+        exchange: &mut Exchange,
+        now: Now,
+    ) -> Taken {
+        let Some(stored) = &self.stored else { return Taken::Again };
+        let rules = &sought.cache.rules;
+        let updated = {
+            let mut head = unpacked(stored);
+            freshened(&stored.meta(), &mut head, &answer.head, rules, self.requested, now)
+                .ok()
+                .and_then(|meta| Some((PackedHead::pack(&head)?, meta)))
+        };
+        drop(answer);
+        let Some((head, meta)) = updated else {
+            // It speaks of something else: what is stored is no answer, so the whole is fetched.
+            sought.is_mistaken = true;
+            return Taken::Again;
+        };
+        let object = self.lead.freshen(stored, head, meta);
+        let told = Told::forwarded(Cached::Revalidated, self.why, Some(304));
+        serve::serve(sought, exchange, &object, &told).map_or(Taken::Again, Taken::Answer)
+    }
+
+    /// Whether an answer is stored, and as what.
+    fn admission(
+        &self,
+        sought: &Sought<'_>,
+        answer: &Answer,
+        exchange: &Exchange,
+        now: Now,
+    ) -> Result<Stored, NotStored> {
+        let cache = sought.cache;
+        let (head, rules) = (&answer.head, &cache.rules);
+        let method = if sought.is_head { &Method::Head } else { &Method::Get };
+        let meta = match admit(method, &sought.asked, head, rules, self.requested, now) {
+            Admission::Store(meta) => meta,
+            Admission::Refuse(why) => return Err(why),
+        };
+        if cache.min_uses > 1 && cache.store.seen(&sought.key) < cache.min_uses {
+            return Err(NotStored::TooFewUses);
+        }
+        let vary = Vary::of(head).map_err(|_| NotStored::VaryStar)?;
+        let vary = vary.without(&cache.vary_ignore);
+        let packed = PackedHead::pack(&storable_head(head, rules, now));
+        Ok(Stored {
+            meta,
+            selector: sought.chooser(&exchange.head).selector(&vary),
+            head: packed.ok_or(NotStored::TooLarge)?,
+        })
+    }
+
+    fn store(
+        self,
+        sought: &Sought<'_>,
+        answer: Answer,
+        stored: Stored,
+        exchange: &mut Exchange,
+        now: Now,
+    ) -> Taken {
+        let cache = sought.cache;
+        let mut tags = Vec::new();
+        for name in &cache.tags {
+            for line in answer.head.fields.all_named(name.as_bytes()) {
+                tags.extend(line.split(|b| b", \t".contains(b)).filter(|tag| !tag.is_empty()));
+            }
+        }
+        let parts =
+            Parts { selector: &stored.selector, tags: &tags, head: stored.head, meta: stored.meta };
+        let declared = match answer.body.length() {
+            Length::Absent => Some(0),
+            Length::Known(length) => Some(length),
+            Length::Unknown => None,
+        };
+        let filling = match self.lead.fill(parts, declared, cache.rules.max_object, now) {
+            Ok(filling) => filling,
+            Err(NotKept::Superseded) => {
+                return passed(sought, answer, self.why, "superseded", self.is_own, exchange);
+            }
+            Err(_) => {
+                let why = NotStored::TooLarge.word();
+                return passed(sought, answer, self.why, why, self.is_own, exchange);
+            }
+        };
+        let object = Arc::clone(filling.object());
+        let record = exchange.record();
+        let held = Held { lease: record.lease.take(), guard: record.guard.take() };
+        let Answer { head, body } = answer;
+        let status = head.status;
+        doorman_net::heads::reuse_response(head);
+        let told = Told::forwarded(Cached::Miss, self.why, Some(status));
+        let served = serve::serve(sought, exchange, &object, &told);
+        fill::start(filling, body, held);
+        served.map_or(Taken::Again, Taken::Answer)
+    }
+
+    /// The answer goes to the client and is not stored.
+    fn pass(
+        self,
+        sought: &Sought<'_>,
+        answer: Answer,
+        why: NotStored,
+        exchange: &mut Exchange,
+        now: Now,
+    ) -> Taken {
+        let Self { lead, is_own, why: forward, .. } = self;
+        // What was asked for without a method, a body or enough uses that could be stored says nothing
+        // about the URL.
+        let says_nothing = matches!(
+            why,
+            NotStored::Method
+                | NotStored::RequestNoStore
+                | NotStored::TooFewUses
+                | NotStored::Partial
+        ) || (is_own && answer.head.status == 304);
+        lead.refuse(why, if says_nothing { Duration::ZERO } else { UNCACHEABLE }, now);
+        passed(sought, answer, forward, why.word(), is_own, exchange)
+    }
+}
+
+fn unpacked(object: &Object) -> ResponseHead {
+    let mut head = ResponseHead::new(200);
+    object.head().unpack(&mut head);
+    head
+}
+
+/// What is stored of an answer.
+struct Stored {
+    meta: doorman_cache::Meta,
+    selector: Vec<u8>,
+    head: PackedHead,
+}
+
+/// Where an origin's answer has led.
+pub(crate) enum Taken {
+    /// To the client's.
+    Answer(Answer),
+    /// Nowhere: the origin must be asked once more.
+    Again,
+}
+
+/// An answer on its way to a client that is not stored. The client's own conditions count still.
+fn passed(
+    sought: &Sought<'_>,
+    mut answer: Answer,
+    forward: Forward,
+    why: &'static str,
+    is_own: bool,
+    exchange: &mut Exchange,
+) -> Taken {
+    let record = exchange.record();
+    (record.cached, record.cache_reason) = (Some(Cached::Refused), Some(why));
+    let status = Some(answer.head.status);
+    if !is_own && answer.head.status == 200 {
+        let client = sought.client(&exchange.head);
+        if evaluate(client, &answer.head) == Precondition::NotModified {
+            let head = not_modified(&answer.head);
+            answer = Answer { head: Box::new(head), body: Body::empty() };
+        }
+    }
+    let handled = Handled::Forwarded { why: forward, status, stored: false, collapsed: false };
+    tell::status(sought, &mut answer.head, handled, None, Some(why));
+    Taken::Answer(answer)
+}
+
+/// Makes a request one on behalf of all who are sought by its key.
+fn standardise(head: &mut RequestHead) {
+    for name in DETOURS {
+        head.fields.remove(name);
+    }
+    if let Some(codings) = normal_accept_encoding(head) {
+        head.fields.remove_id(FieldId::AcceptEncoding);
+        head.fields.push_id(FieldId::AcceptEncoding, &codings);
+    }
+}

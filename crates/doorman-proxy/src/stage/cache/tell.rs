@@ -1,0 +1,65 @@
+//! What clients and the log are told of what the cache did.
+
+use doorman_cache::{CacheStatus, Forward, Handled};
+use doorman_http::ResponseHead;
+
+use super::Sought;
+use crate::record::Cached;
+
+/// The name by which `Cache-Status` calls this cache.
+const NAME: &str = "doorman";
+/// Something past its time was served because the origin failed.
+pub(super) const ERROR: &str = "error";
+
+/// What became of a request that the store answers.
+pub(super) struct Told {
+    pub(super) cached: Cached,
+    /// Why, in a word; empty if there is nothing to say.
+    pub(super) word: &'static str,
+    forward: Option<(Forward, Option<u16>)>,
+}
+
+impl Told {
+    /// No origin was asked.
+    pub(super) fn hit(cached: Cached, why: Option<&'static str>) -> Self {
+        Self { cached, word: why.unwrap_or_default(), forward: None }
+    }
+
+    /// An origin was asked, because of this, and answered with a status.
+    pub(super) const fn forwarded(cached: Cached, why: Forward, status: Option<u16>) -> Self {
+        Self { cached, word: why.word(), forward: Some((why, status)) }
+    }
+
+    pub(super) const fn handled(&self) -> Handled {
+        match self.forward {
+            None => Handled::Hit,
+            Some((why, status)) => Handled::Forwarded {
+                why,
+                status,
+                stored: matches!(self.cached, Cached::Miss),
+                collapsed: matches!(self.cached, Cached::Collapsed),
+            },
+        }
+    }
+
+    /// What `Cache-Status` says beside how it was handled.
+    pub(super) fn detail(&self) -> Option<&'static str> {
+        (self.forward.is_none() && !self.word.is_empty()).then_some(self.word)
+    }
+}
+
+/// Writes `Cache-Status` (RFC 9211), if the operator wants it.
+pub(super) fn status(
+    sought: &Sought<'_>,
+    head: &mut ResponseHead,
+    handled: Handled,
+    ttl: Option<i64>,
+    detail: Option<&'static str>,
+) {
+    if !sought.cache.status_header {
+        return;
+    }
+    let mut value = Vec::with_capacity(64);
+    CacheStatus { cache: NAME, handled, ttl, key: None, detail }.write(&mut value);
+    head.fields.push(b"cache-status", &value);
+}
