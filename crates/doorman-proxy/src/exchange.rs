@@ -5,9 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use doorman_balance::ServerId;
-use doorman_http::{
-    Body, BodyError, Conn, FieldId, Interim, Method, Now, Request, RequestHead, Response,
-};
+use doorman_http::{Body, BodyError, Conn, FieldId, Interim, Now, Request, RequestHead, Response};
 use doorman_route::{AddressSet, Captures};
 use doorman_transform::{ForwardedMode, RequestId, Trust, client_ip, forward, trust};
 
@@ -68,16 +66,8 @@ impl Exchange {
         }
     }
 
-    /// A request of the house that asks for the same, beside this one and longer than it. What a client
-    /// proves who it is by does not go along.
-    pub(crate) fn beside(&self, books: &Rc<Books>, started: Now) -> Self {
-        let mut head = Box::new(RequestHead::clone(&self.head));
-        for id in [FieldId::Authorization, FieldId::CacheControl, FieldId::Expect] {
-            head.fields.remove_id(id);
-        }
-        head.fields.remove(b"pragma");
-        head.method = Method::Get;
-        head.expects_continue = false;
+    /// A request of the house beside this one, which may last longer.
+    pub(crate) fn beside(&self, head: Box<RequestHead>, books: &Rc<Books>, started: Now) -> Self {
         let request = Request { head, body: Body::empty(), interim: None };
         let mut beside = Self::new(&self.conn, request, books, started);
         beside.captures = self.captures.clone();

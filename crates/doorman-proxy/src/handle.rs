@@ -84,7 +84,7 @@ impl<N: Net> Proxy<N> {
             Seek::Look(sought) => match cache::look(&sought, exchange) {
                 Looked::Answer(answer) => answer,
                 Looked::Stale(answer, refresh) => {
-                    self.refresh(plan, at, sought.again(), refresh, exchange);
+                    self.refresh(plan, at, &sought, refresh, exchange);
                     answer
                 }
                 // In a box: who does not use the cache must not be larger for it.
@@ -166,7 +166,7 @@ impl<N: Net> Proxy<N> {
             let slot = match cache::recall(self, &mut sought, exchange).await {
                 Recalled::Answer(answer) => return Ok(answer),
                 Recalled::Stale(answer, refresh) => {
-                    self.refresh(plan, at, sought.again(), refresh, exchange);
+                    self.refresh(plan, at, &sought, refresh, exchange);
                     return Ok(answer);
                 }
                 Recalled::Ask(slot) => slot,
@@ -186,7 +186,7 @@ impl<N: Net> Proxy<N> {
         &self,
         plan: &Rc<CorePlan<N>>,
         at: At,
-        again: cache::Again,
+        sought: &Sought<'_>,
         refresh: Refresh,
         exchange: &Exchange,
     ) {
@@ -194,12 +194,18 @@ impl<N: Net> Proxy<N> {
             return;
         }
         let (shadow, plan) = (self.shadow(plan), Rc::clone(plan));
-        let mut exchange = exchange.beside(shadow.books(), self.core.clock.now());
+        let now = self.core.clock.now();
+        let beside = cache::beside(sought, refresh.object(), exchange, shadow.books(), now);
+        let Some(mut exchange) = beside else { return };
+        let again = sought.again();
         tokio::task::spawn_local(async move {
             let route = &plan.plan.sites[at.site].routes[at.route];
             let Some(cache) = &route.cache else { return };
             let mut sought = again.sought(cache);
             let tie = stick::tie(&plan, sought.upstream, &mut exchange);
+            if edit::request(route, &mut exchange).is_err() {
+                return;
+            }
             let mut going = Going { ways: Ways::only(sought.upstream), tie };
             let slot = cache::refresh(&shadow, &mut sought, &refresh, &mut exchange);
             let asked = shadow.ask(&plan, route, &mut going, &mut exchange).await;

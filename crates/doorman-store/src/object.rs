@@ -273,6 +273,12 @@ impl Object {
         self.marks.load(Ordering::Acquire) & STALE != 0
     }
 
+    /// Its origin has said that it does not hold any more: it is validated before it is used again (RFC
+    /// 9111 section 4.3.5).
+    pub fn outdate(&self) {
+        self.make_stale();
+    }
+
     pub(crate) fn make_stale(&self) {
         self.marks.fetch_or(STALE, Ordering::Release);
     }

@@ -19,7 +19,7 @@ pub(super) struct Held {
 /// Brings a body into the store. Nobody waits for it: a client that is slow or leaves does not stop
 /// it. What has come already is in the store when this returns; if that is all, there is no task.
 pub(super) fn start(filling: Filling, body: Body, held: Held) {
-    let mut pump = Pump { filling: Some(filling), body, held };
+    let mut pump = Pump { filling: Some(filling), body, held, moved: 0 };
     let mut cx = Context::from_waker(Waker::noop());
     if pump.poll(&mut cx).is_pending() {
         tokio::task::spawn_local(async move { poll_fn(|cx| pump.poll(cx)).await });
@@ -31,6 +31,8 @@ struct Pump {
     filling: Option<Filling>,
     body: Body,
     held: Held,
+    /// Bytes that have come.
+    moved: u64,
 }
 
 impl Pump {
@@ -40,7 +42,10 @@ impl Pump {
         let filling = self.filling.take();
         // The server's place is free before those who read are told that this was all.
         let Held { lease, guard } = std::mem::take(&mut self.held);
-        drop((lease, guard));
+        if let Some(lease) = lease {
+            lease.moved(self.moved);
+        }
+        drop(guard);
         match (filling, end) {
             // Why something is not kept is counted by the store.
             (Some(filling), Ended::Whole) => drop(filling.finish()),
@@ -56,7 +61,10 @@ impl Pump {
                 return Poll::Ready(Ended::Cut);
             }
             match ready!(self.body.poll_frame(cx)) {
-                Some(Ok(Frame::Data(data))) => filling.push(data.as_slice()),
+                Some(Ok(Frame::Data(data))) => {
+                    self.moved = self.moved.saturating_add(data.len() as u64);
+                    filling.push(data.as_slice());
+                }
                 // Trailers are not stored (RFC 9111 section 3.1 leaves that to caches).
                 Some(Ok(Frame::Trailers(_))) => {}
                 Some(Err(_)) => return Poll::Ready(Ended::Cut),

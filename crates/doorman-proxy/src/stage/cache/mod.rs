@@ -5,6 +5,7 @@
 //! [`recall`]: wait for another request that fetches the same, or fetch it, by a [`Slot`] that says what
 //! becomes of the origin's answer. The corridor asks origins between the two.
 
+mod beside;
 mod fill;
 mod invalidate;
 mod parts;
@@ -25,8 +26,9 @@ use tell::Told;
 use crate::exchange::Exchange;
 use crate::record::Cached;
 
+pub(crate) use beside::beside;
 pub(crate) use recall::{Recalled, recall, refresh};
-pub(crate) use seek::{Again, Seek, Sought, seek};
+pub(crate) use seek::{Seek, Sought, seek};
 pub(crate) use slot::Taken;
 
 /// What the first look at the store says.

@@ -50,7 +50,8 @@ pub(crate) async fn recall<N: Net>(
         }
         Found::Uncacheable => {
             let lead = store.alone(&sought.key, &sought.chooser(&exchange.head), None);
-            return Recalled::Ask(Slot::alone(lead, Forward::Miss, now));
+            let why = Forward::UriMiss;
+            return Recalled::Ask(Slot::alone(lead, None, why, sought, exchange, now));
         }
         Found::Miss => (None, Forward::UriMiss),
     };
@@ -92,17 +93,15 @@ async fn fetch<N: Net>(
     let chooser = sought.chooser(&exchange.head);
     // Whoever wants the head alone asks for himself: what comes could not be stored for others
     // (RFC 9110 section 9.3.2). So does whose answer is his own.
-    let is_personal = why == Forward::Bypass;
-    let Some(patience) = cache.lock.filter(|_| !sought.is_head && !is_personal) else {
+    let is_own = sought.is_head || sought.is_own || sought.asked.no_store || why == Forward::Bypass;
+    let Some(patience) = cache.lock.filter(|_| !is_own) else {
         let lead = cache.store.alone(&sought.key, &chooser, stored.clone());
-        if sought.is_head || is_personal {
-            return Recalled::Ask(Slot::alone(lead, why, now));
-        }
-        return Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now));
+        let slot = if is_own { Slot::alone } else { Slot::lead };
+        return Recalled::Ask(slot(lead, stored, why, sought, exchange, now));
     };
     match cache.store.lead(&sought.key, &chooser, stored.clone(), patience, now) {
         Led::Lead(lead) => Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now)),
-        Led::Alone(lead) => Recalled::Ask(Slot::alone(lead, why, now)),
+        Led::Alone(lead) => Recalled::Ask(Slot::alone(lead, stored, why, sought, exchange, now)),
         Led::Found(object) => behind(sought, exchange, object, stored, why, now),
         Led::Wait(wait) => {
             let waited = queue(proxy, sought, exchange, wait).await;
@@ -112,7 +111,9 @@ async fn fetch<N: Net>(
                 Waited::Lead(lead) | Waited::TimedOut(lead) => {
                     Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now))
                 }
-                Waited::Uncacheable(lead) => Recalled::Ask(Slot::alone(lead, why, now)),
+                Waited::Uncacheable(lead) => {
+                    Recalled::Ask(Slot::alone(lead, stored, why, sought, exchange, now))
+                }
                 Waited::Failed => failed(sought, exchange, stored, why, now),
             }
         }
@@ -166,8 +167,7 @@ fn behind(
     }
     let chooser = sought.chooser(&exchange.head);
     let lead = sought.cache.store.alone(&sought.key, &chooser, Some(object));
-    drop(stored);
-    Recalled::Ask(Slot::alone(lead, why, now))
+    Recalled::Ask(Slot::alone(lead, stored, why, sought, exchange, now))
 }
 
 /// The request that this one waited for has failed: what is past its time may do, or it tries its

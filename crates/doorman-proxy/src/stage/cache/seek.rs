@@ -1,6 +1,6 @@
 //! By what a request is sought.
 
-use doorman_cache::{Asked, Cookies, UrlKey, is_for_origin};
+use doorman_cache::{Asked, Cookies, UrlKey, is_for_origin, range};
 use doorman_http::{Body, FieldId, FieldSet, Length, Method, RequestHead};
 use doorman_route::Query;
 use doorman_store::Chooser;
@@ -38,6 +38,8 @@ pub(crate) struct Sought<'p> {
     pub(crate) is_stripped: bool,
     /// Whether the origin has said of something else that it still holds: it is asked for the whole.
     pub(crate) is_mistaken: bool,
+    /// Whether the client is to be answered by an answer of its own.
+    pub(crate) is_own: bool,
 }
 
 /// Fields by which a client wants less than a whole response.
@@ -71,6 +73,7 @@ impl Again {
             conditional: None,
             is_stripped: true,
             is_mistaken: false,
+            is_own: false,
         }
     }
 }
@@ -86,17 +89,31 @@ impl Sought<'_> {
         Chooser { place: self.place, chosen: &self.cache.chosen, request }
     }
 
-    /// The request whose conditions and ranges count.
-    pub(crate) fn client<'a>(&'a self, request: &'a RequestHead) -> &'a RequestHead {
-        self.conditional.as_deref().unwrap_or(request)
+    /// The request whose conditions and ranges count; `None` if the client has none. Those that the
+    /// origin is asked with are not the client's.
+    pub(crate) fn client<'a>(&'a self, request: &'a RequestHead) -> Option<&'a RequestHead> {
+        if self.is_stripped { self.conditional.as_deref() } else { Some(request) }
     }
 
-    /// Takes the client's conditions and ranges off the request, and remembers them.
+    /// Remembers the client's conditions and ranges, which are about to be taken off the request.
     pub(super) fn keep_conditions(&mut self, request: &RequestHead) {
         if !self.is_stripped && request.fields.has_any(LESS) {
             self.conditional = Some(Box::new(request.clone()));
         }
         self.is_stripped = true;
+    }
+
+    /// Puts them back.
+    pub(super) fn give_conditions_back(&mut self, request: &mut RequestHead) {
+        if let Some(conditional) = self.conditional.take() {
+            *request = *conditional;
+        }
+        self.is_stripped = false;
+    }
+
+    /// Whether the client wants only a part.
+    pub(super) fn wants_part(&self, request: &RequestHead) -> bool {
+        !self.is_head && self.client(request).is_some_and(range::is_asked)
     }
 }
 
@@ -156,6 +173,7 @@ pub(crate) fn seek<'p>(
         conditional: None,
         is_stripped: false,
         is_mistaken: false,
+        is_own: false,
     })))
 }
 

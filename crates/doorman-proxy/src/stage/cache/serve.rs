@@ -28,12 +28,23 @@ pub(super) fn serve(
     object: &Arc<Object>,
     told: &Told,
 ) -> Option<Answer> {
-    let now = exchange.started();
     let mut head = heads::response();
     object.head().unpack(&mut head);
+    with_head(sought, exchange, object, head, told)
+}
+
+/// The same, under a head of its own.
+pub(super) fn with_head(
+    sought: &Sought<'_>,
+    exchange: &mut Exchange,
+    object: &Arc<Object>,
+    head: Box<ResponseHead>,
+    told: &Told,
+) -> Option<Answer> {
+    let now = exchange.started();
     let meta = object.meta();
     let client = sought.client(&exchange.head);
-    let (mut head, body) = match evaluate(client, &head) {
+    let (mut head, body) = match client.map_or(Precondition::Pass, |c| evaluate(c, &head)) {
         Precondition::NotModified => (Box::new(not_modified(&head)), Body::empty()),
         Precondition::Failed => {
             let mut failed = heads::response();
@@ -46,6 +57,7 @@ pub(super) fn serve(
     let age = meta.age(now);
     // What has just come is only as old as it came (RFC 9111 section 5.1).
     if status != 412 && (age > 0 || told.cached != Cached::Miss) {
+        head.fields.remove_id(FieldId::Age);
         push_age(&mut head, age);
     }
     tell::status(sought, &mut head, told.handled(), Some(meta.ttl(now)), told.detail());
@@ -86,7 +98,7 @@ fn content(
         return Some((head, Body::empty()));
     }
     let client = sought.client(&exchange.head);
-    if range::is_asked(client)
+    if let Some(client) = client.filter(|client| range::is_asked(client))
         && let Some(length) = length
     {
         match range::of(client, &head, length) {

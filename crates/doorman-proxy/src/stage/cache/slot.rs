@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorman_cache::{
-    Admission, Forward, Handled, NotStored, PackedHead, Precondition, Vary, admit, condition,
-    evaluate, freshened, may_serve_on_error, normal_accept_encoding, not_modified, storable_head,
-    strip_for_fill,
+    Admission, Forward, Handled, NotStored, PackedHead, Precondition, SetCookie, Vary, admit,
+    condition, evaluate, freshened, freshened_by_head, may_serve_on_error, normal_accept_encoding,
+    not_modified, storable_head, strip_for_fill,
 };
 use doorman_http::{Body, FieldId, Length, Method, Now, RequestHead, ResponseHead};
 use doorman_net::Net;
@@ -53,10 +53,19 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// A question whose answer is for this client alone as it is: nobody waits for it. A whole answer
-    /// is stored all the same.
-    pub(super) fn alone(lead: Lead, why: Forward, now: Now) -> Self {
-        Self { lead, stored: None, why, is_conditional: false, is_own: true, requested: now }
+    /// A question whose answer is for this client alone: its conditions and ranges go along, and nobody
+    /// waits for it. A whole answer is stored all the same.
+    pub(super) fn alone(
+        lead: Lead,
+        stored: Option<Arc<Object>>,
+        why: Forward,
+        sought: &mut Sought<'_>,
+        exchange: &mut Exchange,
+        now: Now,
+    ) -> Self {
+        sought.give_conditions_back(&mut exchange.head);
+        standardise(sought, &mut exchange.head);
+        Self { lead, stored, why, is_conditional: false, is_own: true, requested: now }
     }
 
     /// A question on behalf of all: what only this client wants is taken off, and what is stored is
@@ -78,14 +87,14 @@ impl Slot {
             Some(known) => condition(known, head),
             None => strip_for_fill(head),
         }
-        standardise(head);
+        standardise(sought, head);
         let is_conditional = known.is_some();
         Self { lead, stored, why, is_conditional, is_own: false, requested: now }
     }
 
     /// Takes the origin's answer. `None`: it must be asked once more.
     pub(crate) fn take<N: Net>(
-        mut self,
+        self,
         proxy: &Proxy<N>,
         sought: &mut Sought<'_>,
         upstream: usize,
@@ -108,6 +117,9 @@ impl Slot {
             self.lead.fail();
             return Ok(Taken::Answer(stale));
         }
+        if sought.is_head {
+            self.head_answered(sought, &answer, now);
+        }
         if status == 304 && self.is_conditional {
             return Ok(self.validated(sought, answer, exchange, now));
         }
@@ -117,10 +129,7 @@ impl Slot {
         }
         match self.admission(sought, &answer, exchange, now) {
             Ok(stored) => Ok(self.store(sought, answer, stored, exchange, now)),
-            Err(why) => {
-                self.is_conditional = false;
-                Ok(self.pass(sought, answer, why, exchange, now))
-            }
+            Err(why) => Ok(self.pass(sought, answer, why, exchange, now)),
         }
     }
 
@@ -225,19 +234,40 @@ impl Slot {
         let object = Arc::clone(filling.object());
         let record = exchange.record();
         let held = Held { lease: record.lease.take(), guard: record.guard.take() };
-        let Answer { head, body } = answer;
+        let Answer { mut head, body } = answer;
+        if cache.rules.set_cookie == SetCookie::Strip {
+            head.fields.remove_id(FieldId::SetCookie);
+        }
         let status = head.status;
-        doorman_net::heads::reuse_response(head);
         let told = Told::forwarded(Cached::Miss, self.why, Some(status));
-        let served = serve::serve(sought, exchange, &object, &told);
+        // Whom the origin has answered gets its own head: some of it may be for nobody else.
+        let served = serve::with_head(sought, exchange, &object, head, &told);
         fill::start(filling, body, held);
         served.map_or(Taken::Again, Taken::Answer)
+    }
+
+    /// An answer to HEAD says something of what is stored: that it still holds, or that it does not
+    /// (RFC 9111 section 4.3.5).
+    fn head_answered(&self, sought: &Sought<'_>, answer: &Answer, now: Now) {
+        let Some(stored) = &self.stored else { return };
+        let mut head = unpacked(stored);
+        let rules = &sought.cache.rules;
+        let length = stored.length();
+        match freshened_by_head(&mut head, &answer.head, length, rules, self.requested, now) {
+            Ok(meta) => {
+                if let Some(head) = PackedHead::pack(&head) {
+                    sought.cache.store.update_head(stored, head, meta);
+                }
+            }
+            Err(_) if answer.head.status == 200 => stored.outdate(),
+            Err(_) => {}
+        }
     }
 
     /// The answer goes to the client and is not stored.
     fn pass(
         self,
-        sought: &Sought<'_>,
+        sought: &mut Sought<'_>,
         answer: Answer,
         why: NotStored,
         exchange: &mut Exchange,
@@ -254,6 +284,11 @@ impl Slot {
                 | NotStored::Partial
         ) || (is_own && answer.head.status == 304);
         lead.refuse(why, if says_nothing { Duration::ZERO } else { UNCACHEABLE }, now);
+        // A client that wants a part of something that cannot be stored must not be sent the whole.
+        if !is_own && answer.head.status == 200 && sought.wants_part(&exchange.head) {
+            sought.is_own = true;
+            return Taken::Again;
+        }
         passed(sought, answer, forward, why.word(), is_own, exchange)
     }
 }
@@ -293,7 +328,8 @@ fn passed(
     let status = Some(answer.head.status);
     if !is_own && answer.head.status == 200 {
         let client = sought.client(&exchange.head);
-        if evaluate(client, &answer.head) == Precondition::NotModified {
+        if client.is_some_and(|client| evaluate(client, &answer.head) == Precondition::NotModified)
+        {
             let head = not_modified(&answer.head);
             answer = Answer { head: Box::new(head), body: Body::empty() };
         }
@@ -303,13 +339,28 @@ fn passed(
     Taken::Answer(answer)
 }
 
-/// Makes a request one on behalf of all who are sought by its key.
-fn standardise(head: &mut RequestHead) {
+/// Makes a request one on behalf of all who are sought by its key: the origin sees nothing by which it
+/// could answer two of them differently, but for what variants are told apart by.
+fn standardise(sought: &Sought<'_>, head: &mut RequestHead) {
     for name in DETOURS {
         head.fields.remove(name);
     }
     if let Some(codings) = normal_accept_encoding(head) {
         head.fields.remove_id(FieldId::AcceptEncoding);
         head.fields.push_id(FieldId::AcceptEncoding, &codings);
+    }
+    // What the key leaves out of the query is not asked for either (CPO-08).
+    if let Some(query) = sought.cache.keys.asked(head.query()) {
+        // It is made of parts of the query that was there.
+        let _ = head.rewrite_query(query.as_deref());
+    }
+    let port = head.port().filter(|&port| port != head.scheme.default_port());
+    let mut authority = head.host().to_vec();
+    if let Some(port) = port {
+        authority.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    // The key does not tell spellings of a host apart, so neither can the origin (CPO-07).
+    if !head.authority().is_empty() && head.authority() != authority {
+        let _ = head.set_authority(&authority);
     }
 }
