@@ -1,8 +1,11 @@
 //! What the store promises, seen through its public face.
 
+#![expect(clippy::unwrap_used, reason = "tests may panic; in helpers clippy does not know")]
+
 mod fill;
 mod kit;
 mod line;
 mod look;
 mod purge;
+mod stress;
 mod view;
