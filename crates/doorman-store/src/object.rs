@@ -218,11 +218,10 @@ impl Object {
         self.long.as_ref()
     }
 
-    /// The whole body, if it is here in one piece: for writers that copy it next to the head. Needs
-    /// no allocation, which [`Object::read`] does for a small body.
+    /// The whole body, if it lies here in one piece; shared, not copied.
     #[must_use]
-    pub fn small_body(&self) -> Option<&[u8]> {
-        self.long.is_none().then(|| self.small())
+    pub fn whole(self: &Arc<Self>) -> Option<Bytes> {
+        self.long.is_none().then(|| Bytes::from_owner(SmallBody(Arc::clone(self))))
     }
 
     /// The body from `range.start` to `range.end` or to its end, whatever comes first: at once if

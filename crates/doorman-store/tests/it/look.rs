@@ -11,7 +11,7 @@ fn what_is_stored_is_found_with_its_head_and_body() {
     assert!(matches!(client.look(&store), Found::Miss));
     client.store(&store, &Answer::of("hello"));
     let object = client.hit(&store).unwrap();
-    assert_eq!(object.small_body(), Some(&b"hello"[..]));
+    assert_eq!(object.whole().as_deref(), Some(&b"hello"[..]));
     assert_eq!((object.length(), object.is_filling()), (Some(5), false));
     assert_eq!(object.head().status(), 200);
     assert_eq!(object.key(), client.key.bytes());
@@ -34,7 +34,7 @@ fn ranges_of_long_bodies_cross_pieces() {
         filling.push(piece);
     }
     let object = filling.finish().unwrap();
-    assert!(body.len() > SMALL_MAX && object.small_body().is_none());
+    assert!(body.len() > SMALL_MAX && object.whole().is_none());
     assert_eq!(whole(&object), body);
     for (start, end) in
         [(0, 1), (69_999, 70_005), (140_002, 140_003), (1, 599_999), (599_999, usize::MAX)]

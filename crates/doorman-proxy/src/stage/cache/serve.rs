@@ -109,8 +109,8 @@ fn content(
             ranges => return partial(&exchange.id(), object, head, &ranges, length),
         }
     }
-    if let Some(small) = object.small_body() {
-        return Some((head, Body::whole(Bytes::copy_from_slice(small))));
+    if let Some(whole) = object.whole() {
+        return Some((head, Body::whole(whole)));
     }
     let reader = object.read(0..u64::MAX)?;
     let length = length.map_or(Length::Unknown, Length::Known);
