@@ -204,8 +204,37 @@ impl UrlKey {
         let (scheme, rest) = (parts.next()?, parts.next()?);
         let is_port = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
         let is_scheme = matches!(scheme, b"http" | b"https");
-        let is_key = is_port && is_scheme && rest.first() == Some(&b'/') && parts.next().is_none();
+        let is_slice = |slice: &[u8]| !slice.is_empty() && slice.iter().all(u8::is_ascii_digit);
+        let is_key = is_port
+            && is_scheme
+            && rest.first() == Some(&b'/')
+            && parts.next().is_none_or(is_slice)
+            && parts.next().is_none();
         is_key.then(|| Self { bytes: bytes.to_vec(), hash: seed.hash(bytes) })
+    }
+
+    /// The key of a slice of what this is the key of. All keys of slices begin with
+    /// [`UrlKey::slices`].
+    #[must_use]
+    pub fn slice(&self, index: u64, seed: &KeySeed) -> Self {
+        let mut bytes = self.slices();
+        bytes.extend_from_slice(index.to_string().as_bytes());
+        let hash = seed.hash(&bytes);
+        Self { bytes, hash }
+    }
+
+    /// What the keys of all slices of this URL begin with, and no other key.
+    #[must_use]
+    pub fn slices(&self) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        bytes.push(0);
+        bytes
+    }
+
+    /// Whether a key is one of a slice.
+    #[must_use]
+    pub fn is_slice(key: &[u8]) -> bool {
+        key.iter().filter(|&&byte| byte == 0).count() > 3
     }
 
     /// What tells it apart from every other key.
@@ -288,11 +317,15 @@ pub fn site(authority: &str) -> Result<Vec<u8>, TargetError> {
 /// The URL that the bytes of a key are of, for people.
 #[must_use]
 pub fn url_of(key: &[u8]) -> String {
-    let mut parts = key.splitn(4, |&b| b == 0).map(String::from_utf8_lossy);
+    let mut parts = key.splitn(5, |&b| b == 0).map(String::from_utf8_lossy);
     let mut part = || parts.next().unwrap_or_default();
     let (host, port, scheme, rest) = (part(), part(), part(), part());
     let colon = if port.is_empty() { "" } else { ":" };
-    format!("{scheme}://{host}{colon}{port}{rest}")
+    let url = format!("{scheme}://{host}{colon}{port}{rest}");
+    match parts.next() {
+        Some(slice) => format!("{url} slice {slice}"),
+        None => url,
+    }
 }
 
 #[cfg(test)]

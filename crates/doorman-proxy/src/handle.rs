@@ -1,5 +1,7 @@
 //! The corridor: the whole life of a request on one screen.
 
+mod slices;
+
 use std::rc::Rc;
 
 use doorman_http::{Body, Conn, FieldId, Request, RequestHead, Response};
@@ -170,6 +172,13 @@ impl<N: Net> Proxy<N> {
                     return Ok(answer);
                 }
                 Recalled::Ask(slot) => slot,
+                Recalled::Slices(size) => {
+                    let sliced = self.sliced(plan, at, size, &mut sought, going, exchange).await?;
+                    match sliced {
+                        Some(answer) => return Ok(answer),
+                        None => continue,
+                    }
+                }
             };
             let asked = self.ask(plan, route, going, exchange).await;
             let taken = slot.take(self, &mut sought, going.ways.first, asked, exchange)?;

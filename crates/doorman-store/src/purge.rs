@@ -133,6 +133,9 @@ impl Store {
         let gone = self.purge_these(&mut shard, variants, how, purged);
         drop(shard);
         self.forget(&gone);
+        if self.has_slices.load(Ordering::Relaxed) {
+            self.purge_below(None, &key.slices(), how, purged);
+        }
     }
 
     fn purge_below(&self, tag: Option<&[u8]>, prefix: &[u8], how: How, purged: &mut Purged) {

@@ -8,7 +8,7 @@
 //! somebody is woken or memory of an object is freed, and none across an await point. All are taken
 //! whether or not a thread panicked in them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use doorman_cache::{KeySeed, UrlKey};
@@ -66,6 +66,8 @@ pub struct Store {
     /// Bytes of bodies that are still coming.
     held: Arc<AtomicU64>,
     pub(crate) ids: AtomicU64,
+    /// Whether a slice was ever stored: purges of URLs look for theirs then.
+    pub(crate) has_slices: AtomicBool,
     pub(crate) purges: PurgeLog,
     pub(crate) notes: Notes,
     seen: Seen,
@@ -97,6 +99,7 @@ impl Store {
             used: AtomicU64::new(0),
             held: Arc::default(),
             ids: AtomicU64::new(0),
+            has_slices: AtomicBool::new(false),
             purges: PurgeLog::default(),
             notes: Notes::default(),
             seen: Seen::default(),
@@ -176,6 +179,9 @@ impl Store {
     /// counted any more; it is for the caller to end that with [`Store::forget`].
     pub(crate) fn put_in(&self, shard: &mut Shard, object: &Arc<Object>) -> Option<Arc<Object>> {
         self.used.fetch_add(charge(object), Ordering::Relaxed);
+        if UrlKey::is_slice(object.key()) {
+            self.has_slices.store(true, Ordering::Relaxed);
+        }
         let gone = shard.insert(object);
         if let Some(gone) = &gone {
             self.used.fetch_sub(charge(gone), Ordering::Relaxed);

@@ -8,12 +8,20 @@ use doorman_http::{Body, Frame};
 use doorman_store::{Filling, Room};
 
 use crate::guard::Guard;
+use crate::record::Record;
 
 /// What an origin's answer holds until it has ended.
 #[derive(Default)]
 pub(super) struct Held {
-    pub(super) lease: Option<Lease>,
-    pub(super) guard: Option<Guard>,
+    lease: Option<Lease>,
+    guard: Option<Guard>,
+}
+
+impl Held {
+    /// What a record holds goes along with the body.
+    pub(super) fn of(record: &mut Record) -> Self {
+        Self { lease: record.lease.take(), guard: record.guard.take() }
+    }
 }
 
 /// Brings a body into the store. Nobody waits for it: a client that is slow or leaves does not stop

@@ -12,6 +12,7 @@ mod parts;
 mod recall;
 mod seek;
 mod serve;
+pub(crate) mod slice;
 mod slot;
 mod tell;
 
@@ -27,9 +28,9 @@ use crate::exchange::Exchange;
 use crate::record::Cached;
 
 pub(crate) use beside::beside;
-pub(crate) use recall::{Recalled, recall, refresh};
-pub(crate) use seek::{Seek, Sought, seek};
-pub(crate) use slot::Taken;
+pub(crate) use recall::{Piece, Recalled, piece, recall, refresh, whole};
+pub(crate) use seek::{Again, Seek, Sought, seek};
+pub(crate) use slot::{Holds, Taken};
 
 /// What the first look at the store says.
 pub(crate) enum Looked {

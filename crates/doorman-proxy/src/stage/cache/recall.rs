@@ -10,6 +10,7 @@ use doorman_net::dial::Answer;
 use doorman_net::{Alarm, Net, heads};
 use doorman_store::{Found, Led, Object, Refresh, Wait, Waited};
 
+use super::slice::Anchor;
 use super::slot::Slot;
 use super::tell::Told;
 use super::{Looked, Sought, serve, tell};
@@ -25,6 +26,8 @@ pub(crate) enum Recalled {
     Stale(Answer, Refresh),
     /// To an origin.
     Ask(Slot),
+    /// To slices of so many bytes.
+    Slices(u64),
 }
 
 /// Goes on until there is an answer, or nothing is left but to ask an origin.
@@ -53,12 +56,21 @@ pub(crate) async fn recall<N: Net>(
             let why = Forward::UriMiss;
             return Recalled::Ask(Slot::alone(lead, None, why, sought, exchange, now));
         }
-        Found::Miss => (None, Forward::UriMiss),
+        Found::Miss => match cache_slices(sought) {
+            Some(size) => return Recalled::Slices(size),
+            None => (None, Forward::UriMiss),
+        },
     };
     if sought.asked.only_if_cached {
         return Recalled::Answer(absent(exchange));
     }
     fetch(proxy, sought, exchange, stored, why).await
+}
+
+/// The size of the slices that this is answered by.
+fn cache_slices(sought: &Sought<'_>) -> Option<u64> {
+    let is_whole = !sought.is_head && !sought.is_own && !sought.asked.no_store;
+    sought.cache.slice.filter(|_| is_whole)
 }
 
 /// Why the origin must be asked although something is stored.
@@ -203,4 +215,68 @@ pub(crate) fn refresh<N: Net>(
     let chooser = sought.chooser(&exchange.head);
     let lead = sought.cache.store.alone(&sought.key, &chooser, Some(Arc::clone(&stored)));
     Slot::lead(lead, Some(stored), Forward::Stale, sought, exchange, now)
+}
+
+/// A slice, as far as it can be had without an origin.
+pub(crate) enum Piece {
+    /// It is stored, or on its way.
+    Stored(Arc<Object>),
+    /// An origin must be asked.
+    Ask(Slot),
+}
+
+/// Looks for a slice: a fresh one, or one of the same whole as the anchor.
+pub(crate) async fn piece<N: Net>(
+    proxy: &Proxy<N>,
+    sought: &mut Sought<'_>,
+    exchange: &mut Exchange,
+    anchor: Option<&Anchor>,
+) -> Piece {
+    let now = proxy.core.clock.now();
+    let cache = sought.cache;
+    let asked = sought.asked;
+    let fits = |object: &Arc<Object>| match anchor {
+        Some(anchor) => anchor.holds(object),
+        None => matches!(decide(&asked, &object.meta(), now), Use::Fresh | Use::StaleAllowed),
+    };
+    let chooser = sought.chooser(&exchange.head);
+    let stored = match cache.store.look(&sought.key, &chooser, now) {
+        Found::Hit(object) if fits(&object) => return Piece::Stored(object),
+        Found::Hit(object) => Some(object),
+        Found::Miss | Found::Uncacheable => None,
+    };
+    let lead = match cache.lock {
+        None => cache.store.alone(&sought.key, &chooser, stored.clone()),
+        Some(patience) => {
+            let led = cache.store.lead(&sought.key, &chooser, stored.clone(), patience, now);
+            match led {
+                Led::Lead(lead) | Led::Alone(lead) => lead,
+                Led::Found(object) => return Piece::Stored(object),
+                Led::Wait(wait) => match queue(proxy, sought, exchange, wait).await {
+                    Waited::Object(object) => return Piece::Stored(object),
+                    Waited::Lead(lead) | Waited::Uncacheable(lead) | Waited::TimedOut(lead) => lead,
+                    Waited::Failed => {
+                        let chooser = sought.chooser(&exchange.head);
+                        cache.store.alone(&sought.key, &chooser, stored.clone())
+                    }
+                },
+            }
+        }
+    };
+    // What is of another version than the anchor is of no use as a condition.
+    let stored = stored.filter(|_| anchor.is_none());
+    let now = proxy.core.clock.now();
+    let why = if stored.is_some() { Forward::Stale } else { Forward::Partial };
+    Piece::Ask(Slot::lead(lead, stored, why, sought, exchange, now))
+}
+
+/// The right to store the whole where a slice was asked for and the whole was given.
+pub(crate) fn whole<N: Net>(
+    proxy: &Proxy<N>,
+    sought: &mut Sought<'_>,
+    exchange: &mut Exchange,
+) -> Slot {
+    let now = proxy.core.clock.now();
+    let lead = sought.cache.store.alone(&sought.key, &sought.chooser(&exchange.head), None);
+    Slot::lead(lead, None, Forward::UriMiss, sought, exchange, now)
 }

@@ -53,6 +53,7 @@ const LESS: FieldSet = FieldSet::of(&[
 ]);
 
 /// What is sought, apart from the plan that says where.
+#[derive(Clone)]
 pub(crate) struct Again {
     key: UrlKey,
     place: u64,
@@ -78,10 +79,24 @@ impl Again {
     }
 }
 
-impl Sought<'_> {
+impl<'p> Sought<'p> {
     /// The same, to be sought again by itself.
     pub(crate) fn again(&self) -> Again {
         Again { key: self.key.clone(), place: self.place, upstream: self.upstream }
+    }
+
+    /// A slice of the same, sought for all.
+    pub(crate) fn slice(&self, index: u64) -> Self {
+        let again = Again { key: self.key.slice(index, self.cache.store.seed()), ..self.again() };
+        Self { asked: self.asked, is_stripped: self.is_stripped, ..again.sought(self.cache) }
+    }
+
+    /// Takes over which conditions the client had, from where they were taken off.
+    pub(crate) fn keep_conditions_of(&mut self, other: &Self) {
+        if !self.is_stripped {
+            self.conditional.clone_from(&other.conditional);
+            self.is_stripped = other.is_stripped;
+        }
     }
 
     /// What chooses among the variants of the URL.

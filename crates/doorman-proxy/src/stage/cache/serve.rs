@@ -61,13 +61,11 @@ pub(super) fn with_head(
         push_age(&mut head, age);
     }
     tell::status(sought, &mut head, told.handled(), Some(meta.ttl(now)), told.detail());
-    let record = exchange.record();
-    (record.cached, record.cache_reason) =
-        (Some(told.cached), Some(told.word).filter(|word| !word.is_empty()));
+    told.note(exchange.record());
     Some(Answer { head, body })
 }
 
-fn push_age(head: &mut ResponseHead, age: u32) {
+pub(super) fn push_age(head: &mut ResponseHead, age: u32) {
     let mut digits = [0; 10];
     let mut at = digits.len();
     let mut rest = age;

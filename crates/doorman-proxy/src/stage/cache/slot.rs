@@ -133,6 +133,53 @@ impl Slot {
         }
     }
 
+    /// Whether an answer, or that there is none, leaves what is stored as the answer.
+    pub(crate) fn still_holds<N: Net>(
+        self,
+        proxy: &Proxy<N>,
+        sought: &mut Sought<'_>,
+        asked: Result<Answer, Fault>,
+    ) -> Result<Holds, Fault> {
+        let now = proxy.core.clock.now();
+        let may_stand_in =
+            |object: &Arc<Object>| may_serve_on_error(&sought.asked, &object.meta(), now);
+        let stale = self.stored.clone().filter(may_stand_in);
+        let answer = match (asked, stale) {
+            (Err(fault), None) => {
+                self.lead.fail();
+                return Err(fault);
+            }
+            (Err(_), Some(stale)) => {
+                self.lead.fail();
+                return Ok(Holds::Object(stale));
+            }
+            (Ok(answer), Some(stale)) if matches!(answer.head.status, 500 | 502..=504) => {
+                self.lead.fail();
+                return Ok(Holds::Object(stale));
+            }
+            (Ok(answer), _) => answer,
+        };
+        if answer.head.status != 304 || !self.is_conditional {
+            return Ok(Holds::Other(self, answer));
+        }
+        Ok(self.freshened(sought, &answer, now).map_or(Holds::Mistaken, Holds::Object))
+    }
+
+    /// When the origin was asked.
+    pub(super) const fn requested(&self) -> Now {
+        self.requested
+    }
+
+    /// The right to fetch.
+    pub(super) fn into_lead(self) -> Lead {
+        self.lead
+    }
+
+    /// Nothing is stored, and others need not wait; it says nothing about later answers.
+    pub(super) fn give_up(self, why: NotStored, now: Now) {
+        self.lead.refuse(why, Duration::ZERO, now);
+    }
+
     /// What is stored, in place of an answer that did not come (RFC 9111 section 4.2.4).
     fn stale(&self, sought: &Sought<'_>, exchange: &mut Exchange, now: Now) -> Option<Answer> {
         let object = self.stored.as_ref()?;
@@ -152,23 +199,26 @@ impl Slot {
         exchange: &mut Exchange,
         now: Now,
     ) -> Taken {
-        let Some(stored) = &self.stored else { return Taken::Again };
-        let rules = &sought.cache.rules;
-        let updated = {
-            let mut head = unpacked(stored);
-            freshened(&stored.meta(), &mut head, &answer.head, rules, self.requested, now)
-                .ok()
-                .and_then(|meta| Some((PackedHead::pack(&head)?, meta)))
-        };
-        drop(answer);
-        let Some((head, meta)) = updated else {
+        let why = self.why;
+        let Some(object) = self.freshened(sought, &answer, now) else {
             // It speaks of something else: what is stored is no answer, so the whole is fetched.
             sought.is_mistaken = true;
             return Taken::Again;
         };
-        let object = self.lead.freshen(stored, head, meta);
-        let told = Told::forwarded(Cached::Revalidated, self.why, Some(304));
+        drop(answer);
+        let told = Told::forwarded(Cached::Revalidated, why, Some(304));
         serve::serve(sought, exchange, &object, &told).map_or(Taken::Again, Taken::Answer)
+    }
+
+    /// What is stored, brought up to date. `None` if the answer is not about it.
+    fn freshened(self, sought: &Sought<'_>, answer: &Answer, now: Now) -> Option<Arc<Object>> {
+        let stored = self.stored.clone()?;
+        let rules = &sought.cache.rules;
+        let mut head = unpacked(&stored);
+        let meta =
+            freshened(&stored.meta(), &mut head, &answer.head, rules, self.requested, now).ok()?;
+        let head = PackedHead::pack(&head)?;
+        Some(self.lead.freshen(&stored, head, meta))
     }
 
     /// Whether an answer is stored, and as what.
@@ -208,12 +258,7 @@ impl Slot {
         now: Now,
     ) -> Taken {
         let cache = sought.cache;
-        let mut tags = Vec::new();
-        for name in &cache.tags {
-            for line in answer.head.fields.all_named(name.as_bytes()) {
-                tags.extend(line.split(|b| b", \t".contains(b)).filter(|tag| !tag.is_empty()));
-            }
-        }
+        let tags = tags(&cache.tags, &answer.head);
         let parts =
             Parts { selector: &stored.selector, tags: &tags, head: stored.head, meta: stored.meta };
         let declared = match answer.body.length() {
@@ -232,8 +277,7 @@ impl Slot {
             }
         };
         let object = Arc::clone(filling.object());
-        let record = exchange.record();
-        let held = Held { lease: record.lease.take(), guard: record.guard.take() };
+        let held = Held::of(exchange.record());
         let Answer { mut head, body } = answer;
         if cache.rules.set_cookie == SetCookie::Strip {
             head.fields.remove_id(FieldId::SetCookie);
@@ -293,7 +337,15 @@ impl Slot {
     }
 }
 
-fn unpacked(object: &Object) -> ResponseHead {
+/// The tags that a response names in these fields.
+pub(super) fn tags<'h>(names: &'h [Box<str>], head: &'h ResponseHead) -> Vec<&'h [u8]> {
+    let lines = names.iter().flat_map(|name| head.fields.all_named(name.as_bytes()));
+    let words = lines.flat_map(|line| line.split(|b| b", \t".contains(b)));
+    words.filter(|tag| !tag.is_empty()).collect()
+}
+
+/// The head of a stored response.
+pub(super) fn unpacked(object: &Object) -> ResponseHead {
     let mut head = ResponseHead::new(200);
     object.head().unpack(&mut head);
     head
@@ -304,6 +356,16 @@ struct Stored {
     meta: doorman_cache::Meta,
     selector: Vec<u8>,
     head: PackedHead,
+}
+
+/// What an origin's word says of what is stored.
+pub(crate) enum Holds {
+    /// It is the answer.
+    Object(Arc<Object>),
+    /// There is another.
+    Other(Slot, Answer),
+    /// It speaks of something else.
+    Mistaken,
 }
 
 /// Where an origin's answer has led.

@@ -4,7 +4,7 @@ use doorman_cache::{CacheStatus, Forward, Handled};
 use doorman_http::ResponseHead;
 
 use super::Sought;
-use crate::record::Cached;
+use crate::record::{Cached, Record};
 
 /// The name by which `Cache-Status` calls this cache.
 const NAME: &str = "doorman";
@@ -40,6 +40,12 @@ impl Told {
                 collapsed: matches!(self.cached, Cached::Collapsed),
             },
         }
+    }
+
+    /// Notes it for the log.
+    pub(super) fn note(&self, record: &mut Record) {
+        record.cached = Some(self.cached);
+        record.cache_reason = (!self.word.is_empty()).then_some(self.word);
     }
 
     /// What `Cache-Status` says beside how it was handled.
