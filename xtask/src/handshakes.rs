@@ -60,7 +60,7 @@ pub(crate) fn run(
 
 fn load(dialer: &Dialer, beginning: Beginning, end: Instant) -> Tally {
     let mut tally = Tally::default();
-    let request = wire::get(BODY_BYTES);
+    let request = wire::get(&format!("/b/{BODY_BYTES}"));
     // The session to go by. It is in the log like the others; where it fails, so does what follows.
     if beginning == Beginning::Resumed {
         let _ = once(&dialer.first(), &request);

@@ -18,7 +18,7 @@ const BODY_BYTES: u64 = 1024;
 /// are open still.
 pub(crate) fn run(port: u16, connections: usize, wire: Wire) -> Result<(), Failure> {
     let dialer = Dialer::new(port)?;
-    let request = wire::get(BODY_BYTES);
+    let request = wire::get(&format!("/b/{BODY_BYTES}"));
     let mut held = Vec::with_capacity(connections);
     for count in 0..connections {
         held.push(open(&dialer, wire, &request).during(format!("connection {count}"))?);

@@ -33,7 +33,8 @@ usage: cargo xtask COMMAND
                             under one load; the benchmark's options say which binaries run
 
 Parts of the benchmark, started by it:
-  origin PORT               HTTP/1.1 origin on 127.0.0.1: GET /b/N answers N bytes (port 0: any, printed)
+  origin PORT               HTTP/1.1 origin on 127.0.0.1: GET /b/N answers N bytes, GET /c/N/ANY the same
+                            for caches, GET /asked how often it was asked for them (port 0: any, printed)
   relay PORT TARGET-PORT    byte relay that parses nothing
   responder PORT BYTES      FastCGI responder on 127.0.0.1 that answers so many bytes to everything
   handshakes PORT SECONDS CONNECTIONS 1.2|1.3 full|resumed    a new TLS connection for each request

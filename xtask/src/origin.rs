@@ -1,6 +1,7 @@
-//! A small HTTP/1.1 origin for the benchmark: `GET /b/N` answers N bytes, a request with a body answers
-//! how many bytes of it arrived. It is one thread over edge-triggered epoll, because it shares its core
-//! with the load generator: what it spends is throughput that no contender can show.
+//! A small HTTP/1.1 origin for the benchmark: `GET /b/N` answers N bytes, `GET /c/N/ANY` answers N bytes that
+//! a cache may keep for a day, `GET /asked` answers how many of both there were, and a request with a body
+//! how many bytes of it arrived. It is one thread over edge-triggered epoll, because it shares its core with
+//! the load generator: what it spends is throughput that no contender can show.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,6 +9,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     os::fd::AsRawFd,
+    process::Command,
     rc::Rc,
 };
 
@@ -16,7 +18,10 @@ use rustix::{
     event::epoll::{self, CreateFlags, EventData, EventFlags},
 };
 
-use crate::{failure::Failure, listen};
+use crate::{
+    failure::{During, Failure},
+    listen,
+};
 
 /// Read buffer, one for all connections: large enough that an upload's bytes arrive in few reads.
 const READ_BYTES: usize = 256 * 1024;
@@ -38,7 +43,7 @@ pub(crate) fn serve(port: u16) -> Result<Infallible, Failure> {
     let poll = epoll::create(CreateFlags::CLOEXEC)?;
     epoll::add(&poll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
     let mut connections: Vec<Option<Connection>> = Vec::new();
-    let mut library = Library::new();
+    let mut library = Library::new(&now()?);
     let mut scratch = vec![0; READ_BYTES];
     let mut events = Vec::with_capacity(EVENTS_PER_WAIT);
     loop {
@@ -64,6 +69,14 @@ pub(crate) fn serve(port: u16) -> Result<Infallible, Failure> {
             }
         }
     }
+}
+
+/// The time of day as HTTP words it (RFC 9110 section 5.6.7), from a program that knows the calendar.
+fn now() -> Result<String, Failure> {
+    let mut command = Command::new("date");
+    command.env("LC_ALL", "C").args(["--utc", "+%a, %d %b %Y %H:%M:%S GMT"]);
+    let output = command.output().during("asking for the time of day")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().into())
 }
 
 fn accept(
@@ -185,25 +198,42 @@ impl Reply {
 /// Responses made once and sent many times.
 struct Library {
     filler: Box<[u8]>,
-    bodies: HashMap<u64, Rc<[u8]>>,
+    bodies: HashMap<(Keeping, u64), Rc<[u8]>>,
+    /// When this began, for answers that must be fresh.
+    date: Box<str>,
+    /// Bodies handed out so far, for whoever must know that a cache asked for none.
+    asked: u64,
+}
+
+/// How long a cache may keep an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Keeping {
+    /// It was stale when it was made.
+    None,
+    Day,
 }
 
 impl Library {
-    fn new() -> Self {
-        Self { filler: vec![b'x'; FILLER_BYTES].into(), bodies: HashMap::new() }
+    fn new(date: &str) -> Self {
+        let filler = vec![b'x'; FILLER_BYTES].into();
+        Self { filler, bodies: HashMap::new(), date: date.into(), asked: 0 }
     }
 
-    fn body_of(&mut self, length: u64) -> Reply {
+    fn body_of(&mut self, length: u64, keeping: Keeping) -> Reply {
+        self.asked += 1;
         let cached = usize::try_from(length).unwrap_or(usize::MAX).min(FILLER_BYTES);
         let filler_left = length - cached as u64;
-        if let Some(start) = self.bodies.get(&length) {
+        if let Some(start) = self.bodies.get(&(keeping, length)) {
             return Reply { start: Rc::clone(start), start_sent: 0, filler_left };
         }
-        let mut start = head("200 OK", length);
+        let mut start = match keeping {
+            Keeping::None => head("200 OK", length),
+            Keeping::Day => head_of("200 OK", &self.date, "max-age=86400", length),
+        };
         start.extend_from_slice(&self.filler[..cached]);
         let start: Rc<[u8]> = start.into();
         if self.bodies.len() < RESPONSES_MAX {
-            self.bodies.insert(length, Rc::clone(&start));
+            self.bodies.insert((keeping, length), Rc::clone(&start));
         }
         Reply { start, start_sent: 0, filler_left }
     }
@@ -211,10 +241,14 @@ impl Library {
 
 /// The head of a response as an ordinary web server words it, so that a proxy has fields to carry.
 fn head(status: &str, length: u64) -> Vec<u8> {
+    head_of(status, "Sun, 06 Nov 1994 08:49:37 GMT", "max-age=60", length)
+}
+
+fn head_of(status: &str, date: &str, keeping: &str, length: u64) -> Vec<u8> {
     format!(
-        "HTTP/1.1 {status}\r\nServer: origin\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+        "HTTP/1.1 {status}\r\nServer: origin\r\nDate: {date}\r\n\
          Content-Type: text/plain\r\nLast-Modified: Sun, 06 Nov 1994 08:00:00 GMT\r\n\
-         ETag: \"5d8c72a5\"\r\nCache-Control: max-age=60\r\nContent-Length: {length}\r\n\r\n"
+         ETag: \"5d8c72a5\"\r\nCache-Control: {keeping}\r\nContent-Length: {length}\r\n\r\n"
     )
     .into_bytes()
 }
@@ -282,7 +316,12 @@ impl Inbox {
                 return if bytes.len() > HEAD_BYTES_MAX { Err(Unknown) } else { Ok(()) };
             };
             match read_head(&bytes[..end])? {
-                Request::Get(length) => replies.push_back(library.body_of(length)),
+                Request::Get(length, keeping) => {
+                    replies.push_back(library.body_of(length, keeping));
+                }
+                Request::Asked => {
+                    replies.push_back(text("200 OK", &format!("{}\n", library.asked)));
+                }
                 Request::Missing => replies.push_back(text("404 Not Found", "no such page\n")),
                 Request::Upload(length) => self.body = Some(Upload { length, left: length }),
             }
@@ -293,7 +332,8 @@ impl Inbox {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
-    Get(u64),
+    Get(u64, Keeping),
+    Asked,
     Upload(u64),
     Missing,
 }
@@ -316,8 +356,7 @@ fn read_head(head: &[u8]) -> Result<Request, Unknown> {
     let mut words = lines.next().ok_or(Unknown)?.split(' ');
     let (method, path) = (words.next().ok_or(Unknown)?, words.next().ok_or(Unknown)?);
     if method == "GET" {
-        let length = path.strip_prefix("/b/").and_then(|length| length.parse().ok());
-        return Ok(length.map_or(Request::Missing, Request::Get));
+        return Ok(read_path(path).unwrap_or(Request::Missing));
     }
     for line in lines {
         let Some((name, value)) = line.split_once(':') else { continue };
@@ -329,6 +368,17 @@ fn read_head(head: &[u8]) -> Result<Request, Unknown> {
         }
     }
     Ok(Request::Upload(0))
+}
+
+fn read_path(path: &str) -> Option<Request> {
+    if path == "/asked" {
+        return Some(Request::Asked);
+    }
+    if let Some(length) = path.strip_prefix("/b/") {
+        return Some(Request::Get(length.parse().ok()?, Keeping::None));
+    }
+    let (length, _name) = path.strip_prefix("/c/")?.split_once('/')?;
+    Some(Request::Get(length.parse().ok()?, Keeping::Day))
 }
 
 #[cfg(test)]

@@ -218,9 +218,9 @@ pub(crate) fn ask(stream: &mut (impl Read + Write), request: &[u8]) -> Result<An
     read_answer(stream)
 }
 
-/// The request of a measurement that is made here: a small body, the connection kept.
-pub(crate) fn get(bytes: u64) -> Vec<u8> {
-    format!("GET /b/{bytes} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+/// The request of a measurement that is made here: the connection is kept.
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
 fn read_answer(stream: &mut impl Read) -> Result<Answer, Failure> {

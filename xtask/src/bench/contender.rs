@@ -24,11 +24,13 @@ pub(crate) enum Choice {
     Doorman,
     Nginx,
     Haproxy,
+    Varnish,
     Relay,
 }
 
 impl Choice {
-    pub(crate) const ALL: [Self; 4] = [Self::Doorman, Self::Nginx, Self::Haproxy, Self::Relay];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Doorman, Self::Nginx, Self::Haproxy, Self::Varnish, Self::Relay];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|choice| choice.name() == name)
@@ -39,6 +41,7 @@ impl Choice {
             Self::Doorman => "doorman",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
+            Self::Varnish => "varnish",
             Self::Relay => "relay",
         }
     }
@@ -52,6 +55,7 @@ pub(crate) enum Contender {
     Before,
     Nginx,
     Haproxy(Buffers),
+    Varnish,
     Relay,
 }
 
@@ -76,6 +80,8 @@ impl Lineup {
             Choice::Nginx if self.nginx_takes(scenario) => vec![Contender::Nginx],
             Choice::Nginx => Vec::new(),
             Choice::Haproxy => scenario.haproxy.iter().copied().map(Contender::Haproxy).collect(),
+            Choice::Varnish if is_cached(scenario) => vec![Contender::Varnish],
+            Choice::Varnish => Vec::new(),
             Choice::Relay if relay_takes(scenario) => vec![Contender::Relay],
             Choice::Relay => Vec::new(),
         });
@@ -95,6 +101,10 @@ fn relay_takes(scenario: &Scenario) -> bool {
         && scenario.load != Load::Idle
 }
 
+fn is_cached(scenario: &Scenario) -> bool {
+    matches!(scenario.way, Way::Cache(_))
+}
+
 impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -103,6 +113,7 @@ impl Contender {
             Self::Nginx => "nginx",
             Self::Haproxy(Buffers::Small) => "haproxy",
             Self::Haproxy(Buffers::Large) => "haproxy-64k",
+            Self::Varnish => "varnish",
             Self::Relay => "relay",
         }
     }
@@ -113,7 +124,7 @@ impl Contender {
 
     /// Peers are what doorman is compared with; the relay is no proxy.
     pub(crate) fn is_peer(self) -> bool {
-        matches!(self, Self::Nginx | Self::Haproxy(_))
+        matches!(self, Self::Nginx | Self::Haproxy(_) | Self::Varnish)
     }
 }
 
@@ -201,6 +212,9 @@ impl Ground {
         // Logs, the generator's too, are in a folder of their own, as in production: doorman watches the
         // one with the certificates, and a line for each request there would wake it each time.
         fs::create_dir_all(self.file("log"))?;
+        if is_cached(scenario) {
+            self.empty_cache()?;
+        }
         let mut command = match who {
             Contender::Doorman | Contender::Before => {
                 // Every run would add tens of megabytes to the log of the one before.
@@ -222,6 +236,12 @@ impl Ground {
                 let file = self.write("haproxy.cfg", &self.haproxy_configuration(buffers))?;
                 let mut command = Command::new(program("haproxy"));
                 command.args(["-db", "-f", &file]);
+                command
+            }
+            Contender::Varnish => {
+                let file = self.write("varnish.vcl", &self.varnish_configuration())?;
+                let mut command = Command::new(program("varnishd"));
+                command.args(["-F", "-f", &file]).args(self.varnish_words(scenario));
                 command
             }
             Contender::Relay => {
@@ -262,10 +282,12 @@ pub(crate) fn missing_packages(lineup: &Lineup, scenarios: &[&Scenario]) -> Vec<
     let nginx =
         scenarios.iter().any(|scenario| !scenario.is_http3() && lineup.nginx_takes(scenario));
     let haproxy = scenarios.iter().any(|scenario| !scenario.haproxy.is_empty());
+    let cached = scenarios.iter().any(|scenario| is_cached(scenario));
     let loads = |load: Load| scenarios.iter().any(|scenario| scenario.load == load);
     [
         ("nginx", "nginx", nginx && wants(Choice::Nginx)),
         ("haproxy", "haproxy", haproxy && wants(Choice::Haproxy)),
+        ("varnishd", "varnish", cached && wants(Choice::Varnish)),
         ("wrk", "wrk", loads(Load::Get) || loads(Load::Post)),
         ("h2load", "nghttp2-client", loads(Load::Streams)),
         ("openssl", "openssl", true),

@@ -48,6 +48,9 @@ impl Ground {
         command.args(["--threads", "1", "--latency"]);
         command.args(["--connections", &scenario.connections.to_string()]);
         command.args(["--duration", &format!("{seconds}s")]);
+        if scenario.objects() > 1 {
+            command.args(["--script", &self.tour(scenario)?]);
+        }
         if scenario.load == Load::Post {
             let script = self.path("post.lua");
             let text = format!(
@@ -102,10 +105,10 @@ impl Ground {
     }
 
     pub(crate) fn url(&self, scenario: &Scenario) -> String {
-        let bytes = if scenario.load == Load::Post { 0 } else { scenario.body_bytes };
+        let path = scenario.path(0);
         match scenario.wire {
-            Wire::Plain => format!("http://127.0.0.1:{}/b/{bytes}", self.ports.plain),
-            Wire::Tls => format!("https://localhost:{}/b/{bytes}", self.ports.tls),
+            Wire::Plain => format!("http://127.0.0.1:{}{path}", self.ports.plain),
+            Wire::Tls => format!("https://localhost:{}{path}", self.ports.tls),
         }
     }
 

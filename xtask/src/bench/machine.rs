@@ -33,13 +33,21 @@ pub(crate) fn facts(words: &[&str], lineup: &Lineup) -> Result<Vec<String>, Fail
         ),
         format!("machine: {model}, {cores} cores, {gib} GiB, Linux {}", kernel.trim()),
         format!(
-            "peers: {}, {}, {}",
+            "peers: {}, {}, {}{}",
             said("nginx", &["-v"]).trim_start_matches("nginx version: "),
             said("haproxy", &["-v"]).split(" - ").next().unwrap_or_default(),
             said("openssl", &["version"]).split(" (").next().unwrap_or_default(),
+            varnish(),
         ) + &http3_peer(lineup),
         format!("generators: {}, {}", short(&said("wrk", &["-v"])), said("h2load", &["--version"])),
     ])
+}
+
+/// `varnishd (varnish-7.1.1 revision ...)` without all but the version, where there is one.
+fn varnish() -> String {
+    let line = said("varnishd", &["-V"]);
+    let version = line.split(['(', ' ']).find(|word| word.starts_with("varnish-"));
+    version.map_or_else(String::new, |version| format!(", {version}"))
 }
 
 /// The nginx for HTTP/3 and what it was built with.

@@ -93,10 +93,12 @@ impl Ground {
         }
         let mut proxy = self.start(who, scenario)?;
         self.await_right_answer(&mut proxy, scenario)?;
+        self.fill_cache(scenario)?;
         if scenario.load == Load::Idle {
             return self.hold(&mut proxy, scenario).map(Reading::Idle);
         }
         let warm = self.load(scenario, 1)?;
+        let asked = self.asked()?;
         let clock = Clock::read(&proxy)?;
         let seen = self.load(scenario, seconds)?;
         let sample = Clock::read(&proxy)?.sample_since(&clock, &proxy, seen);
@@ -108,6 +110,10 @@ impl Ground {
         if share > ERROR_SHARE_MAX || sample.requests == 0 {
             let (errors, requests) = (sample.errors, sample.requests);
             return Err(Failure::new(format!("{errors} errors beside {requests} requests")));
+        }
+        let missed = self.asked()? - asked;
+        if missed > 0 && matches!(scenario.way, Way::Cache(_)) {
+            return Err(Failure::new(format!("the origin was asked {missed} times: no hits")));
         }
         if who.is_doorman() {
             self.check_its_duties(scenario, warm.requests + sample.requests)?;
@@ -123,7 +129,7 @@ impl Ground {
         // A relay writes a line for each connection, of the load before the measurement and of it.
         let requests = match scenario.way {
             Way::Relay => 2 * u64::from(scenario.connections),
-            Way::Origin | Way::FastCgi | Way::Own => requests,
+            Way::Origin | Way::FastCgi | Way::Own | Way::Cache(_) => requests,
         };
         let mut lines = 0;
         let complete = wait_until(LOG_LAG, || {
@@ -159,7 +165,7 @@ impl Ground {
         }
         let (request, wanted) = match scenario.load {
             Load::Post => upload(scenario.body_bytes),
-            _ => (wire::get(scenario.body_bytes), scenario.body_bytes),
+            _ => (wire::get(&scenario.path(0)), scenario.body_bytes),
         };
         let answer = match scenario.wire {
             Wire::Plain => wire::ask(&mut dialer.plain()?, &request),

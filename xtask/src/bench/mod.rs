@@ -23,6 +23,7 @@ use crate::{
     process::{Core, Running, own_part},
 };
 
+mod cache;
 mod configuration;
 pub(crate) mod contender;
 mod load;

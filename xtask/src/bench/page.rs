@@ -16,7 +16,7 @@ use crate::{
 fn markers(group: Group) -> [String; 2] {
     let name = match group {
         Group::Main => String::new(),
-        Group::Wires | Group::Handshakes => format!(" {}", group.name()),
+        Group::Wires | Group::Handshakes | Group::Cache => format!(" {}", group.name()),
     };
     ["begin", "end"].map(|word| format!("<!-- bench{name}: {word} -->"))
 }

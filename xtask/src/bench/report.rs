@@ -136,6 +136,9 @@ impl Outcome {
             Bar::RatioToCheaperPeer(_) => {
                 Some(self.ratio(Contender::Doorman, self.cheaper_peer()?)?.spread.median)
             }
+            Bar::RatioToNginx(_) => {
+                Some(self.ratio(Contender::Doorman, Contender::Nginx)?.spread.median)
+            }
             Bar::RatioToRelay(_) => {
                 Some(self.ratio(Contender::Doorman, Contender::Relay)?.spread.median)
             }
@@ -257,6 +260,7 @@ impl Verdict {
     fn limit(&self) -> f64 {
         match self.bar {
             Bar::RatioToCheaperPeer(limit)
+            | Bar::RatioToNginx(limit)
             | Bar::RatioToRelay(limit)
             | Bar::UserMicroseconds(limit)
             | Bar::KibPerConnection(limit) => limit,
@@ -266,6 +270,7 @@ impl Verdict {
     pub(crate) fn cells(&self) -> Vec<String> {
         let what = match self.bar {
             Bar::RatioToCheaperPeer(_) => "CPU per request / cheaper peer",
+            Bar::RatioToNginx(_) => "CPU per request / nginx",
             Bar::RatioToRelay(_) => "CPU per request / byte relay",
             Bar::UserMicroseconds(_) => "user time per request, us",
             Bar::KibPerConnection(_) => "memory per idle connection, KiB",

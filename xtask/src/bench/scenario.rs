@@ -29,16 +29,19 @@ pub(crate) enum Group {
     Wires,
     /// Handshakes of all kinds against nginx, with as little else as may be.
     Handshakes,
+    /// Hits of a cache against nginx and Varnish.
+    Cache,
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 3] = [Self::Main, Self::Wires, Self::Handshakes];
+    pub(crate) const ALL: [Self; 4] = [Self::Main, Self::Wires, Self::Handshakes, Self::Cache];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Main => "main",
             Self::Wires => "wires",
             Self::Handshakes => "handshakes",
+            Self::Cache => "cache",
         }
     }
 
@@ -58,6 +61,17 @@ pub(crate) enum Way {
     FastCgi,
     /// It answers by itself.
     Own,
+    /// It answers with what an origin said before the measurement.
+    Cache(Tier),
+}
+
+/// Where a cache has what it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// One object, in memory.
+    Memory,
+    /// Many more bytes than the cache may hold in memory, from files that the kernel has in its own.
+    Disk,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +104,8 @@ pub(crate) enum Buffers {
 pub(crate) enum Bar {
     /// CPU per request divided by that of the cheaper peer.
     RatioToCheaperPeer(f64),
+    /// CPU per request divided by that of nginx.
+    RatioToNginx(f64),
     /// CPU per request divided by that of the byte relay.
     RatioToRelay(f64),
     /// User time per request in microseconds.
@@ -100,6 +116,8 @@ pub(crate) enum Bar {
 
 /// Connections of the idle scenarios.
 pub(crate) const IDLE_CONNECTIONS: u32 = 10_000;
+/// Objects on disk: 64 MiB of bodies beside 1 MiB of memory.
+pub(crate) const DISK_OBJECTS: u32 = 16_384;
 /// Concurrent streams on each HTTP/2 connection.
 pub(crate) const STREAMS_PER_CONNECTION: u32 = 32;
 
@@ -109,7 +127,7 @@ const LARGE: &[Buffers] = &[Buffers::Large];
 const BOTH: &[Buffers] = &[Buffers::Small, Buffers::Large];
 
 /// All scenarios, in the order in which they run.
-pub(crate) const ALL: [Scenario; 21] = [
+pub(crate) const ALL: [Scenario; 24] = [
     Scenario {
         name: "h1-1k-c64",
         title: "HTTP/1.1 keep-alive, 1 KiB, 64 connections",
@@ -362,9 +380,62 @@ pub(crate) const ALL: [Scenario; 21] = [
         haproxy: NONE,
         bars: &[Bar::RatioToCheaperPeer(0.50)],
     },
+    Scenario {
+        name: "cache-1k",
+        title: "Hit of 1 KiB in memory, HTTP/1.1 keep-alive, 64 connections",
+        group: Group::Cache,
+        way: Way::Cache(Tier::Memory),
+        wire: Wire::Plain,
+        load: Load::Get,
+        body_bytes: 1024,
+        connections: 64,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(0.80)],
+    },
+    Scenario {
+        name: "cache-1m",
+        title: "Hit of 1 MiB in memory, HTTP/1.1 keep-alive, 16 connections",
+        group: Group::Cache,
+        way: Way::Cache(Tier::Memory),
+        wire: Wire::Plain,
+        load: Load::Get,
+        body_bytes: 1024 * 1024,
+        connections: 16,
+        haproxy: NONE,
+        bars: &[Bar::RatioToCheaperPeer(0.90)],
+    },
+    Scenario {
+        name: "cache-disk",
+        title: "Hits of 4 KiB on disk, 16,384 objects in turn, HTTP/1.1 keep-alive, 64 connections",
+        group: Group::Cache,
+        way: Way::Cache(Tier::Disk),
+        wire: Wire::Plain,
+        load: Load::Get,
+        body_bytes: 4096,
+        connections: 64,
+        haproxy: NONE,
+        bars: &[Bar::RatioToNginx(1.10)],
+    },
 ];
 
 impl Scenario {
+    /// How many different answers there are.
+    pub(crate) fn objects(&self) -> u32 {
+        match self.way {
+            Way::Cache(Tier::Disk) => DISK_OBJECTS,
+            _ => 1,
+        }
+    }
+
+    /// What is asked for; uploads ask for no body.
+    pub(crate) fn path(&self, object: u32) -> String {
+        let bytes = if self.load == Load::Post { 0 } else { self.body_bytes };
+        match self.way {
+            Way::Cache(_) => format!("/c/{bytes}/{object}"),
+            _ => format!("/b/{bytes}"),
+        }
+    }
+
     pub(crate) fn is_http3(&self) -> bool {
         matches!(self.load, Load::Http3 { .. })
     }
@@ -373,4 +444,31 @@ impl Scenario {
 /// The scenario of that name.
 pub(crate) fn named(name: &str) -> Option<&'static Scenario> {
     ALL.iter().find(|scenario| scenario.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for() {
+        for (name, objects, path) in [
+            ("h1-1k-c64", 1, "/b/1024"),
+            ("post-16k-c64", 1, "/b/0"),
+            ("cache-1k", 1, "/c/1024/7"),
+            ("cache-disk", DISK_OBJECTS, "/c/4096/7"),
+        ] {
+            let scenario = named(name).unwrap();
+            assert_eq!((scenario.objects(), scenario.path(7).as_str()), (objects, path), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_different_and_groups_hold_all() {
+        for scenario in &ALL {
+            assert_eq!(named(scenario.name).unwrap().title, scenario.title, "{}", scenario.name);
+        }
+        let grouped: usize = Group::ALL.iter().map(|group| group.scenarios().len()).sum();
+        assert_eq!(grouped, ALL.len());
+    }
 }

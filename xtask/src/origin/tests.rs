@@ -2,8 +2,11 @@
 
 use super::*;
 
+const NOW: &str = "Fri, 27 Nov 2026 03:00:00 GMT";
+
 fn answers(stream: &[u8], cut: usize) -> Result<Vec<u64>, Unknown> {
-    let (mut inbox, mut library, mut replies) = (Inbox::default(), Library::new(), VecDeque::new());
+    let (mut inbox, mut library, mut replies) =
+        (Inbox::default(), Library::new(NOW), VecDeque::new());
     inbox.take(&stream[..cut], &mut library, &mut replies)?;
     inbox.take(&stream[cut..], &mut library, &mut replies)?;
     Ok(replies.iter().map(|reply| reply.start.len() as u64 + reply.filler_left).collect())
@@ -42,4 +45,27 @@ fn refuses_what_it_does_not_know() {
         assert_eq!(answers(stream.as_bytes(), 0), Err(Unknown), "{stream:?}");
     }
     assert_eq!(answers(&vec![b'a'; HEAD_BYTES_MAX + 1], 0), Err(Unknown));
+}
+
+#[test]
+fn counts_what_it_was_asked_for_and_says_what_may_be_kept() {
+    let (mut inbox, mut library) = (Inbox::default(), Library::new(NOW));
+    let mut said = |path: &str| {
+        let mut replies = VecDeque::new();
+        let request = format!("GET {path} HTTP/1.1\r\n\r\n");
+        inbox.take(request.as_bytes(), &mut library, &mut replies).unwrap();
+        String::from_utf8(replies[0].start.to_vec()).unwrap()
+    };
+    for (path, parts) in [
+        ("/asked", ["200 OK", "\r\n\r\n0\n"]),
+        ("/c/3/17", ["Date: Fri, 27 Nov 2026 03:00:00 GMT\r\n", "max-age=86400\r\n"]),
+        ("/c/3/18", ["Content-Length: 3\r\n", "\r\n\r\nxxx"]),
+        ("/b/3", ["Date: Sun, 06 Nov 1994", "max-age=60\r\n"]),
+        ("/c/3", ["404 Not Found", "no such page"]),
+        ("/c/x/1", ["404 Not Found", "no such page"]),
+        ("/asked", ["200 OK", "\r\n\r\n3\n"]),
+    ] {
+        let answer = said(path);
+        assert!(parts.iter().all(|part| answer.contains(part)), "{path}: {answer}");
+    }
 }

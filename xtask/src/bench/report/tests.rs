@@ -101,3 +101,17 @@ fn tables_line_up() {
     assert_eq!(table.aligned(), "a     bb\nlong   1\n");
     assert_eq!(table.markdown(), "| a | bb |\n|---|---:|\n| long | 1 |\n");
 }
+
+#[test]
+fn a_bar_against_nginx_looks_at_no_cheaper_peer() {
+    let rows = vec![
+        row(Contender::Doorman, vec![sample(5.0, 17.0)]),
+        row(Contender::Nginx, vec![sample(5.0, 15.0)]),
+        row(Contender::Varnish, vec![sample(4.0, 6.0)]),
+    ];
+    let outcome = Outcome { scenario: named("cache-disk").unwrap(), rows };
+    let verdicts = outcome.verdicts();
+    assert_eq!(verdicts[0].measured, Some(1.1));
+    assert!(verdicts[0].is_met());
+    assert!(outcome.remarks()[1].starts_with("doorman / varnish, the cheaper peer: 2.20"));
+}
