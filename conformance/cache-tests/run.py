@@ -123,6 +123,7 @@ def main():
             known, name = None, f"{wanted.peer} {servers.version(version)}"
         if wanted.evidence:
             wanted.evidence.mkdir(parents=True, exist_ok=True)
+        copy_name = copy.name()
         origin_port, port = suite.free_ports(2)
         origin = copy.serve(origin_port, folder)
         server = None
@@ -142,7 +143,7 @@ def main():
             suite.stop(origin)
         if "panicked at" in (folder / "server" / "server.log").read_text(errors="replace"):
             raise SystemExit((folder / "server" / "server.log").read_text(errors="replace"))
-    print(f"{name}, {copy.name()}\n\n{table(tests, outcomes)}")
+    print(f"{name}, {copy_name}\n\n{table(tests, outcomes)}")
     if wanted.json:
         told = {
             name: {"outcome": outcomes[name], "said": words.get(name, ""), **vars(test)}

@@ -52,12 +52,10 @@ http {{
 }}
 """
 
-NGINX_MORE = """proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_cache_convert_head off;
-            proxy_cache_key $request_method$host$request_uri;
-            proxy_cache_use_stale error timeout updating http_500 http_502 http_503 http_504;
-            proxy_cache_background_update on;"""
+NGINX_MORE = """proxy_cache_use_stale error timeout http_500 http_502 http_503 http_504;
+            set $anew "";
+            if ($http_cache_control ~* "no-cache|max-age=0") { set $anew yes; }
+            proxy_cache_bypass $anew;"""
 
 VARNISH = """vcl 4.1;
 backend default {{ .host = "127.0.0.1"; .port = "{origin}"; }}
