@@ -54,6 +54,7 @@ pub use precondition::{Precondition, evaluate, is_for_origin, not_modified};
 pub use refusal::{NotStored, Text};
 pub use rules::{CacheRules, Cookies, SetCookie, TtlRule};
 pub use selector::{
-    Chosen, coding_is_acceptable, is_selected, normal_accept_encoding, selector, vary_of,
+    Chosen, Part, PartKind, Told, coding_is_acceptable, is_selected, normal_accept_encoding,
+    selector, tell, vary_of,
 };
 pub use vary::{Star, VARY_BYTES_MAX, VARY_MAX, Vary, VaryNames};

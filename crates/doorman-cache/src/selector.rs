@@ -16,8 +16,10 @@ use doorman_http::{FieldId, Method, RequestHead};
 use crate::vary::VaryNames;
 
 mod coding;
+mod tell;
 
 pub use coding::{coding_is_acceptable, normal_accept_encoding};
+pub use tell::{Part, PartKind, Told, tell};
 
 /// What else than the URL the operator chose to tell responses apart by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
