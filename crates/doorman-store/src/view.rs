@@ -1,6 +1,6 @@
 //! What is in a store, for people.
 
-use doorman_cache::{UrlKey, url_of, vary_of};
+use doorman_cache::{Meta, UrlKey, url_of};
 use doorman_http::Now;
 
 use crate::fill::lock;
@@ -44,8 +44,10 @@ pub struct Described {
     pub bytes: u64,
     /// Whether it is still coming.
     pub is_filling: bool,
-    /// What tells it from other variants of the URL: `place 1, accept-encoding: gzip`.
-    pub variant: String,
+    /// What its freshness is made of; stale if it was purged softly.
+    pub meta: Meta,
+    /// What tells it from other variants of the URL; [`doorman_cache::tell`] reads it.
+    pub selector: Box<[u8]>,
     /// Its tags.
     pub tags: Vec<String>,
     /// How often it was found.
@@ -111,51 +113,10 @@ impl Described {
             length: object.length(),
             bytes: object.size(),
             is_filling: object.is_filling(),
-            variant: in_words(object.selector()),
+            meta,
+            selector: object.selector().into(),
             tags: object.tags().map(|tag| String::from_utf8_lossy(tag).into_owned()).collect(),
             hits: object.hits(),
         }
     }
-}
-
-/// A selector in words. Its last parts are the values of the names in `Vary`; what stands before
-/// them was chosen by the operator.
-fn in_words(selector: &[u8]) -> String {
-    let Some((place, rest)) = selector.split_first_chunk::<8>() else { return String::new() };
-    let mut parts = parts(rest);
-    // The first part is the list of names itself.
-    if !parts.is_empty() {
-        parts.remove(0);
-    }
-    let names: Vec<&[u8]> = vary_of(selector).iter().collect();
-    let chosen = parts.len().saturating_sub(names.len());
-    let mut words = format!("place {}", u64::from_be_bytes(*place));
-    for (index, part) in parts.iter().enumerate() {
-        let name = index.checked_sub(chosen).and_then(|index| names.get(index));
-        let name = name.copied().unwrap_or(b"chosen");
-        let value = part.map_or("absent".into(), String::from_utf8_lossy);
-        words.push_str(", ");
-        words.push_str(&String::from_utf8_lossy(name));
-        words.push_str(if part.is_some() { ": " } else { " " });
-        words.push_str(&value);
-    }
-    words
-}
-
-/// The parts of a selector behind its place, each with its length in front; `None` is absent.
-fn parts(mut rest: &[u8]) -> Vec<Option<&[u8]>> {
-    let mut parts = Vec::new();
-    while let Some((len, behind)) = rest.split_first_chunk::<4>() {
-        let len = u32::from_be_bytes(*len);
-        if len == u32::MAX {
-            parts.push(None);
-            rest = behind;
-            continue;
-        }
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let Some((part, behind)) = behind.split_at_checked(len) else { break };
-        parts.push(Some(part));
-        rest = behind;
-    }
-    parts
 }

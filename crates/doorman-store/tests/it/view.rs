@@ -24,7 +24,12 @@ fn an_object_is_described() {
     assert_eq!(shown.url, "http://a.example/x?y");
     assert_eq!((shown.status, shown.age, shown.ttl), (200, 10, 50));
     assert_eq!((shown.length, shown.hits, shown.is_purged), (Some(4), 1, false));
-    assert_eq!(shown.variant, "place 1, accept-encoding: br, gzip, x-other absent");
+    let told = doorman_cache::tell(&shown.selector, None);
+    let values: Vec<_> =
+        told.parts.iter().map(|part| (&*part.name, part.value.as_deref())).collect();
+    let expect = [(&b"accept-encoding"[..], Some(&b"br, gzip"[..])), (b"x-other", None)];
+    assert_eq!((told.place, values.as_slice()), (1, &expect[..]));
+    assert_eq!(shown.meta.ttl(at(10)), shown.ttl);
     assert_eq!(shown.tags, ["one", "two"]);
 }
 
