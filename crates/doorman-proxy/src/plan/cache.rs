@@ -86,6 +86,11 @@ impl PlanCache {
     pub(crate) fn place(&self, upstream: usize) -> Option<u64> {
         self.places.iter().find(|(known, _)| *known == upstream).map(|(_, place)| *place)
     }
+
+    /// The upstream that a place stands for, if it is one of this route.
+    pub(super) fn upstream(&self, place: u64) -> Option<usize> {
+        self.places.iter().find(|(_, known)| *known == place).map(|(upstream, _)| *upstream)
+    }
 }
 
 /// Names in the order of who contains whom, with a byte between that no name holds.

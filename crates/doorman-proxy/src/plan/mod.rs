@@ -21,6 +21,7 @@ mod sessions;
 mod share;
 mod sites;
 mod sticky;
+mod stored;
 mod upstreams;
 
 use std::collections::HashMap;
@@ -68,6 +69,7 @@ pub use sessions::Sessions;
 pub(crate) use share::{PlanKey, PlanShare, ShareBy};
 pub use sites::{automatic_names, demanded_names};
 pub(crate) use sticky::{By, Learning, Numbered, Place, PlanSticky};
+pub use stored::Variant;
 
 /// What runs.
 pub struct Plan {
