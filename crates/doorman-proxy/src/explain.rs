@@ -4,6 +4,8 @@
 //! with a request that nobody sent, so that an explanation cannot say something else than the
 //! proxy does. Places in the configuration are given as indices; whoever shows them knows the file.
 
+mod cache;
+
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -30,6 +32,8 @@ use crate::plan::{Plan, PlanCgi, PlanEnding, PlanRoute};
 use crate::stage::{answer, edit, share, stick};
 use crate::stop::{Fault, Stop};
 use crate::{Books, CoreCounters, NoJournal};
+
+pub use cache::{Cache, CacheWay, Decision, Kept};
 
 /// Port that the client of an explained request calls from: the first that systems give out.
 const CLIENT_PORT: u16 = 49_152;
@@ -146,6 +150,8 @@ pub struct Forward {
     pub side: Option<Side>,
     /// The upstream that copies go to, as an index in the plan, and how many of 10,000 are copied.
     pub mirror: Option<(usize, u32)>,
+    /// What the cache has to do with it, where the route has one.
+    pub cache: Option<Cache>,
 }
 
 /// Which way of a split a client goes.
@@ -453,6 +459,9 @@ fn forward(
         group.sticky.as_ref().map(|sticky| stick::tell(sticky, &group.servers, exchange))
     };
     let mut ties: Vec<Option<String>> = targets.iter().map(sticky).collect();
+    let first = side.as_ref().and_then(|side| side.way).unwrap_or_default();
+    let first = targets.get(first).map_or(0, |(upstream, _)| *upstream);
+    let seeking = route.cache.as_ref().map(|cache| cache::seek(cache, first, exchange));
     edit::request(route, exchange)?;
     let after = Snapshot::of(&exchange.head);
     let mut ways = Vec::new();
@@ -500,6 +509,7 @@ fn forward(
         ways,
         side,
         mirror: route.mirror.as_ref().map(|mirror| (mirror.upstream, mirror.share)),
+        cache: seeking.map(|seeking| seeking.tell(targets, exchange)),
     })
 }
 
