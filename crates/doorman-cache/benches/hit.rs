@@ -1,16 +1,19 @@
 //! What a hit costs in this room: the key of a request, the selector that is compared, and the head that is
-//! unpacked.
+//! unpacked; and what it costs to make room for what is new.
 //!
 //! Run `cargo bench -p doorman-cache --bench hit`. Each number is the median of several rounds.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
+use std::cell::Cell;
 use std::hint::black_box;
+use std::rc::Rc;
 use std::time::Instant as Clock;
 
+use doorman_cache::evict::{Entry, Eviction, Method};
 use doorman_cache::{Chosen, KeyRules, KeySeed, PackedHead, UrlKey, Vary, is_selected, selector};
-use doorman_http::{RequestHead, ResponseHead};
+use doorman_http::{FieldId, RequestHead, ResponseHead};
 
 const TIMES: u32 = 1_000_000;
 const ROUNDS: usize = 9;
@@ -32,18 +35,28 @@ fn main() {
 
     let chosen = Chosen::default();
     let mut scratch = Vec::new();
-    for (name, vary) in [("", ""), (", Vary: Accept-Encoding", "Accept-Encoding")] {
+    let mut unusual = request.clone();
+    unusual
+        .fields
+        .rewrite(FieldId::AcceptEncoding, |_| Some(b"br;q=1.0, gzip;q=0.8, *;q=0.1".to_vec()));
+    for (name, vary, request) in [
+        ("", "", &request),
+        (", Vary: Accept-Encoding", "Accept-Encoding", &request),
+        (", and an unusual one", "Accept-Encoding", &unusual),
+    ] {
         let mut head = ResponseHead::new(200);
         head.fields.push(b"Vary", vary.as_bytes());
         let vary = Vary::of(&head).expect("a list");
         let mut stored = Vec::new();
-        selector(1, &chosen, vary.names(), &request, &mut stored);
+        selector(1, &chosen, vary.names(), request, &mut stored);
         let compare = || {
-            let same = is_selected(&stored, 1, &chosen, black_box(&request), &mut scratch);
+            let same = is_selected(&stored, 1, &chosen, black_box(request), &mut scratch);
             assert!(black_box(same));
         };
         println!("selector{name:<24}{:>6.1}", cost(compare));
     }
+
+    println!("insert and evict, of a million   {:>5.1}", eviction());
 
     let packed = PackedHead::pack(&response()).expect("a head that can be packed");
     let mut head = ResponseHead::new(200);
@@ -58,6 +71,39 @@ fn main() {
         "read them from a disk           {:>6.1}",
         cost(|| drop(black_box(PackedHead::from_disk(black_box(&disk)))))
     );
+}
+
+/// Nanoseconds to take one in and let one go, among a million of which every other was asked for.
+fn eviction() -> f64 {
+    let mut eviction = Eviction::new(Method::S3Fifo, 1_000_000);
+    let mut next = 0;
+    let mut insert = || {
+        next += 1;
+        let entry = Stored(Rc::new((next, Cell::new(0))));
+        let uses = entry.clone();
+        eviction.insert(entry, 1);
+        uses.set_uses(u8::from(next % 2 == 0));
+        while eviction.evict().is_some() {}
+    };
+    (0..2_000_000).for_each(|_| insert());
+    cost(insert)
+}
+
+#[derive(Clone)]
+struct Stored(Rc<(u64, Cell<u8>)>);
+
+impl Entry for Stored {
+    fn uses(&self) -> u8 {
+        self.0.1.get()
+    }
+
+    fn set_uses(&self, uses: u8) {
+        self.0.1.set(uses);
+    }
+
+    fn hash(&self) -> u64 {
+        doorman_http::mix(self.0.0)
+    }
 }
 
 fn request() -> RequestHead {
