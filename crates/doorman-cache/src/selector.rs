@@ -111,23 +111,64 @@ fn header(name: &[u8], request: &RequestHead, out: &mut Vec<u8>) {
         }
         return;
     }
-    let mut lines = request.fields.all_named(name);
+    let mut lines = values(id, name, request);
     let Some(first) = lines.next() else {
         out.extend_from_slice(&ABSENT);
         return;
     };
     append(out, |out| {
         let start = out.len();
-        spaceless(first, out);
+        first.write(out);
         for line in lines {
             // Lines of a list are one list (RFC 9110 section 5.3).
             out.push(b',');
-            spaceless(line, out);
+            line.write(out);
         }
         if name == b"accept-language" {
             out[start..].make_ascii_lowercase();
         }
     });
+}
+
+/// A value that the origin sees under a name, or under one that it may take for it.
+struct Value<'a> {
+    is_imitation: bool,
+    bytes: &'a [u8],
+}
+
+impl Value<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        if self.is_imitation {
+            // Which no value can hold.
+            out.push(0);
+        }
+        spaceless(self.bytes, out);
+    }
+}
+
+/// The values that are forwarded. A field that `Connection` names is not: the origin answers as if it
+/// had not been sent, and that answer must not be found by those who do send it. A name with other
+/// marks for its hyphens is the same name to some origins; of those that the proxy knows none is
+/// forwarded.
+fn values<'a>(
+    id: FieldId,
+    name: &'a [u8],
+    request: &'a RequestHead,
+) -> impl Iterator<Item = Value<'a>> {
+    let is_there = id == FieldId::Other || request.fields.has(id);
+    let all = is_there.then(|| request.fields.iter()).into_iter().flatten();
+    all.filter(move |(other, ..)| *other == id).filter_map(move |(_, other, bytes)| {
+        let is_it = id != FieldId::Other || other.eq_ignore_ascii_case(name);
+        let is_imitation = !is_it && imitates(other, name);
+        (is_it || is_imitation).then_some(Value { is_imitation, bytes })
+    })
+}
+
+fn imitates(other: &[u8], name: &[u8]) -> bool {
+    let same = |(&a, &b): (&u8, &u8)| {
+        a.eq_ignore_ascii_case(&b) || !(a.is_ascii_alphanumeric() || b.is_ascii_alphanumeric())
+    };
+    other.len() == name.len() && other.iter().zip(name).all(same)
 }
 
 /// Appends a value without the white space around it and at its commas; what is in quotes stays.
@@ -170,7 +211,8 @@ fn trim_spaces(out: &mut Vec<u8>, kept: usize) {
 
 /// Every cookie of that name: an origin may read the first or the last.
 fn cookie(name: &[u8], request: &RequestHead, out: &mut Vec<u8>) {
-    let pairs = request.fields.all(FieldId::Cookie).flat_map(|line| line.split(|&b| b == b';'));
+    let lines = values(FieldId::Cookie, b"cookie", request);
+    let pairs = lines.flat_map(|line| line.bytes.split(|&b| b == b';'));
     let values = pairs.filter_map(|pair| {
         let equals = pair.iter().position(|&b| b == b'=')?;
         let (key, value) = (pair.get(..equals)?, pair.get(equals + 1..)?);

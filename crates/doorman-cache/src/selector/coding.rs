@@ -28,9 +28,12 @@ struct Said {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Normal(Said);
 
-/// What the request says; `None` if it says nothing.
+/// What the request says to the origin; `None` if it says nothing. A field that `Connection` names is
+/// not forwarded.
 pub(super) fn normal(request: &RequestHead) -> Option<Normal> {
-    Said::of(request).map(Normal)
+    let is_forwarded = request.fields.has(FieldId::AcceptEncoding)
+        && request.fields.iter().any(|(id, ..)| id == FieldId::AcceptEncoding);
+    if is_forwarded { Said::of(request).map(Normal) } else { None }
 }
 
 impl Normal {

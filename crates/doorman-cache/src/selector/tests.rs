@@ -91,6 +91,43 @@ fn cde_10_values_are_compared_with_care() {
 }
 
 #[test]
+fn what_the_origin_does_not_see_selects_nothing() {
+    let of = |request: &RequestHead| {
+        let chosen = Chosen { cookies: names(&["id"]), ..Chosen::default() };
+        let mut out = Vec::new();
+        let vary = vary("x-user, origin, accept-encoding, accept-language");
+        selector(0, &chosen, vary.names(), request, &mut out);
+        out
+    };
+    let fields = [
+        ("X-User", "a"),
+        ("Origin", "https://a"),
+        ("Accept-Encoding", "gzip"),
+        ("Accept-Language", "en"),
+        ("Cookie", "id=1"),
+    ];
+    let mut hidden = request(&fields);
+    for (name, _) in fields {
+        let before = of(&hidden);
+        hidden.fields.drop_nominated(name.as_bytes());
+        assert_ne!(of(&hidden), before, "{name}");
+    }
+    assert_eq!(of(&hidden), of(&request(&[])));
+    assert_eq!(normal_accept_encoding(&hidden), None);
+}
+
+#[test]
+fn a_name_that_an_origin_may_take_for_another_tells_apart() {
+    let user = [("X-User", "a")];
+    assert!(!same("x-user", &user, &[("X-User", "a"), ("X_User", "b")]));
+    assert!(!same("x-user", &user, &[("X_User", "a")]));
+    assert!(!same("x-user", &[], &[("x.user", "a")]));
+    assert!(same("x-user", &user, &[("X-User", "a"), ("XYUser", "b"), ("X_Users", "b")]));
+    assert!(!same("x_user", &[("X_User", "a")], &[("X_User", "a"), ("X-User", "b")]));
+    assert!(same("xuser", &[], &[("X_User", "b")]));
+}
+
+#[test]
 fn places_lists_and_choices_tell_apart() {
     let plain = request(&[("Foo", "1"), ("Cookie", "id=1; x=y; id=2")]);
     let make = |place, chosen: &Chosen, vary: &Vary, request: &RequestHead| {
