@@ -239,18 +239,12 @@ impl Directory {
     /// Numbers of the large files, in order.
     pub(super) fn large_files(&self) -> io::Result<Vec<u64>> {
         let mut found = Vec::new();
-        for fan in 0..FANS {
+        for fan in fans(&self.large)? {
             match self.fan(fan) {
                 Ok(folder) => found.extend(
                     names(folder.as_fd(), ".obj")?.into_iter().filter(|id| id % FANS == fan),
                 ),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                // A link or a file in its place is not ours.
-                Err(error)
-                    if matches!(
-                        error.raw_os_error().map(Errno::from_raw_os_error),
-                        Some(Errno::LOOP | Errno::NOTDIR)
-                    ) => {}
+                Err(error) if is_taken(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -392,6 +386,27 @@ fn write_format(root: &OwnedFd, secret: Secret) -> Result<(), Errno> {
     rustix::fs::renameat(root, "format.new", root, "format")
 }
 
+/// Whether a name is taken by something that is not ours: a link, or what is no directory.
+pub(super) fn is_taken(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::EXIST | Errno::LOOP | Errno::NOTDIR))
+}
+
+/// The directories below `large` that are there: names of two hexadecimal digits.
+fn fans(large: impl AsFd) -> io::Result<Vec<u64>> {
+    let mut found = Vec::new();
+    for entry in Dir::read_from(large)? {
+        let entry = entry?;
+        let digits = entry.file_name().to_str().ok().filter(|name| is_hexadecimal(name, 2));
+        found.extend(digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()));
+    }
+    Ok(found)
+}
+
+fn is_hexadecimal(text: &str, length: usize) -> bool {
+    let is_digit = |digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == length && text.bytes().all(is_digit)
+}
+
 /// Numbers of the files in a folder whose names are sixteen hexadecimal digits and `ending`.
 fn names(folder: impl AsFd, ending: &str) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();
@@ -399,10 +414,7 @@ fn names(folder: impl AsFd, ending: &str) -> io::Result<Vec<u64>> {
         let entry = entry?;
         let Ok(name) = entry.file_name().to_str() else { continue };
         let is_file = matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown);
-        let digits = name.strip_suffix(ending).filter(|digits| {
-            digits.len() == 16
-                && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-        });
+        let digits = name.strip_suffix(ending).filter(|digits| is_hexadecimal(digits, 16));
         let id = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         found.extend(id.filter(|id| is_file && id & LARGE == 0));
     }

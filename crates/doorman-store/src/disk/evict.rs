@@ -14,8 +14,9 @@ use super::directory::Name;
 use super::format::{HEADER, Header, Variant};
 use super::read::Loaded;
 use super::segment::{self, Entry};
+use super::stream::Kept;
 use super::writer::{Unwritten, Writer};
-use super::{Keep, Location, Owner, health};
+use super::{Keep, Location, Owner, health, large};
 
 /// An object that its owner wants to stay.
 struct Survivor {
@@ -28,27 +29,41 @@ struct Survivor {
     key: Box<[u8]>,
 }
 
+/// How much of what goes may stay: each round must free space.
+pub(super) struct Spare {
+    /// Of records that are appended again.
+    bytes: u64,
+    /// Large files that get a new place in the order.
+    files: u32,
+}
+
+impl Spare {
+    pub(super) const NONE: Self = Self { bytes: 0, files: 0 };
+}
+
+/// Large files that stay in one round.
+const FILES: u32 = 16;
+
 impl Writer {
-    /// Makes room for the segment in work, which is new.
-    pub(super) fn fit(&mut self, owner: &dyn Owner) -> Result<(), Unwritten> {
+    /// Makes room for a segment in work and `more` bytes. False if there is not enough.
+    pub(super) fn fit(&mut self, more: u64, owner: &dyn Owner) -> Result<bool, Unwritten> {
         let segment = self.disk.layout.segment;
-        // What stays may take half of the new segment at most, so that each round frees space. As
-        // much is kept free for the moment in which it is there twice.
-        let mut again = segment / 2;
-        while self.used + segment + segment / 2 > self.limit() {
-            let before = self.end();
-            if !self.evict_one(owner, again)? {
-                break;
+        // What stays may take half of a segment, and for a moment it is there twice.
+        let mut spare = Spare { bytes: segment / 2, files: FILES };
+        let wanted = segment.saturating_add(segment / 2).saturating_add(more);
+        while self.used.saturating_add(wanted) > self.limit() {
+            if !self.evict_one(owner, &mut spare)? {
+                return Ok(false);
             }
-            again = again.saturating_sub(self.end().saturating_sub(before));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Makes room if the store has become smaller.
     pub(super) fn shrink(&mut self, owner: &dyn Owner, clock: &dyn Fn() -> Now) {
-        while self.used + self.end() > self.limit() && !self.disk.health.is_paused() {
-            match self.evict_one(owner, 0) {
+        let end = |writer: &Self| writer.active.as_ref().map_or(0, |active| active.end);
+        while self.resume.is_none() && self.used + end(self) > self.limit() {
+            match self.evict_one(owner, &mut Spare::NONE) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(why) => self.pause(why, clock),
@@ -56,22 +71,66 @@ impl Writer {
         }
     }
 
-    fn end(&self) -> u64 {
-        self.active.as_ref().map_or(0, |active| active.end)
+    /// Takes the oldest away. False if there is nothing.
+    pub(super) fn evict_one(
+        &mut self,
+        owner: &dyn Owner,
+        spare: &mut Spare,
+    ) -> Result<bool, Unwritten> {
+        let segment = self.segments.front().map(|segment| (segment.id, segment.size));
+        match (segment, self.shelf.oldest()) {
+            (Some((id, size)), large) if large.is_none_or(|(order, _)| id < order) => {
+                self.evict_segment(id, size, owner, spare).map(|()| true)
+            }
+            (_, Some((_, kept))) => self.evict_large(kept, owner, spare).map(|()| true),
+            (_, None) => Ok(false),
+        }
     }
 
-    /// Removes the oldest segment; at most `again` bytes of it are kept. False if there is none.
-    pub(super) fn evict_one(&mut self, owner: &dyn Owner, again: u64) -> Result<bool, Unwritten> {
-        let Some(oldest) = self.segments.front() else { return Ok(false) };
-        let (id, size) = (oldest.id, oldest.size);
-        let survivors = self.ask(id, owner);
-        let mut left = again;
-        for survivor in survivors {
+    fn evict_large(
+        &mut self,
+        kept: Kept,
+        owner: &dyn Owner,
+        spare: &mut Spare,
+    ) -> Result<(), Unwritten> {
+        let location = large::place_of(kept.id);
+        let keep = owner.evicted(kept.hash, kept.variant, location);
+        if let Keep::Again { stale } = keep {
+            let is_marked = !stale || self.soften_large(kept.id).is_ok();
+            if spare.files > 0 && is_marked {
+                spare.files -= 1;
+                self.shelf.take(kept.variant);
+                self.shelf.add(self.next_file, kept);
+                self.next_file += 1;
+                health::add(&self.disk.counts.kept, 1);
+                owner.moved(kept.hash, kept.variant, location, Some(location));
+                return Ok(());
+            }
+            owner.moved(kept.hash, kept.variant, location, None);
+        }
+        if keep != Keep::Unknown {
+            health::add(&self.disk.counts.evictions, 1);
+            health::subtract(&self.disk.counts.objects, 1);
+        }
+        self.remove_large(kept)?;
+        self.shelf.take(kept.variant);
+        Ok(())
+    }
+
+    /// Removes a segment, which is the oldest.
+    fn evict_segment(
+        &mut self,
+        id: u64,
+        size: u64,
+        owner: &dyn Owner,
+        spare: &mut Spare,
+    ) -> Result<(), Unwritten> {
+        for survivor in self.ask(id, owner) {
             let length = u64::from(survivor.location.length);
-            let to = if length <= left { self.again(&survivor) } else { None };
-            left = if to.is_some() { left - length } else { left };
+            let to = if length <= spare.bytes { self.again(&survivor) } else { None };
             let count = &self.disk.counts;
             if to.is_some() {
+                spare.bytes -= length;
                 health::add(&count.kept, 1);
             } else {
                 health::add(&count.evictions, 1);
@@ -87,7 +146,7 @@ impl Writer {
         health::subtract(&disk.counts.bytes, size);
         self.segments.pop_front();
         self.used = self.used.saturating_sub(size);
-        Ok(true)
+        Ok(())
     }
 
     /// Tells the owner of each object of a segment that it goes; returns those that shall stay.
@@ -147,11 +206,18 @@ impl Writer {
     }
 
     /// Removes everything, the oldest first: a mark goes only after all that it speaks of.
-    pub(super) fn remove_all(&mut self, owner: &dyn Owner) -> Result<(), Unwritten> {
+    pub(super) fn remove_all(
+        &mut self,
+        owner: &dyn Owner,
+        clock: &dyn Fn() -> Now,
+    ) -> Result<(), Unwritten> {
+        for sequence in self.streams.keys().copied().collect::<Vec<_>>() {
+            self.abort(sequence, owner, clock);
+        }
         if self.active.as_ref().is_some_and(|active| active.end > 0) {
             self.abandon();
         }
-        while self.evict_one(owner, 0)? {}
+        while self.evict_one(owner, &mut Spare::NONE)? {}
         Ok(())
     }
 }

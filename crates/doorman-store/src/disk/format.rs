@@ -21,7 +21,8 @@ pub(super) const MARK: usize = 32;
 /// Marks in one record.
 pub(super) const MARKS_MAX: usize = HEAD_MAX / MARK;
 
-const MAGIC: u32 = u32::from_le_bytes(*b"DMrc");
+/// What every header begins with.
+pub(super) const MAGIC: [u8; 4] = *b"DMrc";
 const STALE: u8 = 1;
 
 /// Reads numbers and pieces from the front of bytes; nothing is there behind the end.
@@ -125,7 +126,7 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn encode(&self, secret: Secret) -> [u8; HEADER] {
         let mut bytes = Vec::with_capacity(HEADER);
-        bytes.extend(MAGIC.to_le_bytes());
+        bytes.extend(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
         bytes.push(match self.kind {
             Kind::Object => 1,
@@ -156,7 +157,7 @@ impl Header {
             return None;
         }
         let mut cut = Cut(body);
-        let is_ours = cut.u32()? == MAGIC && cut.u16()? == VERSION;
+        let is_ours = cut.take(4)? == MAGIC && cut.u16()? == VERSION;
         let kind = match cut.u8()? {
             1 => Kind::Object,
             2 => Kind::Marks,

@@ -99,10 +99,9 @@ impl Health {
              memory only, and it is tried again every {seconds} seconds"
         );
         let mut said = hold(&self.said);
-        let is_new = said.problem.as_ref() != Some(&problem);
-        said.problem = Some(problem.clone());
+        let was_well = said.problem.replace(problem.clone()).is_none();
         drop(said);
-        if is_new {
+        if was_well {
             self.say(problem);
         }
     }

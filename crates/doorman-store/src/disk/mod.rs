@@ -17,10 +17,12 @@ mod evict;
 mod files;
 mod format;
 mod health;
+mod large;
 mod queue;
 mod read;
 mod recover;
 mod segment;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -35,7 +37,7 @@ use bytes::Bytes;
 use doorman_http::Now;
 
 use device::{Device, System};
-use directory::{Directory, LARGE};
+use directory::Directory;
 use files::Files;
 use format::Mark;
 use health::{Counts, Health};
@@ -46,7 +48,9 @@ use writer::Writer;
 pub use directory::OpenError;
 pub use format::{Forget, Tags, Variant};
 pub use health::Stats;
-pub use read::{Loaded, ReadError, Reading, Tried};
+pub use large::{Large, PART};
+pub use read::{Body, Loaded, ReadError, Reading, Tried};
+pub use stream::Stream;
 
 /// Objects with a longer body become files of their own: 1 MiB. A segment holds at least three
 /// records, so none wastes more than a third of it.
@@ -181,7 +185,7 @@ pub struct Disk {
     device: Box<dyn Device>,
     layout: Layout,
     limit: AtomicU64,
-    queue: Queue,
+    queue: Arc<Queue>,
     files: Files,
     reads: Reads,
     health: Health,
@@ -217,7 +221,7 @@ impl Worker {
 /// crash it could come back.
 #[must_use = "a purge is safe from a crash only once this has become true"]
 pub struct Settled {
-    disk: Arc<Disk>,
+    queue: Arc<Queue>,
     sequence: u64,
 }
 
@@ -225,7 +229,7 @@ impl Future for Settled {
     type Output = bool;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
-        match self.disk.queue.settled(self.sequence, context.waker()) {
+        match self.queue.settled(self.sequence, context.waker()) {
             Some(settled) => Poll::Ready(settled),
             None => Poll::Pending,
         }
@@ -262,12 +266,12 @@ impl Disk {
         }
         let counts = Counts::default();
         let limit = settings.bytes;
-        let place = recover::Place { directory: &directory, device: &*device, layout, limit };
+        let place = recover::Place { directory: &directory, device: &*device, layout };
         let state = recover::recover(&place, &health, &counts, recovered).map_err(|error| {
             let action = format!("read the store in {}", settings.directory.display());
             OpenError::System { action, error }
         })?;
-        let queue = Queue::new(layout.queue, state.sequence);
+        let queue = Arc::new(Queue::new(layout.queue, state.sequence));
         let disk = Arc::new(Self {
             directory,
             device,
@@ -343,19 +347,14 @@ impl Disk {
     /// the future says when it is safe from a crash, and need not be polled.
     ///
     /// `location` is where the index had it, if it knew; it only makes [`Stats::objects`] exact.
-    pub fn forget(
-        self: &Arc<Self>,
-        variant: Variant,
-        location: Option<Location>,
-        how: Forget,
-    ) -> Settled {
+    pub fn forget(&self, variant: Variant, location: Option<Location>, how: Forget) -> Settled {
         let mark = |sequence| Job::Forget(Mark { variant, sequence, how }, location);
-        Settled { sequence: self.queue.forget(mark), disk: Arc::clone(self) }
+        Settled { sequence: self.queue.forget(mark), queue: Arc::clone(&self.queue) }
     }
 
     /// Forgets everything that was offered before this call, for good. Never waits.
-    pub fn forget_all(self: &Arc<Self>) -> Settled {
-        Settled { sequence: self.queue.forget(Job::ForgetAll), disk: Arc::clone(self) }
+    pub fn forget_all(&self) -> Settled {
+        Settled { sequence: self.queue.forget(Job::ForgetAll), queue: Arc::clone(&self.queue) }
     }
 
     /// Changes how many bytes the store may take; the writer makes room when it next writes.

@@ -50,14 +50,23 @@ pub(super) enum Job {
     Forget(Mark, Option<Location>),
     /// Everything that was told before this.
     ForgetAll(u64),
+    /// The start of an object whose body comes in parts; its own body is empty.
+    Begin(Put),
+    /// More of the body of the object that began with this number.
+    Part(u64, Bytes),
+    /// Its body is complete.
+    Finish(u64),
+    /// Its body will not be complete.
+    Abort(u64),
 }
 
 impl Job {
     /// What [`Queue::offer`] was told it weighs.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Self::Put(put) => put.weight(),
-            Self::Forget(..) | Self::ForgetAll(_) => 0,
+            Self::Put(put) | Self::Begin(put) => put.weight(),
+            Self::Part(_, bytes) => bytes.len().saturating_add(JOB),
+            Self::Forget(..) | Self::ForgetAll(_) | Self::Finish(_) | Self::Abort(_) => 0,
         }
     }
 }
@@ -115,6 +124,12 @@ impl Queue {
         Some(sequence)
     }
 
+    /// Puts the end of a body at the end; there is one for each that began.
+    pub(super) fn end(&self, job: Job) {
+        hold(&self.state).jobs.push_back(job);
+        self.bell.notify_one();
+    }
+
     /// Puts a mark at the end; returns its number.
     pub(super) fn forget(&self, make: impl FnOnce(u64) -> Job) -> u64 {
         let mut state = hold(&self.state);
@@ -133,6 +148,7 @@ impl Queue {
     }
 
     /// What waits now.
+    #[cfg(test)]
     pub(super) fn take(&self) -> VecDeque<Job> {
         let mut state = hold(&self.state);
         state.forgets = 0;

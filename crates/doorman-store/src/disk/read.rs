@@ -18,6 +18,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use super::directory::Name;
 use super::format::{Cut, Facts, HEADER, Header, Kind, Secret, Tags, Variant, is_whole};
+use super::large::{Large, ReadAt, is_large};
 use super::{Disk, Location, health, hold};
 
 /// Reads that wait for a reader. More would be answered by the origin sooner.
@@ -31,7 +32,27 @@ pub struct Loaded {
     block: Bytes,
     /// Bytes of the packed head at the end of the block.
     head: usize,
-    body: Bytes,
+    body: Body,
+}
+
+/// The body of an object on disk.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// All of it, in memory.
+    Whole(Bytes),
+    /// To be read by parts.
+    Large(Large),
+}
+
+impl Body {
+    /// Bytes of it.
+    #[must_use]
+    pub const fn length(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Large(large) => large.length(),
+        }
+    }
 }
 
 impl Loaded {
@@ -41,10 +62,10 @@ impl Loaded {
         self.block.slice(self.block.len() - self.head..)
     }
 
-    /// The whole body, without a copy.
+    /// The body.
     #[must_use]
-    pub fn body(&self) -> Bytes {
-        self.body.clone()
+    pub const fn body(&self) -> &Body {
+        &self.body
     }
 
     /// Freshness, as it was offered.
@@ -122,24 +143,33 @@ impl Loaded {
             return None;
         }
         let block = record.slice(HEADER..head_end);
-        let mut cut = Cut(&block);
-        let facts = Facts::decode(&mut cut)?;
-        let head = cut.0.len();
         let checks = record.get(head_end..checks_end)?;
         let body = record.slice(checks_end..);
-        let is_it = facts.key == key && is_whole(&body, checks);
+        let is_good = is_whole(&body, checks);
+        Self::of(header, block, Body::Whole(body), key).filter(|_| is_good)
+    }
+
+    /// The object in a large file of which all but the body was checked.
+    pub(super) fn large(header: Header, block: Bytes, large: Large, key: &[u8]) -> Option<Self> {
+        Self::of(header, block, Body::Large(large), key)
+    }
+
+    fn of(header: Header, block: Bytes, body: Body, key: &[u8]) -> Option<Self> {
+        let mut cut = Cut(&block);
+        let facts = Facts::decode(&mut cut)?;
+        let (is_it, head) = (facts.key == key, cut.0.len());
         is_it.then_some(Self { header, block, head, body })
     }
 }
 
 /// What came of an attempt to read without waiting.
 #[derive(Debug)]
-pub enum Tried {
+pub enum Tried<T> {
     /// Here it is.
-    Ready(Loaded),
-    /// Its place is gone, or what is there is not what was written: a miss. Counted already.
+    Ready(T),
+    /// What is there is not what was written: a miss, counted already. Forget it.
     Damaged,
-    /// It is not in memory: ask [`Disk::read`].
+    /// It is not in memory: have it read.
     WouldBlock,
 }
 
@@ -162,10 +192,10 @@ struct Slot<T> {
 
 type Shared<T> = Arc<Mutex<Slot<T>>>;
 
-/// Becomes the object. Dropping it gives up the read.
+/// Becomes what was asked for. Dropping it gives up the read.
 #[must_use = "nothing comes of a read that nobody waits for"]
 #[derive(Debug)]
-pub struct Reading(Shared<Loaded>);
+pub struct Reading<T>(Shared<T>);
 
 impl<T> std::fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -173,21 +203,17 @@ impl<T> std::fmt::Debug for Slot<T> {
     }
 }
 
-impl Future for Reading {
-    type Output = Result<Loaded, ReadError>;
+impl<T> Future for Reading<T> {
+    type Output = Result<T, ReadError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        poll_slot(&self.0, context)
+        let mut slot = hold(&self.0);
+        if let Some(done) = slot.done.take() {
+            return Poll::Ready(done);
+        }
+        slot.waker = Some(context.waker().clone());
+        Poll::Pending
     }
-}
-
-fn poll_slot<T>(slot: &Shared<T>, context: &Context<'_>) -> Poll<Result<T, ReadError>> {
-    let mut slot = hold(slot);
-    if let Some(done) = slot.done.take() {
-        return Poll::Ready(done);
-    }
-    slot.waker = Some(context.waker().clone());
-    Poll::Pending
 }
 
 fn finish<T>(slot: &Shared<T>, done: Result<T, ReadError>) {
@@ -200,11 +226,38 @@ fn finish<T>(slot: &Shared<T>, done: Result<T, ReadError>) {
     }
 }
 
+fn slot<T>() -> Shared<T> {
+    Arc::new(Mutex::new(Slot { done: None, waker: None }))
+}
+
 /// A read that waits for a reader.
-struct Wanted {
-    location: Location,
-    key: Box<[u8]>,
-    slot: Shared<Loaded>,
+enum Wanted {
+    Object(Location, Box<[u8]>, Shared<Loaded>),
+    Part(Large, u64, Shared<Bytes>),
+}
+
+impl Wanted {
+    /// Whether somebody still waits for it.
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Object(_, _, slot) => Arc::strong_count(slot) > 1,
+            Self::Part(_, _, slot) => Arc::strong_count(slot) > 1,
+        }
+    }
+
+    fn refuse(self) {
+        match self {
+            Self::Object(_, _, slot) => finish(&slot, Err(ReadError::Busy)),
+            Self::Part(_, _, slot) => finish(&slot, Err(ReadError::Busy)),
+        }
+    }
+
+    fn serve(self, disk: &Disk) {
+        match self {
+            Self::Object(location, key, slot) => finish(&slot, disk.read_now(location, &key)),
+            Self::Part(large, at, slot) => finish(&slot, disk.part_now(&large, at)),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -230,8 +283,7 @@ impl Reads {
         let mut state = hold(&self.state);
         if state.closed || state.wanted.len() >= READS_MAX {
             drop(state);
-            finish(&wanted.slot, Err(ReadError::Busy));
-            return;
+            return wanted.refuse();
         }
         state.wanted.push_back(wanted);
         self.bell.notify_one();
@@ -247,88 +299,82 @@ impl Reads {
 }
 
 impl Disk {
-    /// Reads what is in memory already. Never waits for a disk; checks cost about a tenth of a
-    /// microsecond a kilobyte.
+    /// Reads what is in memory already. Never waits for a disk; to check it costs about a tenth of
+    /// a microsecond a kilobyte.
     #[must_use]
-    pub fn try_read(&self, location: &Location, key: &[u8]) -> Tried {
+    pub fn try_read(&self, location: &Location, key: &[u8]) -> Tried<Loaded> {
         let Some(file) = self.files.find(location.file) else { return Tried::WouldBlock };
-        let mut buffer = vec![0; location.length as usize];
-        let mut parts = [IoSliceMut::new(&mut buffer)];
-        let offset = location.offset.into();
-        match rustix::io::preadv2(&file, &mut parts, offset, ReadWriteFlags::NOWAIT) {
-            Ok(read) if read == buffer.len() => match self.check(buffer.into(), *location, key) {
-                Ok(loaded) => Tried::Ready(loaded),
-                Err(_) => Tried::Damaged,
-            },
-            // A part is in memory, or none; a file system may not know the question either. A file
-            // that is too short comes out when it is read in earnest.
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::OPNOTSUPP | Errno::INVAL) => {
-                Tried::WouldBlock
-            }
-            Err(_) => {
-                health::add(&self.counts.errors, 1);
-                Tried::Damaged
-            }
-        }
+        self.tried(self.load(file, *location, key, &at_once), location.file)
     }
 
     /// Has a reader read it.
-    pub fn read(&self, location: &Location, key: &[u8]) -> Reading {
-        let slot = Arc::new(Mutex::new(Slot { done: None, waker: None }));
-        let wanted = Wanted { location: *location, key: key.into(), slot: Arc::clone(&slot) };
-        self.reads.push(wanted);
+    pub fn read(&self, location: &Location, key: &[u8]) -> Reading<Loaded> {
+        let slot = slot();
+        self.reads.push(Wanted::Object(*location, key.into(), Arc::clone(&slot)));
+        Reading(slot)
+    }
+
+    pub(super) fn want_part(&self, large: Large, at: u64) -> Reading<Bytes> {
+        let slot = slot();
+        self.reads.push(Wanted::Part(large, at, Arc::clone(&slot)));
         Reading(slot)
     }
 
     /// A reader's loop.
     pub(super) fn serve_reads(&self) {
         while let Some(wanted) = self.reads.next() {
-            // Nobody waits for it any more.
-            if Arc::strong_count(&wanted.slot) == 1 {
-                continue;
+            if wanted.is_awaited() {
+                wanted.serve(self);
             }
-            finish(&wanted.slot, self.read_now(wanted.location, &wanted.key));
-        }
-        // Those who came too late are not left waiting.
-        let left = std::mem::take(&mut hold(&self.reads.state).wanted);
-        for wanted in left {
-            finish(&wanted.slot, Err(ReadError::Busy));
         }
     }
 
     /// Reads and waits for the disk.
     pub(super) fn read_now(&self, location: Location, key: &[u8]) -> Result<Loaded, ReadError> {
-        let file = self.open_file(location.file).map_err(|error| self.unread(&error))?;
-        let mut buffer = vec![0; location.length as usize];
-        match file.read_exact_at(&mut buffer, location.offset.into()) {
-            Ok(()) => self.check(buffer.into(), location, key),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(self.damaged(location.file))
-            }
-            Err(error) => Err(self.unread(&error)),
+        let read = self
+            .open_file(location.file)
+            .and_then(|file| self.load(file, location, key, &in_earnest));
+        self.waited(read, location.file)
+    }
+
+    /// The object at a place; none if what is there is not what was written.
+    fn load(
+        &self,
+        file: Arc<File>,
+        location: Location,
+        key: &[u8],
+        read: ReadAt<'_>,
+    ) -> io::Result<Option<Loaded>> {
+        let secret = self.directory.secret;
+        if is_large(location) {
+            return Large::open(file, location, secret, key, read);
+        }
+        let mut record = vec![0; location.length as usize];
+        read(&file, &mut record, location.offset.into())?;
+        Ok(Loaded::check(&record.into(), secret, location, key))
+    }
+
+    /// What an attempt without waiting came to.
+    pub(super) fn tried<T>(&self, read: io::Result<Option<T>>, file: u64) -> Tried<T> {
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Tried::WouldBlock,
+            read => self.waited(read, file).map_or(Tried::Damaged, Tried::Ready),
         }
     }
 
-    fn check(&self, record: Bytes, location: Location, key: &[u8]) -> Result<Loaded, ReadError> {
-        Loaded::check(&record, self.directory.secret, location, key)
-            .ok_or_else(|| self.damaged(location.file))
-    }
-
-    /// Counts damage and tells of it.
-    fn damaged(&self, file: u64) -> ReadError {
-        health::add(&self.counts.damaged, 1);
+    /// What a read came to: damage and errors are counted and told.
+    pub(super) fn waited<T>(&self, read: io::Result<Option<T>>, file: u64) -> Result<T, ReadError> {
+        let count = match read {
+            Ok(Some(loaded)) => return Ok(loaded),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ReadError::Gone),
+            Ok(None) => &self.counts.damaged,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => &self.counts.damaged,
+            Err(_) => &self.counts.errors,
+        };
+        health::add(count, 1);
         let place = self.directory.path().join(Name::of(file).path());
         self.health.say_damaged(file, &place.display().to_string());
-        ReadError::Damaged
-    }
-
-    /// What a failed call means.
-    fn unread(&self, error: &io::Error) -> ReadError {
-        if error.kind() == io::ErrorKind::NotFound {
-            return ReadError::Gone;
-        }
-        health::add(&self.counts.errors, 1);
-        ReadError::Damaged
+        Err(ReadError::Damaged)
     }
 
     /// A file of the store, open for reading.
@@ -340,4 +386,24 @@ impl Disk {
         self.files.add(id, Arc::clone(&file));
         Ok(file)
     }
+}
+
+/// Reads what is in memory; everything else would block.
+pub(super) fn at_once(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let length = buffer.len();
+    let mut parts = [IoSliceMut::new(buffer)];
+    match rustix::io::preadv2(file, &mut parts, offset, ReadWriteFlags::NOWAIT) {
+        Ok(read) if read == length => Ok(()),
+        // A part is in memory, or none; a file system may not know the question either. That a file
+        // is too short comes out when it is read in earnest.
+        Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::OPNOTSUPP | Errno::INVAL) => {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads and waits for it.
+pub(super) fn in_earnest(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(buffer, offset)
 }

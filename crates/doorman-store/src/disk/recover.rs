@@ -11,9 +11,12 @@ use rustix::fs::OFlags;
 
 use super::device::Device;
 use super::directory::{Directory, Name};
-use super::format::{Forget, Variant};
+use super::format::{Cut, Facts, Forget, Header, Variant};
 use super::health::{Counts, Health, add};
+use super::large::{self, Front, Trailer};
+use super::read::in_earnest;
 use super::segment::{self, Entry, Found, Row, Table};
+use super::stream::{Kept, Shelf};
 use super::writer::{Active, Sealed};
 use super::{Layout, Location, Recovered};
 
@@ -22,7 +25,6 @@ pub(super) struct Place<'a> {
     pub(super) directory: &'a Directory,
     pub(super) device: &'a dyn Device,
     pub(super) layout: Layout,
-    pub(super) limit: u64,
 }
 
 /// What the writer goes on from.
@@ -32,6 +34,7 @@ pub(super) struct Start {
     pub(super) sequence: u64,
     /// The number of the next file.
     pub(super) next_file: u64,
+    pub(super) shelf: Shelf,
     /// From the oldest to the newest.
     pub(super) segments: VecDeque<Sealed>,
     /// The newest segment, if there is room in it.
@@ -60,8 +63,9 @@ pub(super) fn recover(
     let mut used = 0;
     let found = place.directory.segments()?;
     start.next_file = found.last().map_or(1, |id| id.saturating_add(1));
+    let larges = find_larges(place, &mut start, &mut variants)?;
     let mut trusted = found.len();
-    while let Some(at) = trusted.checked_sub(1).filter(|_| used < place.limit) {
+    while let Some(at) = trusted.checked_sub(1) {
         let id = found[at];
         let is_newest = at + 1 == found.len();
         let read = place.directory.file(Name::Segment(id), OFlags::RDWR).and_then(|file| {
@@ -75,24 +79,109 @@ pub(super) fn recover(
                 break;
             }
         };
-        if segment.torn && !is_newest {
+        // Its end is gone, and with it marks for what stands in it.
+        if !is_newest && !segment.whole {
             add(&counts.damaged, 1);
             health.say_damaged(id, &shown(place, id));
             break;
         }
         trusted = at;
+        let torn = segment.torn;
         let objects = tell(&segment.table, id, &mut variants, &mut start.sequence, recovered);
         add(&counts.objects, objects);
         let active = Active { id, file: file.into(), end: segment.end, table: Table::default() };
-        used += keep(place, active, segment, is_newest, &mut start);
+        used += keep(place, active, segment, is_newest, &mut start)?;
+        if torn {
+            add(&counts.damaged, 1);
+            health.say_damaged(id, &shown(place, id));
+            break;
+        }
     }
-    // What is left is more than the store may hold now, or stands before a segment whose marks are
-    // not known: what they forgot must not come back. The oldest goes first, for the same reason.
+    // What is left stands before a mark that may be lost: what that forgot must not come back. The
+    // oldest goes first, for the same reason.
     for &id in &found[..trusted] {
         place.device.remove(place.directory, Name::Segment(id))?;
     }
-    add(&counts.bytes, used);
+    if trusted > 0 {
+        // Nor what they forgot of large files.
+        variants.values_mut().for_each(|known| known.done = u64::MAX);
+    }
+    for large in larges {
+        add(&counts.objects, large.settle(place, &mut start, &variants, recovered)?);
+    }
+    add(&counts.bytes, used + start.shelf.bytes());
     Ok(start)
+}
+
+/// A large file that was found.
+struct LargeFound {
+    kept: Kept,
+    front: Front,
+    body: u64,
+}
+
+/// Large files that are complete; others are removed.
+fn find_larges(
+    place: &Place<'_>,
+    start: &mut Start,
+    variants: &mut Variants,
+) -> io::Result<Vec<LargeFound>> {
+    let mut larges = Vec::new();
+    for id in place.directory.large_files()? {
+        start.next_file = start.next_file.max(id.saturating_add(1));
+        match read_large(place, id) {
+            Ok(Some(large)) => {
+                let sequence = large.kept.sequence;
+                start.sequence = start.sequence.max(sequence);
+                let known = variants.entry(large.kept.variant).or_default();
+                known.done = known.done.max(sequence);
+                larges.push(large);
+            }
+            Ok(None) | Err(_) => place.device.remove(place.directory, Name::Large(id))?,
+        }
+    }
+    Ok(larges)
+}
+
+fn read_large(place: &Place<'_>, id: u64) -> io::Result<Option<LargeFound>> {
+    let name = Name::Large(id);
+    let file = place.directory.file(name, OFlags::RDONLY)?;
+    let secret = place.directory.secret;
+    let Some(front) = Front::read(&file, name.file(), secret, &in_earnest)? else {
+        return Ok(None);
+    };
+    let trailer = Trailer::read(&file, name.file(), secret, front.end(), &in_earnest)?;
+    let Some(trailer) = trailer else { return Ok(None) };
+    let size = file.metadata()?.len();
+    let Header { hash, variant, sequence, .. } = front.header;
+    let kept = Kept { id, size, hash, variant, sequence };
+    Ok(Some(LargeFound { kept, front, body: trailer.body }))
+}
+
+impl LargeFound {
+    /// Tells it if nothing outranks it, and removes it otherwise; how many were told.
+    fn settle(
+        self,
+        place: &Place<'_>,
+        start: &mut Start,
+        variants: &Variants,
+        recovered: &mut dyn FnMut(Recovered<'_>),
+    ) -> io::Result<u64> {
+        let Kept { id, hash, variant, sequence, .. } = self.kept;
+        let known = variants.get(&variant).copied().unwrap_or_default();
+        let facts = Facts::decode(&mut Cut(&self.front.block));
+        let Some(facts) = facts.filter(|_| known.done == sequence) else {
+            place.device.remove(place.directory, Name::Large(id))?;
+            return Ok(0);
+        };
+        let stale = self.front.header.stale || sequence <= known.stale;
+        let location = large::place_of(id);
+        let row =
+            Row { body: self.body, sequence, hash, variant, stale, facts, offset: 0, length: 0 };
+        recovered(told(&row, location, stale));
+        start.shelf.add(id, self.kept);
+        Ok(1)
+    }
 }
 
 /// Tells the objects of a segment that are worth it; how many.
@@ -154,23 +243,30 @@ fn keep(
     found: Found,
     is_newest: bool,
     start: &mut Start,
-) -> u64 {
+) -> io::Result<u64> {
     segment.table = found.table;
-    let room = place.layout.segment.saturating_sub(found.end + segment.table.size());
-    if is_newest && room > place.layout.segment / 4 {
+    let taken = found.end + segment.table.size();
+    let room = place.layout.segment.saturating_sub(taken);
+    if is_newest && !found.torn && room > place.layout.segment / 4 {
         // Whatever stood behind the last record must not stand there when new ones are shorter.
         if found.size == found.end || place.device.cut(&segment.file, found.end).is_ok() {
             let used = segment.end;
             start.active = Some(segment);
-            return used;
+            return Ok(used);
         }
     }
-    let mut size = found.size;
-    if !found.sealed {
-        size = segment.seal(place).unwrap_or(found.size);
-    }
+    let sealed = if found.sealed { Ok(found.size) } else { segment.seal(place) };
+    let size = match sealed {
+        Ok(size) => size,
+        // It must not come to look whole.
+        Err(_) if found.torn => {
+            place.device.remove(place.directory, Name::Segment(segment.id))?;
+            return Ok(0);
+        }
+        Err(_) => found.size,
+    };
     start.segments.push_front(Sealed { id: segment.id, size });
-    size
+    Ok(size)
 }
 
 impl Active {

@@ -2,8 +2,7 @@
 //!
 //! The table lets a million objects come back without reading their records. It is made while
 //! records are appended, and written behind the last one with a trailer of fixed size at the very
-//! end of the file. A segment without a good trailer is read record by record instead, up to the
-//! first one that is not whole.
+//! end of the file. A segment without a good trailer is read record by record instead.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +10,7 @@ use std::os::unix::fs::FileExt;
 
 use super::device::{Device, write_all};
 use super::format::{
-    Cut, Facts, HEAD_MAX, HEADER, Header, Kind, MARK, Mark, Secret, VERSION, Variant,
+    self, Cut, Facts, HEAD_MAX, HEADER, Header, Kind, MARK, Mark, Secret, VERSION, Variant,
 };
 
 /// Bytes of a trailer.
@@ -23,6 +22,8 @@ const OBJECT: u8 = 1;
 const FORGOTTEN: u8 = 2;
 /// What is read at once while records are looked for: enough for the heads of most.
 const SCAN: usize = 8 * 1024;
+/// What is read at once where records are damaged.
+const SEARCH: usize = 64 * 1024;
 
 /// What a segment holds, in the form in which it is written behind its records.
 #[derive(Default)]
@@ -141,23 +142,19 @@ pub(super) struct Found {
     pub(super) size: u64,
     /// Its table is in place.
     pub(super) sealed: bool,
-    /// Records may have stood behind the last whole one.
+    /// Marks may have been lost: nothing older is to be believed.
     pub(super) torn: bool,
+    /// It ends where a record ends, or a table begins: nothing was lost at its end.
+    pub(super) whole: bool,
 }
 
 /// What a segment holds: by its table, else by its records.
 pub(super) fn find(file: &File, id: u64, secret: Secret) -> io::Result<Found> {
     let size = file.metadata()?.len();
     if let Some((table, end)) = read_table(file, id, secret, size)? {
-        return Ok(Found { table, end, size, sealed: true, torn: false });
+        return Ok(Found { table, end, size, sealed: true, torn: false, whole: true });
     }
-    let (table, end) = scan(file, id, secret, size)?;
-    // Where a table begins, every record was read.
-    let mut front = [0; TITLE];
-    let is_table = file.read_exact_at(&mut front, end).is_ok() && front == title(secret);
-    let trailer = read_trailer(file, id, secret, size)?;
-    let torn = end < size && !is_table && trailer.is_none_or(|trailer| trailer.start != end);
-    Ok(Found { table, end, size, sealed: false, torn })
+    Scan { file, id, secret, size, window: Vec::new() }.run()
 }
 
 /// What every table begins with.
@@ -211,65 +208,148 @@ fn decode_trailer(trailer: &[u8], id: u64, secret: Secret) -> Option<Trailer> {
     is_ours.then_some(found)
 }
 
-/// Records from the front, up to the first that is not whole. Bodies are not read: their checksums
-/// are looked at when they are served.
-fn scan(file: &File, id: u64, secret: Secret, size: u64) -> io::Result<(Table, u64)> {
-    let mut table = Table::default();
-    let mut window = Vec::new();
-    let mut offset = 0;
-    while let Some((header, front)) = front(file, id, secret, offset, size, &mut window)? {
+/// Reads a segment record by record. Bodies are not read: their checksums are looked at when they
+/// are served.
+///
+/// A mark speaks of what stands before it. So where something stood that cannot be told any more,
+/// which may have been a mark, nothing that stands before it is believed.
+struct Scan<'a> {
+    file: &'a File,
+    id: u64,
+    secret: Secret,
+    size: u64,
+    window: Vec<u8>,
+}
+
+/// What stands at a place.
+enum Stands {
+    Record(Header),
+    /// A record of which more is damaged than its body.
+    Damaged(Header),
+    /// Nothing any more: the file ends, or a record that was being written when the process ended.
+    End,
+    Unknown,
+}
+
+impl Scan<'_> {
+    fn run(mut self) -> io::Result<Found> {
+        let mut table = Table::default();
+        let (mut offset, mut torn) = (0, false);
+        loop {
+            match self.at(offset)? {
+                Stands::Record(header) => {
+                    self.list(&header, &mut table);
+                    offset += header.record();
+                }
+                Stands::Damaged(header) => {
+                    if header.kind == Kind::Marks {
+                        (table, torn) = (Table::default(), true);
+                    }
+                    offset += header.record();
+                }
+                Stands::End => break,
+                Stands::Unknown => {
+                    (table, torn) = (Table::default(), true);
+                    match self.next_record(offset + 1)? {
+                        Some(next) => offset = next,
+                        None => break,
+                    }
+                }
+            }
+        }
+        let whole = offset == self.size || self.window.starts_with(&title(self.secret));
+        Ok(Found { table, end: offset, size: self.size, sealed: false, torn, whole })
+    }
+
+    /// Header and head block of the record at `offset`, as far as can be told without its body.
+    fn at(&mut self, offset: u64) -> io::Result<Stands> {
+        let rest = self.size.saturating_sub(offset);
+        let rest_here = usize::try_from(rest).unwrap_or(usize::MAX);
+        self.window.resize(SCAN.min(rest_here), 0);
+        self.file.read_exact_at(&mut self.window, offset)?;
+        let is_end = rest < HEADER as u64 || self.window.starts_with(&title(self.secret));
+        if is_end || self.is_empty_from(offset)? {
+            return Ok(Stands::End);
+        }
+        let Some(header) = Header::decode(&self.window, self.secret, self.id, offset) else {
+            return Ok(Stands::Unknown);
+        };
+        if header.record() > rest {
+            return Ok(Stands::End);
+        }
+        let head = header.head as usize;
+        let checks = usize::try_from(header.checks()).unwrap_or(usize::MAX);
+        let until = HEADER.saturating_add(head).saturating_add(checks);
+        if until > self.window.len() {
+            // Not above the file's own size, and head blocks are bounded.
+            self.window.resize(until.min(rest_here), 0);
+            self.file.read_exact_at(&mut self.window, offset)?;
+        }
+        let front = self.window.get(HEADER..until).unwrap_or_default();
+        let is_good = crc32fast::hash(front) == header.head_crc
+            && match header.kind {
+                Kind::Object => Facts::decode(&mut Cut(front)).is_some(),
+                Kind::Marks => head % MARK == 0,
+            };
+        Ok(if is_good { Stands::Record(header) } else { Stands::Damaged(header) })
+    }
+
+    /// Adds the record that was looked at last.
+    fn list(&self, header: &Header, table: &mut Table) {
+        let block = self.window.get(HEADER..HEADER + header.head as usize).unwrap_or_default();
+        let mut cut = Cut(block);
         match header.kind {
             Kind::Object => {
-                let mut cut = Cut(front);
-                if Facts::decode(&mut cut).is_none() {
-                    break;
+                let known = Facts::decode(&mut cut);
+                if let (Some(facts), Ok(length)) = (known, u32::try_from(header.record())) {
+                    table.object(header, length, &block[..facts.size()]);
                 }
-                let facts = &front[..front.len() - cut.0.len()];
-                let Ok(length) = u32::try_from(header.record()) else { break };
-                table.object(&header, length, facts);
             }
             Kind::Marks => {
-                let mut cut = Cut(front);
                 while let Some(mark) = Mark::decode(&mut cut) {
                     table.forgotten(&mark);
                 }
             }
         }
-        offset += header.record();
     }
-    Ok((table, offset))
-}
 
-/// Header and head block of the record at `offset`, if it is whole as far as can be told without
-/// its body.
-fn front<'w>(
-    file: &File,
-    id: u64,
-    secret: Secret,
-    offset: u64,
-    size: u64,
-    window: &'w mut Vec<u8>,
-) -> io::Result<Option<(Header, &'w [u8])>> {
-    let Some(rest) = size.checked_sub(offset).filter(|rest| *rest >= HEADER as u64) else {
-        return Ok(None);
-    };
-    let rest_here = usize::try_from(rest).unwrap_or(usize::MAX);
-    window.resize(SCAN.min(rest_here), 0);
-    file.read_exact_at(window, offset)?;
-    let Some(header) = Header::decode(window, secret, id, offset) else { return Ok(None) };
-    if header.record() > rest {
-        return Ok(None);
+    /// Whether only zeros follow: writes that a loss of power took back.
+    fn is_empty_from(&self, offset: u64) -> io::Result<bool> {
+        if self.window.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        let mut at = offset;
+        let mut piece = vec![0; SEARCH];
+        while at < self.size {
+            let length = piece.len().min(usize::try_from(self.size - at).unwrap_or(usize::MAX));
+            self.file.read_exact_at(&mut piece[..length], at)?;
+            if piece[..length].iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += length as u64;
+        }
+        Ok(true)
     }
-    let head = header.head as usize;
-    let checks = usize::try_from(header.checks()).unwrap_or(usize::MAX);
-    let until = HEADER.saturating_add(head).saturating_add(checks);
-    if until > window.len() {
-        // Not above the file's own size, and head blocks are bounded.
-        debug_assert!(head <= HEAD_MAX && until <= rest_here, "record() was compared");
-        window.resize(until, 0);
-        file.read_exact_at(window, offset)?;
+
+    /// Where the next record starts that names its own place.
+    fn next_record(&self, from: u64) -> io::Result<Option<u64>> {
+        let mut at = from;
+        let mut piece = vec![0; SEARCH];
+        while at + (HEADER as u64) <= self.size {
+            let length = piece.len().min(usize::try_from(self.size - at).unwrap_or(usize::MAX));
+            self.file.read_exact_at(&mut piece[..length], at)?;
+            let starts = 0..=length.saturating_sub(HEADER);
+            let is_record = |start: &usize| {
+                let bytes = &piece[*start..length];
+                let place = at + *start as u64;
+                bytes.starts_with(&format::MAGIC)
+                    && Header::decode(bytes, self.secret, self.id, place).is_some()
+            };
+            if let Some(start) = starts.clone().find(is_record) {
+                return Ok(Some(at + start as u64));
+            }
+            at += starts.count() as u64;
+        }
+        Ok(None)
     }
-    let is_good = crc32fast::hash(&window[HEADER..until]) == header.head_crc;
-    let is_good = is_good && (header.kind == Kind::Object || head % MARK == 0);
-    Ok(is_good.then(|| (header, &window[HEADER..HEADER + head])))
 }

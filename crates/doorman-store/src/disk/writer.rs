@@ -6,7 +6,7 @@
 //! While it is paused objects are refused and marks are kept, so that nothing that was forgotten is
 //! believed to be safely so before it is.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -16,11 +16,13 @@ use std::time::Duration;
 use doorman_http::{Instant, Now};
 
 use super::device::write_all;
-use super::directory::Name;
+use super::directory::{Name, is_taken};
+use super::evict::Spare;
 use super::format::{Checks, HEADER, Header, Kind, MARKS_MAX, Mark, Variant};
 use super::queue::{Job, Next, Put};
 use super::recover::Start;
 use super::segment::{TRAILER, Table};
+use super::stream::{Kept, Open, Shelf};
 use super::{Disk, Location, Owner, health};
 
 /// Seconds for which nothing is written after an error: long enough for an operator's disk to be
@@ -28,6 +30,9 @@ use super::{Disk, Location, Owner, health};
 pub(super) const PAUSE: u64 = 30;
 /// Marks that are kept while they cannot be written, 32 MiB of them; then all is forgotten instead.
 const KEPT_MAX: usize = 1 << 20;
+
+/// Names that are tried: more that are taken have not come there by chance, and writing pauses.
+const NAMES_MAX: u32 = 64;
 
 /// A segment that is full.
 pub(super) struct Sealed {
@@ -49,6 +54,8 @@ pub(super) struct Active {
 pub(super) enum Unwritten {
     /// It does not fit, and never will.
     TooLarge,
+    /// Nothing is written for now, or the object was given up.
+    Paused,
     /// The system failed; with what was tried.
     Failed(&'static str, io::Error),
 }
@@ -60,19 +67,27 @@ pub(super) struct Writer {
     pub(super) segments: VecDeque<Sealed>,
     pub(super) active: Option<Active>,
     pub(super) next_file: u64,
-    /// Bytes of sealed segments.
+    /// Large objects on disk.
+    pub(super) shelf: Shelf,
+    /// Large objects that are being written, by their sequence numbers.
+    pub(super) streams: HashMap<u64, Open>,
+    /// Large files to be removed.
+    pub(super) doomed: Vec<Kept>,
+    /// Large files to be marked stale.
+    pub(super) soften: Vec<u64>,
+    /// Bytes of sealed segments and of large files.
     pub(super) used: u64,
     /// Marks that are not on disk yet.
-    marks: Vec<Mark>,
+    pub(super) marks: Vec<Mark>,
     /// All is to be forgotten, up to this number.
     forget_all: Option<u64>,
     /// When to write again.
-    resume: Option<Instant>,
+    pub(super) resume: Option<Instant>,
 }
 
 impl Writer {
     pub(super) fn new(disk: Arc<Disk>, start: Start) -> Self {
-        let used = start.segments.iter().map(|segment| segment.size).sum();
+        let segments: u64 = start.segments.iter().map(|segment| segment.size).sum();
         if let Some(active) = &start.active {
             disk.files.add(active.id, Arc::clone(&active.file));
         }
@@ -81,7 +96,11 @@ impl Writer {
             segments: start.segments,
             active: start.active,
             next_file: start.next_file,
-            used,
+            used: segments + start.shelf.bytes(),
+            shelf: start.shelf,
+            streams: HashMap::new(),
+            doomed: Vec::new(),
+            soften: Vec::new(),
             marks: Vec::new(),
             forget_all: None,
             resume: None,
@@ -100,6 +119,8 @@ impl Writer {
                 Next::Closed => break,
             }
         }
+        // What was not finished is nothing; what cannot be removed now is at the next start.
+        self.streams.drain().for_each(|(_, open)| drop(self.disk.directory.remove(open.name())));
         if self.resume.is_none() {
             // What cannot be sealed is read record by record.
             let _ = self.seal();
@@ -122,7 +143,10 @@ impl Writer {
         for job in jobs {
             let weight = job.weight();
             match job {
-                Job::Forget(mark, location) => self.forget(mark, location),
+                Job::Forget(mark, location) => {
+                    self.mark_large(&mark, owner, clock);
+                    self.forget(mark, location);
+                }
                 Job::ForgetAll(sequence) => {
                     self.marks.clear();
                     self.forget_all = Some(sequence);
@@ -140,7 +164,14 @@ impl Writer {
 
     fn write(&mut self, job: Job, owner: &dyn Owner, clock: &dyn Fn() -> Now) {
         match job {
+            Job::Put(put) if put.length > self.disk.layout.large_from => {
+                self.large(put, owner, clock);
+            }
             Job::Put(put) => self.put(&put, owner, clock),
+            Job::Begin(put) => self.begin(put, owner, clock),
+            Job::Part(sequence, piece) => self.part(sequence, &piece, owner, clock),
+            Job::Finish(sequence) => self.finish(sequence, owner, clock),
+            Job::Abort(sequence) => self.abort(sequence, owner, clock),
             Job::Forget(..) | Job::ForgetAll(_) => {}
         }
     }
@@ -160,6 +191,7 @@ impl Writer {
         let written = if self.resume.is_some() { None } else { Some(self.record(put, owner)) };
         let location = match written {
             Some(Ok(location)) => {
+                self.doomed.extend(self.shelf.take(put.variant));
                 self.disk.health.works();
                 health::add(&self.disk.counts.writes, 1);
                 Some(location)
@@ -244,13 +276,16 @@ impl Writer {
             return;
         }
         if let Some(sequence) = self.forget_all {
-            match self.remove_all(owner) {
+            match self.remove_all(owner, clock) {
                 Ok(()) => {
                     self.forget_all = None;
                     self.disk.queue.settle(sequence);
                 }
                 Err(why) => return self.pause(why, clock),
             }
+        }
+        if let Err(why) = self.clean() {
+            return self.pause(why, clock);
         }
         while !self.marks.is_empty() {
             if let Err(why) = self.some_marks(owner) {
@@ -286,7 +321,7 @@ impl Writer {
                 Ok(_) => break,
                 // That it was forgotten matters more than the oldest objects do.
                 Err(Unwritten::Failed(what, error)) if is_full(&error) => {
-                    if !self.evict_one(owner, 0)? {
+                    if !self.evict_one(owner, &mut Spare::NONE)? {
                         return Err(Unwritten::Failed(what, error));
                     }
                 }
@@ -315,17 +350,27 @@ impl Writer {
             return Ok(());
         }
         self.seal().map_err(|error| Unwritten::Failed("writing a segment", error))?;
-        let name = Name::Segment(self.next_file);
-        let disk = Arc::clone(&self.disk);
-        let file = disk
-            .device
-            .create(&disk.directory, name)
-            .map_err(|error| Unwritten::Failed("making a segment", error))?;
+        let created = self.create(Name::Segment);
+        let (id, file) = created.map_err(|error| Unwritten::Failed("making a segment", error))?;
         let file = Arc::new(file);
-        disk.files.add(self.next_file, Arc::clone(&file));
-        self.active = Some(Active { id: self.next_file, file, end: 0, table: Table::default() });
-        self.next_file += 1;
-        self.fit(owner)
+        self.disk.files.add(id, Arc::clone(&file));
+        self.active = Some(Active { id, file, end: 0, table: Table::default() });
+        self.fit(0, owner).map(drop)
+    }
+
+    /// Makes a file with the next number whose name is not taken by something that is not ours.
+    pub(super) fn create(&mut self, name: fn(u64) -> Name) -> io::Result<(u64, File)> {
+        let mut tries = NAMES_MAX;
+        loop {
+            let id = self.next_file;
+            self.next_file += 1;
+            tries -= 1;
+            match self.disk.device.create(&self.disk.directory, name(id)) {
+                Ok(file) => return Ok((id, file)),
+                Err(error) if is_taken(&error) && tries > 0 => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Writes the table of the segment in work, which is over with that even if it fails.
@@ -333,8 +378,10 @@ impl Writer {
         let Some(active) = &self.active else { return Ok(()) };
         let (device, secret) = (&*self.disk.device, self.disk.directory.secret);
         let written = active.table.write(device, &active.file, active.id, secret, active.end);
-        if written.is_ok() {
-            health::add(&self.disk.counts.bytes, active.table.size());
+        match written {
+            Ok(()) => health::add(&self.disk.counts.bytes, active.table.size()),
+            // It can be read record by record; a piece of a table is of no use.
+            Err(_) => drop(device.cut(&active.file, active.end)),
         }
         self.abandon();
         written

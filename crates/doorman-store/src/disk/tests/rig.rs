@@ -25,6 +25,8 @@ pub(super) struct Map {
     pub(super) failed: Mutex<Vec<u64>>,
     /// What to keep when its segment goes.
     pub(super) wanted: Mutex<Vec<u128>>,
+    /// What was soft-purged.
+    pub(super) stale: Mutex<Vec<u128>>,
     pub(super) now: AtomicU64,
 }
 
@@ -45,7 +47,7 @@ impl Owner for Map {
             return Keep::Unknown;
         }
         if hold(&self.wanted).contains(&hash) {
-            return Keep::Again { stale: false };
+            return Keep::Again { stale: hold(&self.stale).contains(&hash) };
         }
         places.remove(&hash);
         Keep::Drop
@@ -122,21 +124,10 @@ impl Rig {
     }
 
     pub(super) fn offer(&self, key: &[u8], body: &[u8]) -> bool {
-        let tags: [&[u8]; 2] = [b"tag", key];
-        let entry = Entry {
-            token: 7,
-            hash: hash_of(key),
-            key,
-            selector: b"selector",
-            vary: b"accept",
-            tags: &tags,
-            meta: &[3; 40],
-            head: HEAD,
-            stale: false,
-        };
         // In two pieces, as a body comes.
         let (front, back) = body.split_at(body.len() / 3);
-        self.disk.offer(&entry, vec![Bytes::copy_from_slice(front), Bytes::copy_from_slice(back)])
+        let body = vec![Bytes::copy_from_slice(front), Bytes::copy_from_slice(back)];
+        entry(key, |entry| self.disk.offer(&entry, body))
     }
 
     pub(super) fn variant(&self, key: &[u8]) -> Variant {
@@ -161,11 +152,61 @@ impl Rig {
         assert_eq!(loaded.tags().collect::<Vec<_>>(), [b"tag", key]);
         assert_eq!(loaded.meta(), [3; 40]);
         assert_eq!(loaded.head(), HEAD);
-        Ok(loaded.body())
+        match loaded.body() {
+            Body::Whole(body) => Ok(body.clone()),
+            Body::Large(large) => self.parts(large, 0),
+        }
+    }
+
+    /// A large body from `at` on.
+    pub(super) fn parts(&self, large: &Large, at: u64) -> Result<Bytes, ReadError> {
+        let mut body = Vec::new();
+        while at + (body.len() as u64) < large.length() {
+            body.extend(self.disk.part_now(large, at + body.len() as u64)?);
+        }
+        Ok(body.into())
     }
 }
 
 pub(super) const HEAD: &[u8] = b"200 a packed head";
+
+pub(super) fn key(at: usize) -> Key {
+    format!("host\0http\0/{at}").into_bytes()
+}
+
+/// The entry of a key, all parts of which follow from it.
+pub(super) fn entry<T>(key: &[u8], then: impl FnOnce(Entry<'_>) -> T) -> T {
+    then(Entry {
+        token: 7,
+        hash: hash_of(key),
+        key,
+        selector: b"selector",
+        vary: b"accept",
+        tags: &[b"tag", key],
+        meta: &[3; 40],
+        head: HEAD,
+        stale: false,
+    })
+}
+
+/// Bytes of all files of a store.
+pub(super) fn bytes_in(directory: &std::path::Path) -> u64 {
+    files_in(directory).iter().map(|path| path.metadata().unwrap().len()).sum()
+}
+
+/// Segments and large files.
+pub(super) fn files_in(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![directory.join("segments"), directory.join("large")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
 
 /// The index's hash: any function will do.
 pub(super) fn hash_of(key: &[u8]) -> u128 {
