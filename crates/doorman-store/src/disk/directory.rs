@@ -125,11 +125,18 @@ pub(super) struct Directory {
     path: PathBuf,
     segments: OwnedFd,
     large: OwnedFd,
-    /// Held open as long as the store is; closing it releases the lock.
-    _lock: File,
+    /// Held as long as the store is open.
+    lock: File,
     pub(super) secret: Secret,
     /// What was there before and is not any more, in words.
     pub(super) note: Option<String>,
+}
+
+impl Drop for Directory {
+    /// Closing the file is not enough: a child that is being started at this moment has it too.
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
+    }
 }
 
 /// What `format` said.
@@ -173,7 +180,7 @@ impl Directory {
             Format::Missing | Format::Unknown(_) => fresh_secret(),
         };
         let mut directory =
-            Self { path: path.to_owned(), segments, large, _lock: lock, secret, note: None };
+            Self { path: path.to_owned(), segments, large, lock, secret, note: None };
         if !matches!(read, Format::Ours(_)) {
             let removed = directory.clear().map_err(failed("remove old files in"))?;
             if let Format::Unknown(what) = read {

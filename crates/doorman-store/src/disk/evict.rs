@@ -38,7 +38,9 @@ pub(super) struct Spare {
 }
 
 impl Spare {
-    pub(super) const NONE: Self = Self { bytes: 0, files: 0 };
+    pub(super) const fn none() -> Self {
+        Self { bytes: 0, files: 0 }
+    }
 }
 
 /// Large files that stay in one round.
@@ -63,7 +65,7 @@ impl Writer {
     pub(super) fn shrink(&mut self, owner: &dyn Owner, clock: &dyn Fn() -> Now) {
         let end = |writer: &Self| writer.active.as_ref().map_or(0, |active| active.end);
         while self.resume.is_none() && self.used + end(self) > self.limit() {
-            match self.evict_one(owner, &mut Spare::NONE) {
+            match self.evict_one(owner, &mut Spare::none()) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(why) => self.pause(why, clock),
@@ -217,7 +219,7 @@ impl Writer {
         if self.active.as_ref().is_some_and(|active| active.end > 0) {
             self.abandon();
         }
-        while self.evict_one(owner, &mut Spare::NONE)? {}
+        while self.evict_one(owner, &mut Spare::none())? {}
         Ok(())
     }
 }

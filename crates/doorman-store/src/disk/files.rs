@@ -48,8 +48,4 @@ impl Files {
     pub(super) fn remove(&self, id: u64) {
         hold(&self.0).open.remove(&id);
     }
-
-    pub(super) fn clear(&self) {
-        hold(&self.0).open.clear();
-    }
 }

@@ -9,9 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::device::{Device, write_all};
-use super::format::{
-    self, Cut, Facts, HEAD_MAX, HEADER, Header, Kind, MARK, Mark, Secret, VERSION, Variant,
-};
+use super::format::{self, Cut, Facts, HEADER, Header, Kind, MARK, Mark, Secret, VERSION, Variant};
 
 /// Bytes of a trailer.
 pub(super) const TRAILER: usize = 48;
@@ -289,7 +287,7 @@ impl Scan<'_> {
         let is_good = crc32fast::hash(front) == header.head_crc
             && match header.kind {
                 Kind::Object => Facts::decode(&mut Cut(front)).is_some(),
-                Kind::Marks => head % MARK == 0,
+                Kind::Marks => head.is_multiple_of(MARK),
             };
         Ok(if is_good { Stands::Record(header) } else { Stands::Damaged(header) })
     }

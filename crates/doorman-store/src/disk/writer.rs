@@ -321,7 +321,7 @@ impl Writer {
                 Ok(_) => break,
                 // That it was forgotten matters more than the oldest objects do.
                 Err(Unwritten::Failed(what, error)) if is_full(&error) => {
-                    if !self.evict_one(owner, &mut Spare::NONE)? {
+                    if !self.evict_one(owner, &mut Spare::none())? {
                         return Err(Unwritten::Failed(what, error));
                     }
                 }

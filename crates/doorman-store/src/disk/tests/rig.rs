@@ -27,6 +27,10 @@ pub(super) struct Map {
     pub(super) wanted: Mutex<Vec<u128>>,
     /// What was soft-purged.
     pub(super) stale: Mutex<Vec<u128>>,
+    /// Keys by their hashes, for those who have to tell.
+    pub(super) names: Mutex<HashMap<u128, Key>>,
+    /// Keys that were forgotten for good.
+    pub(super) gone: Mutex<Vec<Key>>,
     pub(super) now: AtomicU64,
 }
 
@@ -105,6 +109,9 @@ impl Rig {
             assert_eq!(place, None, "a variant is told once");
             assert_eq!(object.hash, hash_of(object.key));
             found.push((object.key.to_vec(), object.body, object.stale));
+            if object.stale {
+                hold(&map.stale).push(object.hash);
+            }
         })
         .expect("the directory is ours");
         let writer = workers[0].writer.take().expect("the first is the writer");
@@ -137,7 +144,10 @@ impl Rig {
     pub(super) fn forget(&self, key: &[u8], how: Forget) -> Settled {
         let place = match how {
             Forget::Hard => hold(&self.map.places).remove(&hash_of(key)),
-            Forget::Stale => self.map.place(key),
+            Forget::Stale => {
+                hold(&self.map.stale).push(hash_of(key));
+                self.map.place(key)
+            }
         };
         self.disk.forget(self.variant(key), place, how)
     }

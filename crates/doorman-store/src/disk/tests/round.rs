@@ -152,7 +152,6 @@ fn a_soft_purge_outlives_its_mark() {
     hold(&rig.map.wanted).extend([0, 1].map(|at| super::rig::hash_of(&key(at))));
     for at in [0, 1] {
         drop(rig.forget(&key(at), Forget::Stale));
-        hold(&rig.map.stale).push(super::rig::hash_of(&key(at)));
     }
     // Until the segment with the marks has gone.
     for at in 10..300 {
