@@ -10,7 +10,7 @@ use doorman_cache::NotStored;
 use doorman_http::Now;
 
 use crate::fill::{Fill, Room};
-use crate::leads::Published;
+use crate::leads::{Before, Published};
 use crate::line::Lead;
 use crate::object::{Body, Long, Object, Parts, Pieces, SMALL_MAX};
 
@@ -39,7 +39,7 @@ pub struct Filling {
     lead: Lead,
     object: Arc<Object>,
     /// What it took the place of.
-    before: Option<Arc<Object>>,
+    before: Option<Before>,
     fill: Arc<Fill>,
     declared: Option<u64>,
     max_object: u64,
@@ -85,9 +85,8 @@ impl Lead {
         let store = Arc::clone(&self.store);
         let mut before = None;
         let kept = match store.publish(&mut self, &object) {
-            Published::Found(gone) => {
-                // Not what had to go because the URL has too many variants.
-                before = gone.filter(|gone| gone.selector() == object.selector());
+            Published::Found(was_there) => {
+                before = was_there;
                 Ok(())
             }
             Published::Hidden => Err(NotKept::Purged),
@@ -190,7 +189,7 @@ impl Filling {
         };
         let sealed = Arc::new(sealed.ok_or(NotKept::TooLarge)?);
         let store = Arc::clone(&self.lead.store);
-        store.seal(&mut self.lead, &self.object, &sealed)?;
+        store.seal(&mut self.lead, &self.object, &sealed, self.before.take())?;
         Ok(sealed)
     }
 }

@@ -9,16 +9,24 @@ use doorman_http::{Instant, Now, mix};
 
 use crate::NotKept;
 use crate::chooser::Chooser;
+use crate::disk::Forget;
 use crate::fill::lock;
 use crate::line::{Busy, Key, LINE_MAX, Lead, Led, Seat, Told, Undone, Wait};
 use crate::object::Object;
 use crate::shard::Shard;
-use crate::store::{Store, find, table_hash};
+use crate::store::{Found, Store, table_hash};
+use crate::tier::At;
+
+/// What a response took the place of while it came, and where that is on disk.
+pub(crate) struct Before {
+    object: Arc<Object>,
+    at: Option<At>,
+}
 
 /// What became of a response whose head has come.
 pub(crate) enum Published {
     /// It is found, in the place of what is given here.
-    Found(Option<Arc<Object>>),
+    Found(Option<Before>),
     /// A purge came between: only those who waited already may have it.
     Hidden,
     /// Another was stored meanwhile.
@@ -48,11 +56,12 @@ impl Store {
         now: Now,
     ) -> Led {
         let mut shard = lock(self.shard(key.hash()));
-        if let Some(object) = find(&shard, key, chooser)
-            && !instead_of.as_ref().is_some_and(|known| Arc::ptr_eq(known, object))
-        {
-            object.touch();
-            return Led::Found(Arc::clone(object));
+        let found = self.hit(&shard, key, chooser);
+        let news = found.filter(|found| !instead_of.as_ref().is_some_and(|known| found.is(known)));
+        match news.map(Found::touched) {
+            Some(Found::Hit(object)) => return Led::Found(object),
+            Some(Found::Disk(on_disk)) => return Led::Disk(on_disk),
+            _ => {}
         }
         if shard.is_marked(key.hash(), now.instant) {
             drop(shard);
@@ -110,10 +119,6 @@ impl Store {
         Lead { store, key, busy, id, began, instead_of, is_alone, is_over: false }
     }
 
-    fn next_id(&self) -> u64 {
-        self.ids.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-    }
-
     fn busy_hash(&self, key: &UrlKey, selector: &[u8]) -> u64 {
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
         let (key, selector) = (key.hash() as u64, self.seed().hash(selector) as u64);
@@ -125,6 +130,8 @@ impl Store {
         let mut shard = lock(self.shard(lead.key.hash));
         if let Some(same) = shard.same(object)
             && !lead.instead_of.as_ref().is_some_and(|known| Arc::ptr_eq(known, &same))
+            // What was to be replaced may have left memory since.
+            && !same.is_stub()
         {
             return Published::Superseded(same);
         }
@@ -133,21 +140,38 @@ impl Store {
         fetch.undone = undone;
         fetch.is_published = true;
         let line = std::mem::take(&mut fetch.line);
-        let mut gone = None;
+        let (mut gone, mut before) = (None, None);
         if undone != Undone::Hard {
             if undone == Undone::Soft {
                 object.make_stale();
             }
             gone = self.put_in(&mut shard, object);
             shard.unmark(lead.key.hash);
+            before = gone.clone().and_then(|gone| self.set_aside(&mut shard, gone, object));
         }
         drop(shard);
         self.forget(&gone);
         tell(line, || Told::Published(Arc::clone(object)));
         match undone {
             Undone::Hard => Published::Hidden,
-            Undone::No | Undone::Soft => Published::Found(gone),
+            Undone::No | Undone::Soft => Published::Found(before),
         }
+    }
+
+    /// What had to go for `object` is kept aside if it is the same variant; the oldest of too many is
+    /// forgotten.
+    fn set_aside(
+        &self,
+        shard: &mut Shard,
+        gone: Arc<Object>,
+        object: &Arc<Object>,
+    ) -> Option<Before> {
+        if gone.selector() == object.selector() {
+            let at = self.unplace(shard, &gone);
+            return Some(Before { object: gone, at });
+        }
+        drop(self.forget_on_disk(shard, &gone, Forget::Hard));
+        None
     }
 
     /// The body has come: the object with all of it takes the place of the one that was filled.
@@ -156,6 +180,7 @@ impl Store {
         lead: &mut Lead,
         filled: &Arc<Object>,
         sealed: &Arc<Object>,
+        before: Option<Before>,
     ) -> Result<(), NotKept> {
         let mut shard = lock(self.shard(lead.key.hash));
         lead.is_over = true;
@@ -167,9 +192,9 @@ impl Store {
         if filled.is_purged() {
             sealed.make_stale();
         }
-        let gone = self.put_in(&mut shard, sealed);
+        self.put_in(&mut shard, sealed);
+        self.offer(&mut shard, sealed, before.is_some());
         drop(shard);
-        self.forget(&gone);
         self.settle(sealed);
         self.notes.stored();
         Ok(())
@@ -182,7 +207,7 @@ impl Store {
         &self,
         lead: &mut Lead,
         object: &Arc<Object>,
-        before: Option<Arc<Object>>,
+        before: Option<Before>,
         until: Option<Instant>,
     ) {
         let mut shard = lock(self.shard(lead.key.hash));
@@ -193,16 +218,20 @@ impl Store {
         }
         let fetch = shard.end_fetch(lead);
         let back = before.filter(|_| was_there);
-        let mut gone = None;
-        if let Some(back) = &back {
+        if let Some(Before { object: back, at }) = &back {
             if object.is_purged() {
                 back.make_stale();
             }
-            gone = self.put_in(&mut shard, back);
+            self.put_in(&mut shard, back);
+            self.replace_at(&mut shard, back, *at);
+            if back.is_stub() && self.on_disk(&shard, back).is_none() {
+                self.take_out(&mut shard, back);
+            }
         }
         drop(shard);
-        self.forget(&gone);
-        if let Some(back) = &back {
+        if let Some(Before { object: back, .. }) = &back
+            && !back.is_stub()
+        {
             self.settle(back);
         }
         // Nobody can be in line: it was dissolved when the response was published.
@@ -222,16 +251,12 @@ impl Store {
         let fetch = shard.end_fetch(lead);
         let by_key = fetch.as_ref().map_or(Undone::Hard, |fetch| fetch.undone);
         let undone = by_key.max(self.purges.undone(fresh, lead.began));
-        let is_kept = undone != Undone::Hard && self.take_out(&mut shard, object);
-        let mut gone = None;
-        if is_kept {
-            if undone == Undone::Soft {
-                fresh.make_stale();
-            }
-            gone = self.put_in(&mut shard, fresh);
+        if undone == Undone::Soft {
+            fresh.make_stale();
         }
+        let is_kept = undone != Undone::Hard && self.renew(&mut shard, object, fresh);
         drop(shard);
-        self.forget(gone.iter().chain(is_kept.then_some(object)));
+        self.forget([object]);
         if is_kept {
             self.settle(fresh);
             self.notes.freshened();
@@ -255,18 +280,36 @@ impl Store {
         }
         let updated = Arc::new(object.with_head(head, meta)?);
         let mut shard = lock(self.shard(self.seed().hash(object.key())));
-        if !self.take_out(&mut shard, object) {
-            return None;
-        }
         if object.is_purged() {
             updated.make_stale();
         }
-        let gone = self.put_in(&mut shard, &updated);
+        let is_kept = self.renew(&mut shard, object, &updated);
         drop(shard);
-        self.forget(gone.iter().chain([object]));
-        self.settle(&updated);
-        self.notes.freshened();
-        Some(updated)
+        self.forget([object]);
+        is_kept.then(|| {
+            self.settle(&updated);
+            self.notes.freshened();
+            updated
+        })
+    }
+
+    /// Puts an object with a new head into the index in the place of the old one, or of what is left
+    /// of that, and on disk.
+    fn renew(&self, shard: &mut Shard, old: &Arc<Object>, new: &Arc<Object>) -> bool {
+        let old = match shard.same(old) {
+            Some(left) if Arc::ptr_eq(&left, old) || left.is_stub() => left,
+            _ => return false,
+        };
+        if !new.is_in_memory() {
+            // A body that is read from disk by parts: what the index knows of it stays, with the
+            // head that was written.
+            return false;
+        }
+        self.take_out(shard, &old);
+        let at = self.unplace(shard, &old);
+        self.put_in(shard, new);
+        self.offer(shard, new, at.is_some());
+        true
     }
 
     /// Ends a fetch without a response, and tells all in line.

@@ -26,6 +26,7 @@ mod reader;
 mod seen;
 mod shard;
 mod store;
+mod tier;
 mod view;
 
 pub use chooser::Chooser;
@@ -39,4 +40,5 @@ pub use reader::ObjectReader;
 pub use shard::VARIANTS_MAX;
 pub use store::{Found, OVERHEAD, Settings, Store};
 pub mod disk;
+pub use tier::{Load, OnDisk};
 pub use view::{Described, Stats};

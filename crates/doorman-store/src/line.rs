@@ -25,6 +25,7 @@ use crate::chooser::Chooser;
 use crate::fill::lock;
 use crate::object::Object;
 use crate::store::Store;
+use crate::tier::OnDisk;
 
 /// Requests in one line; whoever comes later goes on by himself.
 pub const LINE_MAX: usize = 65_536;
@@ -112,6 +113,8 @@ pub enum Led {
     Wait(Wait),
     /// It has come meanwhile.
     Found(Arc<Object>),
+    /// It is on disk.
+    Disk(OnDisk),
 }
 
 /// What came of waiting.
@@ -120,6 +123,8 @@ pub enum Led {
 pub enum Waited {
     /// The response, whole or still coming.
     Object(Arc<Object>),
+    /// The response has gone to disk meanwhile.
+    Disk(OnDisk),
     /// Whoever led is gone: fetch it, others wait.
     Lead(Lead),
     /// The response was not stored, and could be about somebody else: fetch your own.
@@ -188,7 +193,7 @@ impl Lead {
     /// the request in any case; it is not stored if a purge came between, or if `object` is in the
     /// index no more.
     pub fn freshen(mut self, object: &Arc<Object>, head: PackedHead, meta: Meta) -> Arc<Object> {
-        let fresh = if object.is_filling() { None } else { object.with_head(head, meta) };
+        let fresh = (!object.is_filling()).then(|| object.with_head(head, meta)).flatten();
         let Some(fresh) = fresh.map(Arc::new) else {
             self.answer(object);
             return Arc::clone(object);
@@ -274,6 +279,7 @@ impl Wait {
                 Led::Lead(lead) => return Poll::Ready(Waited::Lead(lead)),
                 Led::Alone(lead) => return Poll::Ready(Waited::Uncacheable(lead)),
                 Led::Found(object) => return Poll::Ready(Waited::Object(object)),
+                Led::Disk(on_disk) => return Poll::Ready(Waited::Disk(on_disk)),
                 // Another line: the old seat, which has nothing more to tell, goes with `wait`.
                 Led::Wait(mut wait) => std::mem::swap(self, &mut wait),
             }

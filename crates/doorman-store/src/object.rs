@@ -14,6 +14,7 @@ use bytes::Bytes;
 use doorman_cache::evict::{Slot, USES_MAX};
 use doorman_cache::{Meta, PackedHead};
 
+use crate::disk::{Disk, Large};
 use crate::fill::{End, Fill};
 use crate::reader::ObjectReader;
 
@@ -50,7 +51,17 @@ pub(crate) enum Body<'a> {
 
 pub(crate) enum Long {
     Pieces(Pieces),
-    Filling { fill: Arc<Fill>, declared: Option<u64> },
+    Filling {
+        fill: Arc<Fill>,
+        declared: Option<u64>,
+    },
+    /// On disk, to be read by parts.
+    Disk {
+        disk: Arc<Disk>,
+        large: Large,
+    },
+    /// On disk: the object is what the index keeps of it.
+    Elsewhere(u64),
 }
 
 /// A whole body in pieces, each with its offset.
@@ -142,9 +153,14 @@ impl Object {
         })
     }
 
-    /// The same response with another body: the one that has come, or none.
+    /// The same response with the body that has come.
     pub(crate) fn with_body(&self, body: Body<'_>) -> Option<Self> {
         self.remade(self.head.clone(), self.meta, body)
+    }
+
+    /// The same response as it goes to disk or comes from there.
+    pub(crate) fn with_parts(&self, head: PackedHead, body: Body<'_>) -> Option<Self> {
+        self.remade(head, self.meta, body)
     }
 
     /// The same response with another head, as a 304 or an answer to HEAD makes it (RFC 9111
@@ -239,7 +255,36 @@ impl Object {
             None => Some(self.small().len() as u64),
             Some(Long::Pieces(pieces)) => Some(pieces.len()),
             Some(Long::Filling { declared, .. }) => *declared,
+            Some(Long::Disk { large, .. }) => Some(large.length()),
+            Some(Long::Elsewhere(length)) => Some(*length),
         }
+    }
+
+    /// The body as the disk takes it, which shares its bytes.
+    pub(crate) fn pieces(self: &Arc<Self>) -> Vec<Bytes> {
+        match self.long.as_deref() {
+            None if self.small().is_empty() => Vec::new(),
+            None => vec![Bytes::from_owner(SmallBody(Arc::clone(self)))],
+            Some(Long::Pieces(pieces)) => {
+                pieces.pieces.iter().map(|(_, piece)| piece.clone()).collect()
+            }
+            Some(_) => Vec::new(),
+        }
+    }
+
+    /// Whether all of the body is in memory.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.long.as_deref(), None | Some(Long::Pieces(_)))
+    }
+
+    /// Whether it is only what the index keeps of an object on disk.
+    pub(crate) fn is_stub(&self) -> bool {
+        matches!(self.long.as_deref(), Some(Long::Elsewhere(_)))
+    }
+
+    /// Whether its body is read from disk by parts.
+    pub(crate) fn is_large(&self) -> bool {
+        matches!(self.long.as_deref(), Some(Long::Disk { .. }))
     }
 
     /// Whether the body is still coming.

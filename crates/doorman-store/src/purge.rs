@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use doorman_cache::UrlKey;
 use doorman_http::KeyHash;
 
+use crate::disk::{Forget, Settled};
 use crate::fill::lock;
 use crate::line::Undone;
 use crate::object::Object;
@@ -56,12 +57,21 @@ impl How {
 }
 
 /// What was purged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub struct Purged {
     /// Responses.
     pub objects: u64,
     /// Their bytes in memory.
     pub bytes: u64,
+    /// Becomes whether a crash cannot bring back what was purged of the disk tier; `None` if there
+    /// is none, or nothing of it was purged. It need not be waited for.
+    pub settled: Option<Settled>,
+}
+
+impl std::fmt::Debug for Purged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Purged").field("objects", &self.objects).finish_non_exhaustive()
+    }
 }
 
 /// Recent purges by tag.
@@ -173,12 +183,19 @@ impl Store {
         for object in &these {
             purged.objects += 1;
             purged.bytes += object.size();
-            match how {
-                How::Soft => object.make_stale(),
+            // Out of the index first: what is forgotten on disk cannot be offered again then.
+            let forget = match how {
+                How::Soft => {
+                    object.make_stale();
+                    Forget::Stale
+                }
                 How::Hard => {
                     self.take_out(shard, object);
+                    Forget::Hard
                 }
-            }
+            };
+            // The disk settles in order: the last one settles all.
+            purged.settled = self.forget_on_disk(shard, object, forget).or(purged.settled.take());
         }
         match how {
             How::Soft => Vec::new(),

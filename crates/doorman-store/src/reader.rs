@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use doorman_http::{BodyError, Data, Frame, Source};
 
+use crate::disk::{Disk, Large, Reading, Tried};
 use crate::fill::{Cut, FillReader};
 use crate::object::{Long, Object, SmallBody};
 
@@ -23,6 +25,7 @@ enum From {
     Small(Arc<Object>),
     Long(Arc<Long>),
     Filling(FillReader),
+    Disk { disk: Arc<Disk>, large: Large, reading: Option<Reading<Bytes>> },
 }
 
 impl fmt::Debug for ObjectReader {
@@ -41,6 +44,11 @@ impl ObjectReader {
             Some(long) => match &**long {
                 Long::Pieces(_) => From::Long(Arc::clone(long)),
                 Long::Filling { fill, .. } => From::Filling(fill.join(range.start)?),
+                Long::Disk { disk, large } => {
+                    let (disk, large) = (Arc::clone(disk), large.clone());
+                    From::Disk { disk, large, reading: None }
+                }
+                Long::Elsewhere(_) => return None,
             },
         };
         Some(Self { from, at: range.start, end: range.end })
@@ -49,12 +57,12 @@ impl ObjectReader {
     /// The next bytes, never empty; `None` at the end of the range or of the body, whatever comes
     /// first. After `None` or [`Cut`] there is nothing more. May be called on any thread; the last
     /// waker that was given is woken.
-    pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         let most = self.end.saturating_sub(self.at);
         if most == 0 {
             return Poll::Ready(None);
         }
-        let mut piece = match &self.from {
+        let mut piece = match &mut self.from {
             From::Small(object) => {
                 let small = Bytes::from_owner(SmallBody(Arc::clone(object)));
                 let at = usize::try_from(self.at).unwrap_or(usize::MAX).min(small.len());
@@ -62,7 +70,7 @@ impl ObjectReader {
             }
             From::Long(long) => match &**long {
                 Long::Pieces(pieces) => pieces.piece(self.at),
-                Long::Filling { .. } => None,
+                _ => None,
             },
             From::Filling(reader) => match ready!(reader.poll_next(cx, most)) {
                 Some(Ok(piece)) => Some(piece),
@@ -72,6 +80,15 @@ impl ObjectReader {
                 }
                 None => None,
             },
+            From::Disk { disk, large, reading } => {
+                match ready!(poll_part(disk, large, reading, self.at, cx)) {
+                    Ok(piece) => Some(piece).filter(|piece| !piece.is_empty()),
+                    Err(cut) => {
+                        self.end = self.at;
+                        return Poll::Ready(Some(Err(cut)));
+                    }
+                }
+            }
         };
         let Some(piece) = &mut piece else {
             self.end = self.at;
@@ -81,6 +98,28 @@ impl ObjectReader {
         self.at += piece.len() as u64;
         Poll::Ready(Some(Ok(std::mem::take(piece))))
     }
+}
+
+/// The next part of a body on disk; empty at its end.
+fn poll_part(
+    disk: &Disk,
+    large: &Large,
+    reading: &mut Option<Reading<Bytes>>,
+    at: u64,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Bytes, Cut>> {
+    if reading.is_none() {
+        match disk.try_part(large, at) {
+            Tried::Ready(piece) => return Poll::Ready(Ok(piece)),
+            Tried::Damaged => return Poll::Ready(Err(Cut)),
+            Tried::WouldBlock => {}
+        }
+    }
+    let waited = reading.get_or_insert_with(|| disk.part(large, at));
+    let piece = ready!(Pin::new(waited).poll(cx));
+    *reading = None;
+    // Damaged, or too many read: what was sent cannot be taken back, so it is cut.
+    Poll::Ready(piece.map_err(|_| Cut))
 }
 
 impl Source for ObjectReader {

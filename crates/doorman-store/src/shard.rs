@@ -13,8 +13,10 @@ use std::sync::Arc;
 
 use doorman_http::Instant;
 
+use crate::disk::Variant;
 use crate::line::Busy;
 use crate::object::Object;
+use crate::tier::Placed;
 
 /// Variants of a URL that are kept; the oldest goes first. A million variants of one URL must not
 /// make every look at it slow.
@@ -113,31 +115,31 @@ found_by_key!(One);
 found_by_key!(Several);
 
 /// A place in the order of keys. Variants of a URL lie in the order of their addresses: any will do.
-trait Placed {
+trait Ordered {
     fn place(&self) -> (&[u8], usize);
 }
 
-impl PartialEq for dyn Placed + '_ {
+impl PartialEq for dyn Ordered + '_ {
     fn eq(&self, other: &Self) -> bool {
         self.place() == other.place()
     }
 }
 
-impl Eq for dyn Placed + '_ {}
+impl Eq for dyn Ordered + '_ {}
 
-impl PartialOrd for dyn Placed + '_ {
+impl PartialOrd for dyn Ordered + '_ {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for dyn Placed + '_ {
+impl Ord for dyn Ordered + '_ {
     fn cmp(&self, other: &Self) -> Ordering {
         self.place().cmp(&other.place())
     }
 }
 
-impl Placed for (&[u8], usize) {
+impl Ordered for (&[u8], usize) {
     fn place(&self) -> (&[u8], usize) {
         *self
     }
@@ -146,14 +148,14 @@ impl Placed for (&[u8], usize) {
 /// An object told apart from others by where it lies, in an order by key.
 struct Entry(Arc<Object>);
 
-impl Placed for Entry {
+impl Ordered for Entry {
     fn place(&self) -> (&[u8], usize) {
         (self.0.key(), Arc::as_ptr(&self.0) as usize)
     }
 }
 
-impl<'a> Borrow<dyn Placed + 'a> for Entry {
-    fn borrow(&self) -> &(dyn Placed + 'a) {
+impl<'a> Borrow<dyn Ordered + 'a> for Entry {
+    fn borrow(&self) -> &(dyn Ordered + 'a) {
         self
     }
 }
@@ -186,6 +188,10 @@ pub(crate) struct Shard {
     tags: HashMap<Box<[u8]>, BTreeSet<Entry>>,
     markers: HashMap<u128, Instant>,
     marked: VecDeque<u128>,
+    /// What of this shard's objects is on disk.
+    pub(crate) placed: HashMap<Variant, Placed>,
+    /// What waits to be written there.
+    pub(crate) offered: HashMap<u64, Variant, Hashed>,
     /// Fetches under way, by the hash of key and selector.
     pub(crate) busy: HashMap<u64, Vec<Busy>, Hashed>,
 }
@@ -291,11 +297,11 @@ impl Shard {
         };
         let place = after.map(|object| (object.key(), Arc::as_ptr(object) as usize));
         let from = (prefix, 0);
-        let bound: Bound<&dyn Placed> = match &place {
+        let bound: Bound<&dyn Ordered> = match &place {
             Some(place) => Bound::Excluded(place),
             None => Bound::Included(&from),
         };
-        set.range::<dyn Placed, _>((bound, Bound::Unbounded))
+        set.range::<dyn Ordered, _>((bound, Bound::Unbounded))
             .take_while(|entry| entry.0.key().starts_with(prefix))
             .take(most)
             .map(|entry| Arc::clone(&entry.0))

@@ -3,8 +3,8 @@
 //! What shaped it: a hit takes one lock of one shard for less than a microsecond and writes two
 //! counters.
 //!
-//! Locks, and what may be taken while they are held: a shard's, then the log of purges; a fill's, a
-//! seat's, that of the order in which objects go, those of the notes: none. None is held while
+//! Locks, and what may be taken while they are held: a shard's, then the log of purges or the disk's
+//! queue; a fill's, a seat's, that of the order in which objects go, those of the notes: none. None is held while
 //! somebody is woken or memory of an object is freed, and none across an await point. All are taken
 //! whether or not a thread panicked in them.
 
@@ -15,6 +15,7 @@ use doorman_cache::{KeySeed, UrlKey};
 use doorman_http::Now;
 
 use crate::chooser::Chooser;
+use crate::disk::{self, Disk, OpenError, Worker};
 use crate::fill::lock;
 use crate::notes::Notes;
 use crate::object::Object;
@@ -22,6 +23,7 @@ use crate::policy::Policy;
 use crate::purge::PurgeLog;
 use crate::seen::Seen;
 use crate::shard::Shard;
+use crate::tier::{self, OnDisk};
 
 /// Shards of the index. Enough that cores seldom meet in one, few enough that a walk over all is
 /// short.
@@ -47,10 +49,33 @@ pub struct Settings {
 pub enum Found {
     /// A response, whole or still coming; fresh or not.
     Hit(Arc<Object>),
+    /// A response whose body is on disk: [`Store::load`] reads it.
+    Disk(OnDisk),
     /// Nothing: [`Store::lead`] says who fetches it.
     Miss,
     /// Nothing, and waiting for it would be in vain: responses for this URL proved uncacheable.
     Uncacheable,
+}
+
+impl Found {
+    /// Counts a use of what was found.
+    pub(crate) fn touched(self) -> Self {
+        match &self {
+            Self::Hit(object) => object.touch(),
+            Self::Disk(on_disk) => on_disk.touch(),
+            Self::Miss | Self::Uncacheable => {}
+        }
+        self
+    }
+
+    /// Whether it is exactly this object.
+    pub(crate) fn is(&self, object: &Arc<Object>) -> bool {
+        match self {
+            Self::Hit(found) => Arc::ptr_eq(found, object),
+            Self::Disk(on_disk) => Arc::ptr_eq(&on_disk.known(), object),
+            Self::Miss | Self::Uncacheable => false,
+        }
+    }
 }
 
 /// Stored responses. Shared by all cores.
@@ -71,6 +96,7 @@ pub struct Store {
     pub(crate) purges: PurgeLog,
     pub(crate) notes: Notes,
     seen: Seen,
+    pub(crate) disk: Option<Arc<Disk>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -81,7 +107,9 @@ impl std::fmt::Debug for Store {
 
 /// What an object in the index counts for.
 fn charge(object: &Object) -> u64 {
-    object.size() + OVERHEAD
+    // What the index keeps of objects on disk is bounded by the size of the disk tier, and no object
+    // in memory would have to go for it.
+    if object.is_stub() { 0 } else { object.size() + OVERHEAD }
 }
 
 impl Store {
@@ -89,10 +117,45 @@ impl Store {
     /// share a hash.
     #[must_use]
     pub fn open(settings: Settings, seed: KeySeed) -> Arc<Self> {
-        Arc::new(Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Arc::new(Self::made(settings, seed, shards, None))
+    }
+
+    /// A store over a disk tier, with what is there already. The keys' seed is the disk's own. Each
+    /// of the workers wants a thread; the store is their owner.
+    ///
+    /// Blocks for as long as the disk takes to be opened; see [`Disk::open`].
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub fn open_with_disk(
+        settings: Settings,
+        on: &disk::Settings,
+        now: Now,
+    ) -> Result<(Arc<Self>, Vec<Worker>), OpenError> {
+        let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::default()).collect();
+        let (disk, workers) = Disk::open(on, &mut |told| {
+            if let Some(shard) = shards.get_mut(shard_of(told.hash)) {
+                // What cannot be understood is from no version of ours that matters.
+                let _ = tier::recovered(shard, &told, now);
+            }
+        })?;
+        let [low, high] = disk.seed();
+        let seed = KeySeed::new(low, high);
+        let shards = shards.into_iter().map(Mutex::new).collect();
+        Ok((Arc::new(Self::made(settings, seed, shards, Some(disk))), workers))
+    }
+
+    fn made(
+        settings: Settings,
+        seed: KeySeed,
+        shards: Box<[Mutex<Shard>]>,
+        disk: Option<Arc<Disk>>,
+    ) -> Self {
+        Self {
             name: settings.name,
             seed,
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards,
             policy: Mutex::new(Policy::new(settings.memory)),
             memory: AtomicU64::new(settings.memory),
             max_object: AtomicU64::new(settings.max_object),
@@ -103,7 +166,8 @@ impl Store {
             purges: PurgeLog::default(),
             notes: Notes::default(),
             seen: Seen::default(),
-        })
+            disk,
+        }
     }
 
     /// Its name in the configuration.
@@ -150,22 +214,33 @@ impl Store {
     }
 
     pub(crate) fn shard(&self, hash: u128) -> &Mutex<Shard> {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits of the upper half will do")]
-        let upper = (hash >> 64) as usize;
-        &self.shards[upper % SHARDS]
+        &self.shards[shard_of(hash)]
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
     /// What there is for a request. A hit counts as a use.
     pub fn look(&self, key: &UrlKey, chooser: &Chooser<'_>, now: Now) -> Found {
         let shard = lock(self.shard(key.hash()));
-        match find(&shard, key, chooser) {
-            Some(object) => {
-                object.touch();
-                Found::Hit(Arc::clone(object))
-            }
+        match self.hit(&shard, key, chooser) {
+            Some(found) => found.touched(),
             None if shard.is_marked(key.hash(), now.instant) => Found::Uncacheable,
             None => Found::Miss,
         }
+    }
+
+    /// What is there for a request and can be used.
+    pub(crate) fn hit(&self, shard: &Shard, key: &UrlKey, chooser: &Chooser<'_>) -> Option<Found> {
+        let object = find(shard, key, chooser)?;
+        let found = if object.is_stub() {
+            // What is not written yet cannot be read.
+            Found::Disk(self.on_disk(shard, object)?)
+        } else {
+            Found::Hit(Arc::clone(object))
+        };
+        Some(found)
     }
 
     /// Counts a miss of a key and says how many there were, about: at most 255, fewer with time, and
@@ -228,9 +303,9 @@ impl Store {
             };
             let Some(victim) = victim else { return false };
             let mut shard = lock(self.shard(self.seed.hash(victim.key())));
-            let was_there = self.take_out(&mut shard, &victim);
+            let went = self.retire(&mut shard, &victim) || self.take_out(&mut shard, &victim);
             drop(shard);
-            if was_there {
+            if went {
                 self.notes.evicted();
             }
         }
@@ -238,15 +313,17 @@ impl Store {
 }
 
 /// The variant for a request: the most recent of those that match (RFC 9111 section 4.1).
-pub(crate) fn find<'s>(
-    shard: &'s Shard,
-    key: &UrlKey,
-    chooser: &Chooser<'_>,
-) -> Option<&'s Arc<Object>> {
+fn find<'s>(shard: &'s Shard, key: &UrlKey, chooser: &Chooser<'_>) -> Option<&'s Arc<Object>> {
     let variants = shard.variants(table_hash(key.hash()), key.bytes());
     let newest_first = || variants.iter().rev();
     let index = chooser.first_of(newest_first().map(|object| object.selector()))?;
     newest_first().nth(index)
+}
+
+fn shard_of(hash: u128) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of the upper half will do")]
+    let upper = (hash >> 64) as usize;
+    upper % SHARDS
 }
 
 /// The half of a key's hash by which tables find it.

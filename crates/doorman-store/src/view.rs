@@ -3,6 +3,7 @@
 use doorman_cache::{Meta, UrlKey, url_of};
 use doorman_http::Now;
 
+use crate::disk;
 use crate::fill::lock;
 use crate::notes::Counts;
 use crate::object::Object;
@@ -21,6 +22,8 @@ pub struct Stats {
     pub markers: u64,
     /// Fetches under way.
     pub fetches: u64,
+    /// The disk tier's own figures, if there is one.
+    pub disk: Option<disk::Stats>,
     /// What was counted.
     pub counts: Counts,
 }
@@ -48,6 +51,8 @@ pub struct Described {
     pub meta: Meta,
     /// What tells it from other variants of the URL; [`doorman_cache::tell`] reads it.
     pub selector: Box<[u8]>,
+    /// Whether its body is on disk only.
+    pub is_on_disk: bool,
     /// Its tags.
     pub tags: Vec<String>,
     /// How often it was found.
@@ -62,6 +67,7 @@ impl Store {
         let mut stats = Stats {
             bytes: self.used(),
             limit: self.memory(),
+            disk: self.disk().map(|disk| disk.stats()),
             counts: self.notes.counts(),
             ..Stats::default()
         };
@@ -115,6 +121,7 @@ impl Described {
             is_filling: object.is_filling(),
             meta,
             selector: object.selector().into(),
+            is_on_disk: object.is_stub(),
             tags: object.tags().map(|tag| String::from_utf8_lossy(tag).into_owned()).collect(),
             hits: object.hits(),
         }

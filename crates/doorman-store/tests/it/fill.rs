@@ -107,7 +107,9 @@ fn a_body_that_is_too_large_becomes_a_window() {
     assert!(object.read(0..9).is_none(), "nobody joins a window");
     // The slow one reads on, and the writer is woken.
     assert_eq!(woken.times(), 0);
-    let Poll::Ready(Some(Ok(first))) = slow.poll_next(&cx) else { panic!() };
+    let Poll::Ready(Some(Ok(first))) = slow.poll_next(&mut Context::from_waker(&waker)) else {
+        panic!()
+    };
     assert_eq!(woken.times(), 1);
     let rest = read_on(&mut slow, Waker::noop()).0;
     assert_eq!(first.len() + rest.len(), pushed);

@@ -1,7 +1,7 @@
 //! Requests, responses and wakers for the tests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -166,6 +166,38 @@ impl Wake for Woken {
     }
 }
 
+/// Longer than any of the others may take: who is not woken in it never will be.
+const LOST: Duration = Duration::from_secs(60);
+
+/// A waker for a thread that waits.
+#[derive(Default)]
+pub(crate) struct Bell {
+    rung: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Bell {
+    pub(crate) fn new() -> (Arc<Self>, Waker) {
+        let bell = Arc::new(Self::default());
+        (Arc::clone(&bell), Waker::from(bell))
+    }
+
+    /// Until it was rung. Whoever is not woken fails.
+    pub(crate) fn wait(&self) {
+        let rung = self.rung.lock().unwrap();
+        let (mut rung, lost) = self.bell.wait_timeout_while(rung, LOST, |rung| !*rung).unwrap();
+        assert!(!lost.timed_out(), "one was not woken");
+        *rung = false;
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *self.rung.lock().unwrap() = true;
+        self.bell.notify_one();
+    }
+}
+
 /// All that there is to read now, and how it ends: `None` if more is to come.
 pub(crate) fn read_on(
     reader: &mut ObjectReader,
@@ -173,7 +205,7 @@ pub(crate) fn read_on(
 ) -> (Vec<u8>, Option<Result<(), Cut>>) {
     let mut read = Vec::new();
     loop {
-        match reader.poll_next(&Context::from_waker(waker)) {
+        match reader.poll_next(&mut Context::from_waker(waker)) {
             Poll::Pending => return (read, None),
             Poll::Ready(None) => return (read, Some(Ok(()))),
             Poll::Ready(Some(Err(cut))) => return (read, Some(Err(cut))),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may panic; in helpers clippy does not know")]
 
+mod disk;
 mod fill;
 mod kit;
 mod line;

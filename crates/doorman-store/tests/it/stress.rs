@@ -1,54 +1,28 @@
 //! Everything at once, from eight threads, on few keys and in little memory: never a wrong byte,
 //! never a body that is cut and looks whole, never one who is not woken.
 
-use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use doorman_cache::NotStored;
-use doorman_store::{Filling, Found, How, Lead, Led, Object, Purge, Room, Store, Wait, Waited};
+use doorman_store::{
+    Filling, Found, How, Lead, Led, Object, OnDisk, Purge, Room, Store, Wait, Waited,
+};
 
-use crate::kit::{Answer, Client, at, seed, store_with};
+use crate::disk::Rig;
+use crate::kit::{Answer, Bell, Client, at, seed, store_with};
 
 const THREADS: u64 = 8;
 const STEPS: usize = 1_500;
 const URLS: u64 = 24;
-/// Longer than any of the others may take: who is not woken in it never will be.
-const LOST: Duration = Duration::from_secs(60);
-
-#[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
-    bell: Condvar,
-}
-
-impl Bell {
-    fn new() -> (Arc<Self>, Waker) {
-        let bell = Arc::new(Self::default());
-        (Arc::clone(&bell), Waker::from(bell))
-    }
-
-    fn wait(&self) {
-        let rung = self.rung.lock().unwrap();
-        let (mut rung, lost) = self.bell.wait_timeout_while(rung, LOST, |rung| !*rung).unwrap();
-        assert!(!lost.timed_out(), "one was not woken");
-        *rung = false;
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        *self.rung.lock().unwrap() = true;
-        self.bell.notify_one();
-    }
-}
-
 /// Waits for it, as a task of a runtime would. Whoever is not woken fails.
-fn block<T>(mut poll: impl FnMut(&Context<'_>) -> Poll<T>) -> T {
+fn block<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let (woken, waker) = Bell::new();
     loop {
-        match poll(&Context::from_waker(&waker)) {
+        match poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(value) => return value,
             Poll::Pending => woken.wait(),
         }
@@ -105,6 +79,7 @@ struct Worker<'a> {
     dice: Dice,
     read: usize,
     stored: usize,
+    loaded: usize,
 }
 
 impl Worker<'_> {
@@ -138,12 +113,14 @@ impl Worker<'_> {
         let known = match client.look(self.store) {
             Found::Hit(object) if object.is_purged() => Some(object),
             Found::Hit(object) => return self.consume(&object, url, user),
+            Found::Disk(on_disk) => return self.load(&on_disk, url, user),
             Found::Miss | Found::Uncacheable => None,
         };
         let patience = Duration::from_secs(3_600);
         match self.store.lead(&client.key, &client.chooser(), known, patience, at(0)) {
             Led::Lead(lead) | Led::Alone(lead) => self.fetch(lead, client, url, user),
             Led::Found(object) => self.consume(&object, url, user),
+            Led::Disk(on_disk) => self.load(&on_disk, url, user),
             Led::Wait(wait) => self.wait(wait, client, url, user),
         }
     }
@@ -157,7 +134,16 @@ impl Worker<'_> {
             Waited::Lead(lead) | Waited::Uncacheable(lead) | Waited::TimedOut(lead) => {
                 self.fetch(lead, client, url, user);
             }
+            Waited::Disk(on_disk) => self.load(&on_disk, url, user),
             Waited::Failed => {}
+        }
+    }
+
+    fn load(&mut self, on_disk: &OnDisk, url: u64, user: u64) {
+        let mut load = self.store.load(on_disk);
+        if let Some(object) = block(|cx| Pin::new(&mut load).poll(cx)) {
+            self.loaded += 1;
+            self.consume(&object, url, user);
         }
     }
 
@@ -217,31 +203,64 @@ impl Worker<'_> {
     }
 }
 
-/// OPS-07, CDE-11: readers, writers, evictions and purges in each other's way.
-#[test]
-fn ops_07_nothing_is_mixed_up_lost_or_cut() {
-    let store = store_with(1 << 20, 300_000, seed().narrowed(5));
-    let (read, stored) = thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
-            .map(|n| {
-                let store = &store;
-                scope.spawn(move || {
-                    let mut worker = Worker { store, dice: Dice(n << 40), read: 0, stored: 0 };
-                    worker.run();
-                    (worker.read, worker.stored)
-                })
+/// What all threads did together.
+#[derive(Debug, Default)]
+struct Done {
+    read: usize,
+    stored: usize,
+    loaded: usize,
+}
+
+fn run(store: &Arc<Store>) -> Done {
+    thread::scope(|scope| {
+        let start = |n| {
+            scope.spawn(move || {
+                let dice = Dice(n << 40);
+                let mut worker = Worker { store, dice, read: 0, stored: 0, loaded: 0 };
+                worker.run();
+                Done { read: worker.read, stored: worker.stored, loaded: worker.loaded }
             })
-            .collect();
+        };
+        let threads: Vec<_> = (0..THREADS).map(start).collect();
         let done = threads.into_iter().map(|thread| thread.join().unwrap());
-        done.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
-    });
+        done.fold(Done::default(), |sum, one| Done {
+            read: sum.read + one.read,
+            stored: sum.stored + one.stored,
+            loaded: sum.loaded + one.loaded,
+        })
+    })
+}
+
+fn check_figures(store: &Store, done: &Done) {
     let stats = store.stats();
-    assert!(
-        read > 1_000 && stored > 1_000 && stats.counts.evicted > 100,
-        "{read} {stored} {stats:?}"
-    );
+    let is_enough = done.read > 1_000 && done.stored > 1_000 && stats.counts.evicted > 100;
+    assert!(is_enough, "{done:?} {stats:?}");
     assert!(stats.bytes <= 1 << 20, "{stats:?}");
     assert_eq!(stats.fetches, 0, "a fetch that nobody leads is left");
     store.purge(&Purge::All, How::Hard);
     assert_eq!((store.used(), store.stats().objects), (0, 0), "something is counted that is gone");
+}
+
+/// OPS-07, CDE-11: readers, writers, evictions and purges in each other's way.
+#[test]
+fn ops_07_nothing_is_mixed_up_lost_or_cut() {
+    let store = store_with(1 << 20, 300_000, seed().narrowed(5));
+    let done = run(&store);
+    check_figures(&store, &done);
+}
+
+/// The same over a disk, with its own threads in the way, too.
+#[test]
+fn ops_07_nothing_is_mixed_up_lost_or_cut_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let rig = Rig::open(directory.path(), 1 << 20);
+    rig.store.set_limits(1 << 20, 300_000);
+    let done = run(&rig.store);
+    assert!(done.loaded > 100, "{done:?}");
+    check_figures(&rig.store, &done);
+    rig.close();
+    // What was purged before the end does not come back.
+    let rig = Rig::open(directory.path(), 1 << 20);
+    assert_eq!(rig.store.stats().objects, 0);
+    rig.close();
 }
