@@ -9,10 +9,11 @@ use std::time::Duration;
 use doorman_cache::NotStored;
 use doorman_http::Now;
 
+use crate::body::{Body, Long, Pieces};
 use crate::fill::{Fill, Room};
 use crate::leads::{Before, Published};
 use crate::line::Lead;
-use crate::object::{Body, Long, Object, Parts, Pieces, SMALL_MAX};
+use crate::object::{Object, Parts, SMALL_MAX};
 
 /// How long nobody waits for a response that proved too large while it came.
 const TOO_LARGE: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorman_cache::{Meta, PackedHead, UrlKey, VaryNames, vary_of};
+use doorman_cache::{UrlKey, VaryNames, vary_of};
 use doorman_http::{Instant, Now, mix};
 
 use crate::NotKept;
@@ -35,7 +35,8 @@ pub(crate) enum Published {
 
 impl Store {
     /// Who fetches what is not there, or not fresh enough: the caller, or one whom he waits for, at
-    /// most `patience`. `instead_of` is what was found and will not do.
+    /// most `patience`. `instead_of` is what was found and will not do, whether it is stale or not for
+    /// this request: without it, what is there is found again.
     pub fn lead(
         self: &Arc<Self>,
         key: &UrlKey,
@@ -238,80 +239,6 @@ impl Store {
         drop(fetch);
     }
 
-    /// A validation's answer has come: `fresh` takes the place of `object`, whose body it shares,
-    /// and those in line get it.
-    pub(crate) fn replace(
-        &self,
-        lead: &mut Lead,
-        object: &Arc<Object>,
-        fresh: &Arc<Object>,
-    ) -> bool {
-        let mut shard = lock(self.shard(lead.key.hash));
-        lead.is_over = true;
-        let fetch = shard.end_fetch(lead);
-        let by_key = fetch.as_ref().map_or(Undone::Hard, |fetch| fetch.undone);
-        let undone = by_key.max(self.purges.undone(fresh, lead.began));
-        if undone == Undone::Soft {
-            fresh.make_stale();
-        }
-        let is_kept = undone != Undone::Hard && self.renew(&mut shard, object, fresh);
-        drop(shard);
-        self.forget([object]);
-        if is_kept {
-            self.settle(fresh);
-            self.notes.freshened();
-        }
-        if let Some(fetch) = fetch {
-            tell(fetch.line, || Told::Published(Arc::clone(fresh)));
-        }
-        is_kept
-    }
-
-    /// An answer to HEAD has said something new of a stored response (RFC 9111 section 4.3.5): the
-    /// object with that head takes its place, if it is still there.
-    pub fn update_head(
-        &self,
-        object: &Arc<Object>,
-        head: PackedHead,
-        meta: Meta,
-    ) -> Option<Arc<Object>> {
-        if object.is_filling() {
-            return None;
-        }
-        let updated = Arc::new(object.with_head(head, meta)?);
-        let mut shard = lock(self.shard(self.seed().hash(object.key())));
-        if object.is_purged() {
-            updated.make_stale();
-        }
-        let is_kept = self.renew(&mut shard, object, &updated);
-        drop(shard);
-        self.forget([object]);
-        is_kept.then(|| {
-            self.settle(&updated);
-            self.notes.freshened();
-            updated
-        })
-    }
-
-    /// Puts an object with a new head into the index in the place of the old one, or of what is left
-    /// of that, and on disk.
-    fn renew(&self, shard: &mut Shard, old: &Arc<Object>, new: &Arc<Object>) -> bool {
-        let old = match shard.same(old) {
-            Some(left) if Arc::ptr_eq(&left, old) || left.is_stub() => left,
-            _ => return false,
-        };
-        if !new.is_in_memory() {
-            // A body that is read from disk by parts: what the index knows of it stays, with the
-            // head that was written.
-            return false;
-        }
-        self.take_out(shard, &old);
-        let at = self.unplace(shard, &old);
-        self.put_in(shard, new);
-        self.offer(shard, new, at.is_some());
-        true
-    }
-
     /// Ends a fetch without a response, and tells all in line.
     pub(crate) fn end_lead(
         &self,
@@ -369,7 +296,7 @@ impl Store {
 }
 
 /// Tells all in line, and drops what could not be told because somebody has left.
-fn tell(line: BTreeMap<u64, Arc<Seat>>, told: impl Fn() -> Told) {
+pub(crate) fn tell(line: BTreeMap<u64, Arc<Seat>>, told: impl Fn() -> Told) {
     for seat in line.into_values() {
         drop(seat.tell(told()));
     }
@@ -414,12 +341,12 @@ impl Shard {
     }
 
     /// The variant for the same requests as `object`.
-    fn same(&self, object: &Object) -> Option<Arc<Object>> {
+    pub(crate) fn same(&self, object: &Object) -> Option<Arc<Object>> {
         let variants = self.variants(object.hash(), object.key());
         variants.iter().find(|other| other.selector() == object.selector()).cloned()
     }
 
-    fn end_fetch(&mut self, lead: &Lead) -> Option<Busy> {
+    pub(crate) fn end_fetch(&mut self, lead: &Lead) -> Option<Busy> {
         let fetches = self.busy.get_mut(&lead.busy)?;
         let index = fetches.iter().position(|fetch| fetch.id == lead.id)?;
         let fetch = fetches.swap_remove(index);

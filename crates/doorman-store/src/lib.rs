@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod body;
 mod chooser;
 mod fill;
 mod filling;
@@ -23,6 +24,7 @@ mod object;
 mod policy;
 mod purge;
 mod reader;
+mod renew;
 mod seen;
 mod shard;
 mod store;

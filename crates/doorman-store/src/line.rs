@@ -121,7 +121,8 @@ pub enum Led {
 #[derive(Debug)]
 #[must_use]
 pub enum Waited {
-    /// The response, whole or still coming.
+    /// The response, whole or still coming. If it cannot be read any more, because it proved too
+    /// large meanwhile, it is a miss.
     Object(Arc<Object>),
     /// The response has gone to disk meanwhile.
     Disk(OnDisk),

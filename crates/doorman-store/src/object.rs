@@ -14,8 +14,8 @@ use bytes::Bytes;
 use doorman_cache::evict::{Slot, USES_MAX};
 use doorman_cache::{Meta, PackedHead};
 
-use crate::disk::{Disk, Large};
-use crate::fill::{End, Fill};
+use crate::body::{Body, Long, SmallBody};
+use crate::fill::End;
 use crate::reader::ObjectReader;
 
 /// Bodies up to this size, bytes, lie in one allocation with the rest of their object.
@@ -41,58 +41,6 @@ pub struct Parts<'a> {
     pub head: PackedHead,
     /// What its freshness is made of.
     pub meta: Meta,
-}
-
-/// Where the body is.
-pub(crate) enum Body<'a> {
-    Small(&'a [u8]),
-    Long(Arc<Long>),
-}
-
-pub(crate) enum Long {
-    Pieces(Pieces),
-    Filling {
-        fill: Arc<Fill>,
-        declared: Option<u64>,
-    },
-    /// On disk, to be read by parts.
-    Disk {
-        disk: Arc<Disk>,
-        large: Large,
-    },
-    /// On disk: the object is what the index keeps of it.
-    Elsewhere(u64),
-}
-
-/// A whole body in pieces, each with its offset.
-pub(crate) struct Pieces {
-    pieces: Box<[(u64, Bytes)]>,
-    len: u64,
-}
-
-impl Pieces {
-    pub(crate) fn new(pieces: Vec<Bytes>) -> Self {
-        let mut len = 0u64;
-        let place = |piece: Bytes| {
-            let at = len;
-            len += piece.len() as u64;
-            (at, piece)
-        };
-        let pieces = pieces.into_iter().map(place).collect();
-        Self { pieces, len }
-    }
-
-    pub(crate) const fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// The bytes at `at`, to the end of their piece.
-    pub(crate) fn piece(&self, at: u64) -> Option<Bytes> {
-        let next = self.pieces.partition_point(|(start, _)| *start <= at);
-        let (start, piece) = self.pieces.get(next.checked_sub(1)?)?;
-        let skip = usize::try_from(at - start).ok()?;
-        (skip < piece.len()).then(|| piece.slice(skip..))
-    }
 }
 
 /// A stored response.
@@ -265,9 +213,7 @@ impl Object {
         match self.long.as_deref() {
             None if self.small().is_empty() => Vec::new(),
             None => vec![Bytes::from_owner(SmallBody(Arc::clone(self)))],
-            Some(Long::Pieces(pieces)) => {
-                pieces.pieces.iter().map(|(_, piece)| piece.clone()).collect()
-            }
+            Some(Long::Pieces(pieces)) => pieces.iter().cloned().collect(),
             Some(_) => Vec::new(),
         }
     }
@@ -379,9 +325,7 @@ impl Object {
     /// Bytes that it holds, without what the index needs for it.
     pub(crate) fn size(&self) -> u64 {
         let pieces = match self.long.as_deref() {
-            Some(Long::Pieces(pieces)) => {
-                pieces.len() + pieces.pieces.len() as u64 * PIECE_OVERHEAD
-            }
+            Some(Long::Pieces(pieces)) => pieces.size(),
             _ => 0,
         };
         (self.blob.len() + self.head.size()) as u64 + pieces
@@ -394,9 +338,6 @@ impl Object {
         (before & REFRESHING == 0).then(|| Refresh { object: Arc::clone(self) })
     }
 }
-
-/// What a piece costs beside its bytes: its place in the list, and what `Bytes` shares it by.
-const PIECE_OVERHEAD: u64 = 64;
 
 /// The right to refresh an object. It ends when this is dropped.
 #[derive(Debug)]
@@ -416,15 +357,6 @@ impl Refresh {
 impl Drop for Refresh {
     fn drop(&mut self) {
         self.object.marks.fetch_and(!REFRESHING, Ordering::AcqRel);
-    }
-}
-
-/// A small body that lives as long as whoever reads it.
-pub(crate) struct SmallBody(pub(crate) Arc<Object>);
-
-impl AsRef<[u8]> for SmallBody {
-    fn as_ref(&self) -> &[u8] {
-        self.0.small()
     }
 }
 

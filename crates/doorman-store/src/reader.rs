@@ -9,9 +9,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use doorman_http::{BodyError, Data, Frame, Source};
 
+use crate::body::{Long, SmallBody};
 use crate::disk::{Disk, Large, Reading, Tried};
 use crate::fill::{Cut, FillReader};
-use crate::object::{Long, Object, SmallBody};
+use crate::object::Object;
 
 /// A reader of an object's body. Bytes are shared, never copied; the object lives as long as the
 /// reader or what it handed out.

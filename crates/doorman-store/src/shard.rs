@@ -185,6 +185,8 @@ pub(crate) struct Shard {
     ones: HashSet<One, Hashed>,
     several: HashSet<Several, Hashed>,
     ordered: BTreeSet<Entry>,
+    /// Objects of which the body is on disk only.
+    stubs: usize,
     tags: HashMap<Box<[u8]>, BTreeSet<Entry>>,
     markers: HashMap<u128, Instant>,
     marked: VecDeque<u128>,
@@ -235,6 +237,7 @@ impl Shard {
             self.ones.insert(One(Arc::clone(object)));
         }
         object.come();
+        self.stubs += usize::from(object.is_stub());
         self.ordered.insert(Entry(Arc::clone(object)));
         for tag in object.tags() {
             match self.tags.get_mut(tag) {
@@ -265,6 +268,7 @@ impl Shard {
             }
         }
         object.go();
+        self.stubs -= usize::from(object.is_stub());
         let entry = Entry(Arc::clone(object));
         self.ordered.remove(&entry);
         for tag in object.tags() {
@@ -311,6 +315,11 @@ impl Shard {
     /// Objects in this shard.
     pub(crate) fn len(&self) -> usize {
         self.ordered.len()
+    }
+
+    /// Objects of which the body is on disk only.
+    pub(crate) const fn stubs(&self) -> usize {
+        self.stubs
     }
 
     /// Keys that are marked as uncacheable.

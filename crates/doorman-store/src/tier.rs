@@ -16,12 +16,13 @@ use bytes::Bytes;
 use doorman_cache::{Meta, PackedHead};
 use doorman_http::{Now, ResponseHead};
 
+use crate::body::{Body, Long, Pieces};
 use crate::disk::{
     self, Disk, Entry, Forget, Keep, Loaded, Location, Owner, ReadError, Reading, Recovered,
     Settled, Tried, Variant,
 };
 use crate::fill::lock;
-use crate::object::{Body, Long, Object, Parts, Pieces, SMALL_MAX};
+use crate::object::{Object, Parts, SMALL_MAX};
 use crate::shard::Shard;
 use crate::store::{Store, table_hash};
 

@@ -14,6 +14,8 @@ use crate::store::{Store, table_hash};
 pub struct Stats {
     /// Responses in the index, those that are still coming included.
     pub objects: u64,
+    /// Those of them whose body is on disk only.
+    pub on_disk: u64,
     /// Bytes of memory that they take, with all that belongs to them.
     pub bytes: u64,
     /// Bytes that they may take.
@@ -74,6 +76,7 @@ impl Store {
         for shard in &self.shards {
             let shard = lock(shard);
             stats.objects += shard.len() as u64;
+            stats.on_disk += shard.stubs() as u64;
             stats.markers += shard.markers() as u64;
             stats.fetches += shard.busy.values().map(Vec::len).sum::<usize>() as u64;
         }

@@ -83,7 +83,7 @@ fn a_purge_takes_what_it_names_and_nothing_else() {
 
 #[test]
 fn a_purge_of_many_goes_in_steps_and_frees_all() {
-    // All of them in one shard: three steps.
+    // All of them in one shard: ten steps.
     let store = store_with(64 << 20, 1 << 20, seed().narrowed(64));
     for n in 0..2_500 {
         let client = Client::of(&store, &format!("http://a.example/{n}"), &[]);

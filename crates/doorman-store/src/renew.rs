@@ -1,0 +1,89 @@
+//! Stored responses of which something new is known: validations and answers to HEAD (RFC 9111
+//! sections 4.3.4 and 4.3.5). The body stays, the head is another, so the object is another.
+
+use std::sync::Arc;
+
+use doorman_cache::{Meta, PackedHead};
+
+use crate::fill::lock;
+use crate::leads::tell;
+use crate::line::{Lead, Told, Undone};
+use crate::object::Object;
+use crate::shard::Shard;
+use crate::store::Store;
+
+impl Store {
+    /// A validation's answer has come: `fresh` takes the place of `object`, whose body it shares,
+    /// and those in line get it.
+    pub(crate) fn replace(
+        &self,
+        lead: &mut Lead,
+        object: &Arc<Object>,
+        fresh: &Arc<Object>,
+    ) -> bool {
+        let mut shard = lock(self.shard(lead.key.hash));
+        lead.is_over = true;
+        let fetch = shard.end_fetch(lead);
+        let by_key = fetch.as_ref().map_or(Undone::Hard, |fetch| fetch.undone);
+        let undone = by_key.max(self.purges.undone(fresh, lead.began));
+        if undone == Undone::Soft {
+            fresh.make_stale();
+        }
+        let is_kept = undone != Undone::Hard && self.renew(&mut shard, object, fresh);
+        drop(shard);
+        self.forget([object]);
+        if is_kept {
+            self.settle(fresh);
+            self.notes.freshened();
+        }
+        if let Some(fetch) = fetch {
+            tell(fetch.line, || Told::Published(Arc::clone(fresh)));
+        }
+        is_kept
+    }
+
+    /// An answer to HEAD has said something new of a stored response (RFC 9111 section 4.3.5): the
+    /// object with that head takes its place, if it is still there.
+    pub fn update_head(
+        &self,
+        object: &Arc<Object>,
+        head: PackedHead,
+        meta: Meta,
+    ) -> Option<Arc<Object>> {
+        if object.is_filling() {
+            return None;
+        }
+        let updated = Arc::new(object.with_head(head, meta)?);
+        let mut shard = lock(self.shard(self.seed().hash(object.key())));
+        if object.is_purged() {
+            updated.make_stale();
+        }
+        let is_kept = self.renew(&mut shard, object, &updated);
+        drop(shard);
+        self.forget([object]);
+        is_kept.then(|| {
+            self.settle(&updated);
+            self.notes.freshened();
+            updated
+        })
+    }
+
+    /// Puts an object with a new head into the index in the place of the old one, or of what is left
+    /// of that, and on disk.
+    fn renew(&self, shard: &mut Shard, old: &Arc<Object>, new: &Arc<Object>) -> bool {
+        let old = match shard.same(old) {
+            Some(left) if Arc::ptr_eq(&left, old) || left.is_stub() => left,
+            _ => return false,
+        };
+        if !new.is_in_memory() {
+            // A body that is read from disk by parts: what the index knows of it stays, with the
+            // head that was written.
+            return false;
+        }
+        self.take_out(shard, &old);
+        let at = self.unplace(shard, &old);
+        self.put_in(shard, new);
+        self.offer(shard, new, at.is_some());
+        true
+    }
+}
