@@ -15,6 +15,7 @@
 
 mod body;
 mod chooser;
+pub mod disk;
 mod fill;
 mod filling;
 mod leads;
@@ -41,6 +42,5 @@ pub use purge::{How, Purge, Purged};
 pub use reader::ObjectReader;
 pub use shard::VARIANTS_MAX;
 pub use store::{Found, OVERHEAD, Settings, Store};
-pub mod disk;
-pub use tier::{Load, OnDisk};
+pub use tier::{Load, OnDisk, WeakOwner};
 pub use view::{Described, Stats};

@@ -163,7 +163,7 @@ impl Store {
         drop(shard);
         self.forget(&gone);
         if self.has_slices.load(Ordering::Relaxed) {
-            self.purge_below(None, &key.slices(), how, purged);
+            self.purge_below((None, &key.slices()), how, Marks::Each, purged);
         }
     }
 

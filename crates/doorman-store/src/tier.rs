@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -327,6 +327,45 @@ pub(crate) fn recovered(shard: &mut Shard, told: &Recovered<'_>, now: Now) -> Op
     }
     shard.placed.insert(told.variant, Placed { object, at: At::Here(told.location) });
     Some(())
+}
+
+/// A store as the owner of its disk tier, for threads that must not keep it: what is stored goes when
+/// the last plan lets go of it.
+#[derive(Debug)]
+pub struct WeakOwner(Weak<Store>);
+
+impl WeakOwner {
+    /// The owner that this store is while it is there.
+    #[must_use]
+    pub const fn new(store: Weak<Store>) -> Self {
+        Self(store)
+    }
+}
+
+impl Owner for WeakOwner {
+    /// A store that is gone has not forgotten what was stored: a later one finds it.
+    fn written(&self, token: u64, hash: u128, location: Option<Location>) -> bool {
+        self.0.upgrade().is_none_or(|store| store.written(token, hash, location))
+    }
+
+    fn evicted(&self, hash: u128, variant: Variant, location: Location) -> Keep {
+        self.0.upgrade().map_or(Keep::Drop, |store| store.evicted(hash, variant, location))
+    }
+
+    fn moved(&self, hash: u128, variant: Variant, from: Location, to: Option<Location>) {
+        if let Some(store) = self.0.upgrade() {
+            store.moved(hash, variant, from, to);
+        }
+    }
+}
+
+/// The disk's threads end with it, and write what waits before that.
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some(disk) = &self.disk {
+            disk.close();
+        }
+    }
 }
 
 impl Owner for Store {

@@ -87,4 +87,11 @@ pub(super) const CODES: &[Explanation] = &[
         "global { data /dev/null }\nupstream app { server 127.0.0.1:3000; sticky cookie dm }\nsite http://a.test { proxy app }",
         "upstream app { server 127.0.0.1:3000 }\nsite http://a.test { proxy app }",
     ),
+    Explanation::new(
+        "E0613",
+        "the disk of a store cannot be used",
+        "A store with a disk has a folder of its own, which doorman makes if it is missing. It must be writable, nobody else may have to do with it, no part of its path may be a link, and one process has it at a time. The text says what the system refused, or which process has the folder.",
+        "store s { disk 1GiB /proc/doorman }\nupstream app { server 127.0.0.1:3000 }\nsite http://a.test { cache s; proxy app }",
+        "store s { disk 1GiB /var/cache/doorman }\nupstream app { server 127.0.0.1:3000 }\nsite http://a.test { cache s; proxy app }",
+    ),
 ];

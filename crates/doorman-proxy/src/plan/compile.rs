@@ -35,6 +35,7 @@ pub(super) mod code {
     pub(crate) const CLIENT_CA_WARNING: &str = "W0610";
     pub(crate) const OPEN_KEY: &str = "W0611";
     pub(crate) const SEAL_KEY: &str = "E0612";
+    pub(crate) const STORE: &str = "E0613";
 }
 
 /// Faults found so far.

@@ -22,6 +22,7 @@ mod share;
 mod sites;
 mod sticky;
 mod stored;
+mod stores;
 mod upstreams;
 
 use std::collections::HashMap;
@@ -44,7 +45,6 @@ use doorman_balance::{
     Admin, Group, Keys, Member, Method as BalanceMethod, Role, ServerState, Settings, Standing,
 };
 pub use doorman_balance::{BreakerState, BreakerStep, Line, Refused, Resilience};
-use doorman_cache::KeySeed;
 use doorman_config::{
     Config, Diagnostic, Listener, Relay, RelayProtocol, SocketAddress, Span, Transport,
 };
@@ -70,6 +70,7 @@ pub(crate) use share::{PlanKey, PlanShare, ShareBy};
 pub use sites::{automatic_names, demanded_names};
 pub(crate) use sticky::{By, Learning, Numbered, Place, PlanSticky};
 pub use stored::Variant;
+pub use stores::StoreWorker;
 
 /// What runs.
 pub struct Plan {
@@ -419,8 +420,7 @@ pub struct Ground {
     relays: Mutex<HashMap<usize, Arc<AtomicU64>>>,
     /// By upstream. Weak: what no plan and no request holds any more is forgotten.
     resilience: Mutex<HashMap<String, Weak<Resilience>>>,
-    /// By the name that the operator gave it, with what it was made by.
-    stores: Mutex<HashMap<String, Weak<Store>>>,
+    stores: stores::Stores,
     crowd: Arc<Crowd>,
 }
 
@@ -464,7 +464,7 @@ impl Ground {
             listeners: Mutex::default(),
             relays: Mutex::default(),
             resilience: Mutex::default(),
-            stores: Mutex::default(),
+            stores: stores::Stores::default(),
             crowd: Arc::default(),
         }
     }
@@ -522,29 +522,16 @@ impl Ground {
         books
     }
 
-    /// A store, the same for every plan that names it, as long as one is held. Its bounds are those of
-    /// the plan that was compiled last; its disk is given to it when a plan comes into force.
+    /// A store, the same for every plan that names it, as long as one is held.
     fn store(&self, written: &doorman_config::Store, faults: &mut Faults) -> Option<Arc<Store>> {
-        let settings = doorman_store::Settings {
-            name: written.name.value.as_str().into(),
-            memory: written.memory.value,
-            max_object: written.max_object.value,
-        };
-        let mut known = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = known.get(&written.name.value).and_then(Weak::upgrade) {
-            return Some(store);
-        }
-        let [low, high] = match doorman_net::seal::secret_words() {
-            Ok(words) => words,
-            Err(error) => {
-                faults.error(compile::code::SEAL_KEY, written.span, error.to_string());
-                return None;
-            }
-        };
-        known.retain(|_, store| store.strong_count() > 0);
-        let store = Store::open(settings, KeySeed::new(low, high));
-        known.insert(written.name.value.clone(), Arc::downgrade(&store));
-        Some(store)
+        self.stores.store(written, self.keeping, self.clock.now(), faults)
+    }
+
+    /// What stores want threads for since the last call; it is to be called when a plan has come into
+    /// force.
+    #[must_use]
+    pub fn take_workers(&self) -> Vec<StoreWorker> {
+        self.stores.take_workers()
     }
 
     /// The sessions of an upstream, the same for every plan that has room for as many; they go with

@@ -13,6 +13,7 @@ mod holds;
 mod overrides;
 mod probes;
 mod staples;
+mod stores;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -60,6 +61,7 @@ pub(crate) struct Engine {
     overrides: Overrides,
     stapler: Mutex<Option<Stapler>>,
     prober: Mutex<Option<Prober>>,
+    stores: stores::Threads,
     started: Now,
     current: Mutex<Current>,
     /// Held for as long as a reload takes: two at once could end with the older configuration.
@@ -284,6 +286,8 @@ impl Engine {
         staples::fill(&plan, &ground);
         let mut prober = None;
         probes::follow(&mut prober, clock, None, &plan);
+        let stores = stores::Threads::default();
+        stores.follow(&plan, &ground, clock);
         let mut started = Vec::new();
         for (index, sockets) in sockets.into_iter().enumerate() {
             let seed = seed().map_err(Refused::System)?;
@@ -323,6 +327,7 @@ impl Engine {
             overrides,
             stapler: Mutex::new(stapler),
             prober: Mutex::new(prober),
+            stores,
             started: now,
             current: Mutex::new(current),
             reloading: Mutex::new(()),
@@ -431,6 +436,7 @@ impl Engine {
     fn put_in_force(&self, current: &mut Current, plan: Plan) {
         let plan = Arc::new(plan);
         self.overrides.follow(&plan);
+        self.stores.follow(&plan, &self.ground, self.clock);
         probes::follow(&mut self.prober(), self.clock, Some(&current.plan), &plan);
         for core in &self.cores {
             let _ = core.commands.send(Command::Follow(Arc::clone(&plan), Sockets::new()));
@@ -487,6 +493,7 @@ impl Engine {
         error::retarget(error_log);
         self.admin.follow(doors);
         let notices = self.overrides.follow(&plan);
+        self.stores.follow(&plan, &self.ground, self.clock);
         probes::follow(&mut self.prober(), self.clock, Some(&current.plan), &plan);
         for (core, sockets) in self.cores.iter().zip(sockets) {
             // A core that is gone has panicked outside of any request; the others go on.
@@ -627,6 +634,7 @@ impl Engine {
                 let _ = thread.join();
             }
         }
+        self.stores.end(&self.plan());
         self.access_log.finish();
         self.discovery.end();
         self.admin.end();

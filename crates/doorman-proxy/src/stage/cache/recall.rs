@@ -8,7 +8,7 @@ use doorman_cache::{Forward, Use, decide, may_serve_on_error};
 use doorman_http::{Body, FieldId, Now};
 use doorman_net::dial::Answer;
 use doorman_net::{Alarm, Net, heads};
-use doorman_store::{Found, Led, Object, Refresh, Wait, Waited};
+use doorman_store::{Found, Led, Object, OnDisk, Refresh, Wait, Waited};
 
 use super::slice::Anchor;
 use super::slot::Slot;
@@ -38,7 +38,17 @@ pub(crate) async fn recall<N: Net>(
 ) -> Recalled {
     let now = proxy.core.clock.now();
     let store = &sought.cache.store;
-    let found = store.look(&sought.key, &sought.chooser(&exchange.head), now);
+    let mut lost = None;
+    let found = match store.look(&sought.key, &sought.chooser(&exchange.head), now) {
+        Found::Disk(on_disk) => match store.load(&on_disk).await {
+            Some(object) => Found::Hit(object),
+            None => {
+                lost = Some(on_disk.known());
+                Found::Miss
+            }
+        },
+        found => found,
+    };
     let (stored, why) = match found {
         Found::Hit(object) => match super::use_of(sought, exchange, &object) {
             Looked::Answer(answer) => return Recalled::Answer(answer),
@@ -48,7 +58,7 @@ pub(crate) async fn recall<N: Net>(
                 (Some(object), why)
             }
         },
-        Found::Miss | Found::Uncacheable if sought.asked.only_if_cached => {
+        Found::Miss | Found::Uncacheable | Found::Disk(_) if sought.asked.only_if_cached => {
             return Recalled::Answer(absent(exchange));
         }
         Found::Uncacheable => {
@@ -56,7 +66,7 @@ pub(crate) async fn recall<N: Net>(
             let why = Forward::UriMiss;
             return Recalled::Ask(Slot::alone(lead, None, why, sought, exchange, now));
         }
-        Found::Miss => match cache_slices(sought) {
+        Found::Miss | Found::Disk(_) => match cache_slices(sought) {
             Some(size) => return Recalled::Slices(size),
             None => (None, Forward::UriMiss),
         },
@@ -64,7 +74,7 @@ pub(crate) async fn recall<N: Net>(
     if sought.asked.only_if_cached {
         return Recalled::Answer(absent(exchange));
     }
-    fetch(proxy, sought, exchange, stored, why).await
+    fetch(proxy, sought, exchange, (stored, lost), why).await
 }
 
 /// The size of the slices that this is answered by.
@@ -97,29 +107,35 @@ async fn fetch<N: Net>(
     proxy: &Proxy<N>,
     sought: &mut Sought<'_>,
     exchange: &mut Exchange,
-    stored: Option<Arc<Object>>,
+    (stored, lost): (Option<Arc<Object>>, Option<Arc<Object>>),
     why: Forward,
 ) -> Recalled {
     let now = proxy.core.clock.now();
     let cache = sought.cache;
+    // What is on disk and cannot be read is replaced like what will not do.
+    let instead_of = stored.clone().or(lost);
     let chooser = sought.chooser(&exchange.head);
     // Whoever wants the head alone asks for himself: what comes could not be stored for others
     // (RFC 9110 section 9.3.2). So does whose answer is his own.
     let is_own = sought.is_head || sought.is_own || sought.asked.no_store || why == Forward::Bypass;
     let Some(patience) = cache.lock.filter(|_| !is_own) else {
-        let lead = cache.store.alone(&sought.key, &chooser, stored.clone());
+        let lead = cache.store.alone(&sought.key, &chooser, instead_of);
         let slot = if is_own { Slot::alone } else { Slot::lead };
         return Recalled::Ask(slot(lead, stored, why, sought, exchange, now));
     };
-    match cache.store.lead(&sought.key, &chooser, stored.clone(), patience, now) {
+    match cache.store.lead(&sought.key, &chooser, instead_of, patience, now) {
         Led::Lead(lead) => Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now)),
         Led::Alone(lead) => Recalled::Ask(Slot::alone(lead, stored, why, sought, exchange, now)),
         Led::Found(object) => behind(sought, exchange, object, stored, why, now),
+        Led::Disk(on_disk) => from_disk(sought, exchange, &on_disk, stored, why, now).await,
         Led::Wait(wait) => {
             let waited = queue(proxy, sought, exchange, wait).await;
             let now = proxy.core.clock.now();
             match waited {
                 Waited::Object(object) => behind(sought, exchange, object, stored, why, now),
+                Waited::Disk(on_disk) => {
+                    from_disk(sought, exchange, &on_disk, stored, why, now).await
+                }
                 Waited::Lead(lead) | Waited::TimedOut(lead) => {
                     Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now))
                 }
@@ -182,6 +198,24 @@ fn behind(
     Recalled::Ask(Slot::alone(lead, stored, why, sought, exchange, now))
 }
 
+/// The same, for what has gone to disk meanwhile.
+async fn from_disk(
+    sought: &mut Sought<'_>,
+    exchange: &mut Exchange,
+    on_disk: &OnDisk,
+    stored: Option<Arc<Object>>,
+    why: Forward,
+    now: Now,
+) -> Recalled {
+    let store = &sought.cache.store;
+    if let Some(object) = store.load(on_disk).await {
+        return behind(sought, exchange, object, stored, why, now);
+    }
+    let chooser = sought.chooser(&exchange.head);
+    let lead = store.alone(&sought.key, &chooser, Some(on_disk.known()));
+    Recalled::Ask(Slot::lead(lead, stored, why, sought, exchange, now))
+}
+
 /// The request that this one waited for has failed: what is past its time may do, or it tries its
 /// own luck, as all do who waited, at once.
 fn failed(
@@ -240,20 +274,37 @@ pub(crate) async fn piece<N: Net>(
         None => matches!(decide(&asked, &object.meta(), now), Use::Fresh | Use::StaleAllowed),
     };
     let chooser = sought.chooser(&exchange.head);
-    let stored = match cache.store.look(&sought.key, &chooser, now) {
-        Found::Hit(object) if fits(&object) => return Piece::Stored(object),
-        Found::Hit(object) => Some(object),
-        Found::Miss | Found::Uncacheable => None,
+    let (stored, instead_of) = match cache.store.look(&sought.key, &chooser, now) {
+        Found::Hit(object) => (Some(object.clone()), Some(object)),
+        Found::Disk(on_disk) => {
+            let loaded = cache.store.load(&on_disk).await;
+            (loaded.clone(), loaded.or_else(|| Some(on_disk.known())))
+        }
+        Found::Miss | Found::Uncacheable => (None, None),
     };
+    if let Some(object) = stored.as_ref().filter(|object| fits(object)) {
+        return Piece::Stored(Arc::clone(object));
+    }
     let lead = match cache.lock {
-        None => cache.store.alone(&sought.key, &chooser, stored.clone()),
+        None => cache.store.alone(&sought.key, &chooser, instead_of),
         Some(patience) => {
-            let led = cache.store.lead(&sought.key, &chooser, stored.clone(), patience, now);
+            let led = cache.store.lead(&sought.key, &chooser, instead_of, patience, now);
             match led {
                 Led::Lead(lead) | Led::Alone(lead) => lead,
                 Led::Found(object) => return Piece::Stored(object),
+                Led::Disk(on_disk) => match cache.store.load(&on_disk).await {
+                    Some(object) => return Piece::Stored(object),
+                    None => cache.store.alone(&sought.key, &chooser, Some(on_disk.known())),
+                },
                 Led::Wait(wait) => match queue(proxy, sought, exchange, wait).await {
                     Waited::Object(object) => return Piece::Stored(object),
+                    Waited::Disk(on_disk) => match cache.store.load(&on_disk).await {
+                        Some(object) => return Piece::Stored(object),
+                        None => {
+                            let chooser = sought.chooser(&exchange.head);
+                            cache.store.alone(&sought.key, &chooser, Some(on_disk.known()))
+                        }
+                    },
                     Waited::Lead(lead) | Waited::Uncacheable(lead) | Waited::TimedOut(lead) => lead,
                     Waited::Failed => {
                         let chooser = sought.chooser(&exchange.head);
