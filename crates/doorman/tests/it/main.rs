@@ -19,6 +19,7 @@
 
 mod balancers;
 mod bodies;
+mod cached;
 mod cgi;
 mod clocks;
 mod configured;
