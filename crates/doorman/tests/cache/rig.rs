@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use doorman_testkit::h2::H2;
 use doorman_testkit::h3::H3;
 use doorman_testkit::origin::{Answer, Origin, Script, Seen, answering, reply};
 use doorman_testkit::process::{Process, Program, folder, free_address};
-use doorman_testkit::raw::{self, PATIENCE, Raw};
+use doorman_testkit::raw::{self, Raw};
 use doorman_testkit::reply::Asked;
 use doorman_testkit::tls::Tls;
 use rustix::process::Signal;
@@ -18,6 +18,9 @@ use rustls::ServerConfig;
 use tempfile::TempDir;
 
 pub(crate) use crate::ask::{Ask, Got};
+
+/// The longest that something takes which happens by itself.
+const SOON: Duration = Duration::from_secs(20);
 
 /// What a house is made of.
 #[derive(Clone, Copy)]
@@ -358,7 +361,7 @@ impl House {
     pub(crate) fn until(&self, what: &str, is: impl Fn() -> bool) {
         let begun = Instant::now();
         while !is() {
-            assert!(begun.elapsed() < PATIENCE, "not so: {what}");
+            assert!(begun.elapsed() < SOON, "not so: {what}");
             thread::yield_now();
         }
     }
