@@ -18,7 +18,7 @@ fn page(n: usize, seen: &Seen) -> Script {
         "cookie" => fresh("Set-Cookie: a=1\r\n", "page"),
         "nothing" => said("", "page"),
         "stale" => said(
-            "Cache-Control: max-age=60, stale-while-revalidate=600\r\nAge: 60\r\nETag: \"a\"\r\n",
+            "Cache-Control: max-age=60, stale-while-revalidate=600\r\nAge: 70\r\nETag: \"a\"\r\n",
             "page",
         ),
         "checked" if n > 0 => {
