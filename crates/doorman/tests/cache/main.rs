@@ -21,4 +21,5 @@ mod purge;
 mod ranges;
 mod rig;
 mod seen;
+mod together;
 mod variants;

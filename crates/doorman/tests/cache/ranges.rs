@@ -103,7 +103,7 @@ fn parts_are_cut_out_of_the_whole() {
         ("bytes=-64", &[(0, 63)]),
         ("bytes=-99", &[(0, 63)]),
         ("BYTES=0-1", &[(0, 1)]),
-        ("bytes= 4-5 ", &[(4, 5)]),
+        ("bytes= 4-5", &[(4, 5)]),
         ("bytes=0-1,99-", &[(0, 1)]),
     ];
     for front in FRONTS {

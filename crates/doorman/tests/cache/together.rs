@@ -1,0 +1,234 @@
+//! Clients that come together and want different things of one page: a part, another variant, the head,
+//! or a page that changes while they wait.
+
+use std::thread;
+
+use doorman_testkit::h2::H2;
+use doorman_testkit::h3::H3;
+use doorman_testkit::origin::{Script, Seen, reply};
+use doorman_testkit::sums::Pattern;
+use doorman_testkit::websocket::KEY;
+
+use crate::rig::{Ask, Begun, Front, House, Setup, bare, fresh, tls};
+
+/// One that waits for the gate.
+fn late(fields: &str, body: &[u8]) -> Script {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n{fields}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    Script::new().hold().send([head.as_bytes(), body].concat())
+}
+
+#[test]
+fn streams_of_one_connection_are_one_fetch() {
+    let house = House::fronted("lock 30s", |n, _| late("", format!("page {n}").as_bytes()));
+    let uri = |target: &str| format!("https://localhost:{}{target}", house.secure.port());
+    let request = |target: &str| {
+        http::Request::get(uri(target)).body(bytes::Bytes::new()).expect("a request")
+    };
+    thread::scope(|scope| {
+        let h2 = scope.spawn(|| {
+            let mut h2 = H2::connect_tls(house.secure, &tls()).expect("a handshake");
+            let all = (0..90).map(|_| request("/h2")).collect();
+            let replies = h2.requests(all).expect("answers");
+            replies.into_iter().map(|reply| reply.expect("an answer").text()).collect::<Vec<_>>()
+        });
+        let h3 = scope.spawn(|| {
+            let mut h3 = H3::connect(house.secure, &tls()).expect("a handshake");
+            let all = (0..90).map(|_| (request("/h3"), None)).collect();
+            let replies = h3.requests(all).expect("answers");
+            replies.into_iter().map(|reply| reply.expect("an answer").text()).collect::<Vec<_>>()
+        });
+        house.origin().wait_for_requests(2);
+        house.origin().release();
+        for replies in [h2.join().expect("no panic"), h3.join().expect("no panic")] {
+            assert_eq!(replies, vec!["page 0"; 90]);
+        }
+    });
+    assert_eq!((house.asked("/h2"), house.asked("/h3")), (1, 1));
+}
+
+#[test]
+fn each_gets_the_part_that_it_asked_for() {
+    let whole = Pattern { seed: 2 }.bytes(100_000);
+    let body = whole.clone();
+    let house = House::caching("lock 30s", move |_, _| late("ETag: \"a\"\r\n", &body));
+    let range = |n: usize| (n * 1_000, n * 1_000 + 99 + n);
+    let asks: Vec<_> = (0..50)
+        .map(|n| Ask::get("/a").with("range", &format!("bytes={}-{}", range(n).0, range(n).1)))
+        .chain([Ask::get("/a")])
+        .collect();
+    let begun = house.at_once(&asks);
+    house.origin().wait_for_requests(1);
+    house.origin().release();
+    for (n, got) in begun.into_iter().map(Begun::got).enumerate() {
+        if n == 50 || got.status == 200 {
+            assert!(got.whole && got.body == whole, "{n}");
+            continue;
+        }
+        let (first, last) = range(n);
+        assert_eq!((got.status, got.whole), (206, true), "{n}: {:?}", got.fields);
+        assert_eq!(got.field("content-range"), Some(&*format!("bytes {first}-{last}/100000")));
+        assert!(got.body == whole[first..=last], "{n}");
+    }
+    assert_eq!(house.asked("/a"), 1);
+}
+
+#[test]
+fn cde_14_each_gets_the_variant_that_is_its_own() {
+    let house = House::caching("lock 30s", |_, seen| {
+        let language = seen.field("accept-language").unwrap_or("none").to_owned();
+        late("Vary: Accept-Language\r\n", format!("in {language}").as_bytes())
+    });
+    let languages: Vec<String> = (0..60).map(|n| format!("l{}", n % 6)).collect();
+    let ask = |language: &String| Ask::get("/a").with("accept-language", language);
+    let asks: Vec<_> = languages.iter().map(ask).collect();
+    let begun = house.at_once(&asks);
+    house.origin().wait_for_requests(1);
+    house.origin().release();
+    for (language, begun) in languages.iter().zip(begun) {
+        begun.got().is(&format!("in {language}"));
+    }
+    for (language, got) in languages.iter().zip(house.in_turn(&asks)) {
+        got.is(&format!("in {language}"));
+    }
+    assert!(house.asked("/a") <= 60);
+    let before = house.asked("/a");
+    house.in_turn(&asks);
+    assert_eq!(house.asked("/a"), before);
+}
+
+#[test]
+fn heads_conditions_and_pages_wait_for_what_is_theirs() {
+    let house = House::caching("lock 30s", |_, seen| {
+        if seen.method() == "HEAD" {
+            let fields = "Cache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Length: 4\r\n";
+            return bare("200 OK", fields);
+        }
+        late("ETag: \"a\"\r\n", b"page")
+    });
+    let pages = house.at_once(&vec![Ask::get("/a"); 5]);
+    house.origin().wait_for_requests(1);
+    let same = house.at_once(&vec![Ask::get("/a").with("if-none-match", "\"a\""); 5]);
+    let other = house.at_once(&vec![Ask::get("/a").with("if-none-match", "\"b\""); 5]);
+    let head = house.ask(Front::Plain, &Ask::new("HEAD", "/a"));
+    assert_eq!((head.status, head.field("content-length")), (200, Some("4")));
+    house.origin().release();
+    for got in same.into_iter().map(Begun::got) {
+        assert_eq!((got.status, got.body.len()), (304, 0), "{got:?}");
+    }
+    for begun in pages.into_iter().chain(other) {
+        begun.got().is("page");
+    }
+    assert!(house.asked("/a") <= 2);
+}
+
+/// The page was asked for before it was changed: what comes then is old, and is nobody's after that.
+#[test]
+fn cpo_21_what_was_asked_for_before_a_change_is_not_kept_behind_it() {
+    let house = House::caching("lock 30s", |n, seen| match (seen.method(), n) {
+        ("POST", _) => reply("200 OK", "", b"changed"),
+        (_, 0) => late("", b"old"),
+        _ => fresh("", "new"),
+    });
+    let first = house.begin(&Ask::get("/a"));
+    house.origin().wait_for_requests(1);
+    house.ask(Front::Plain, &Ask::new("POST", "/a").body("x")).is("changed");
+    house.get("/a").is("new");
+    house.origin().release();
+    first.got().is("old");
+    house.get("/a").is("new");
+    assert_eq!(house.asked("/a"), 3);
+}
+
+#[test]
+fn what_was_private_once_is_kept_when_it_is_not() {
+    let house = House::caching("", |n, _| {
+        let control =
+            if n == 0 { "Cache-Control: private\r\n" } else { "Cache-Control: max-age=60\r\n" };
+        reply("200 OK", control, n.to_string().as_bytes())
+    });
+    house.get("/a").is("0");
+    house.get("/a").is("1");
+    house.get("/a").is("1");
+}
+
+/// Fields, cookies and dates that are made on the way to one client are not another's.
+#[test]
+fn what_doorman_adds_is_added_for_each() {
+    let setup = Setup {
+        upstream: "sticky cookie dm ttl 1h",
+        site: "@CACHE; response-header add X-Added {client-ip}; proxy web",
+        secure: true,
+        ..Setup::default()
+    };
+    let house = House::start(&setup, |_, _| fresh("X-Origin: 1\r\n", "page"));
+    for front in crate::rig::FRONTS {
+        let target = format!("/{front:?}");
+        let first = house.ask(front, &Ask::get(&target));
+        let date = first.field("date").map(str::to_owned);
+        for _ in 0..3 {
+            let got = house.ask(front, &Ask::get(&target));
+            got.is("page");
+            let added = got.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-added"));
+            assert_eq!(added.count(), 1, "{front:?}: {got:?}");
+            let cookie = got.field("set-cookie");
+            assert!(cookie.is_none() || cookie != first.field("set-cookie"), "{front:?}: {got:?}");
+            assert_eq!(got.field("date").map(str::to_owned), date, "{front:?}");
+        }
+        assert_eq!(house.asked(&target), 1, "{front:?}");
+    }
+}
+
+#[test]
+fn clients_of_http_1_0_and_upgrades_get_what_they_can_read() {
+    let house = House::caching("", |n, seen: &Seen| {
+        match seen.field("upgrade") {
+        Some(_) => reply("426 No", "", b"own"),
+        None if n == 0 => Script::new()
+            .send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .send("5\r\nfirst\r\n")
+            .hold()
+            .send("4\r\nlast\r\n0\r\nX-Trailer: 1\r\n\r\n"),
+        None => fresh("", "other"),
+    }
+    });
+    let port = house.plain.port();
+    let old = format!("GET /a HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n");
+    let mut early = house.connect();
+    early.send(&old).expect("an open connection");
+    house.origin().wait_for_requests(1);
+    house.origin().release();
+    let kept = [early.response().expect("an answer"), house.connect().exchange(&old).expect("one")];
+    for got in kept {
+        assert!(got.field("transfer-encoding").is_none(), "{got:?}");
+        assert_eq!((got.text().as_str(), got.is_complete()), ("firstlast", true));
+    }
+    house.get("/a").is("firstlast");
+    assert_eq!(house.asked("/a"), 1);
+    let upgrade = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", KEY),
+    ];
+    let got = house.get_with("/a", &upgrade);
+    assert_eq!((got.status, got.text().as_str()), (426, "own"));
+    house.get("/a").is("firstlast");
+}
+
+#[test]
+fn a_million_variants_are_a_bounded_number() {
+    let house =
+        House::caching("", |_, seen| fresh("Vary: X-A\r\n", seen.field("x-a").unwrap_or("none")));
+    let asks: Vec<_> = (0..400).map(|n| Ask::get("/a").with("x-a", &n.to_string())).collect();
+    for (n, got) in house.in_turn(&asks).iter().enumerate() {
+        got.is(&n.to_string());
+    }
+    let kept = house.objects("memory");
+    assert!((1..=128).contains(&kept), "{kept}");
+    // The last ones are there.
+    house.in_turn(&asks[390..]);
+    assert_eq!(house.asked("/a"), 400);
+}
