@@ -145,8 +145,13 @@ fn cpo_06_the_target_says_the_host_where_it_has_one() {
 
 #[test]
 fn cpo_07_one_host_has_one_key_and_a_port_is_never_lost() {
-    let house = House::caching("", |_, seen| fresh("", seen.field("host").unwrap_or_default()));
-    let port = house.plain.port();
+    let house = House::fronted("", |_, seen| fresh("", seen.field("host").unwrap_or_default()));
+    let (port, secure) = (house.plain.port(), house.secure.port());
+    for front in [Front::H1, Front::H2, Front::H3] {
+        let target = format!("/{front:?}");
+        house.ask(front, &Ask::get(&target).host(&format!("LOCALHOST:{secure}")));
+        house.ask(front, &Ask::get(&target)).is(&format!("localhost:{secure}"));
+    }
     let ask = |host: &str| house.ask(Front::Plain, &Ask::get("/x").host(host));
     ask("a.test:9");
     ask(&format!("A.TEST:{port}"));
