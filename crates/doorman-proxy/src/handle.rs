@@ -94,10 +94,15 @@ impl<N: Net> Proxy<N> {
                     Box::pin(self.recall(plan, at, sought, &mut going, exchange)).await?
                 }
             },
-            Seek::Bypass => self.ask(plan, route, &mut going, exchange).await?,
+            Seek::Bypass => {
+                let mut answer = self.ask(plan, route, &mut going, exchange).await?;
+                cache::past(route.cache.as_ref(), &exchange.head.method, &mut answer.head);
+                answer
+            }
             Seek::Change(change) => {
-                let answer = Box::pin(self.ask(plan, route, &mut going, exchange)).await?;
+                let mut answer = Box::pin(self.ask(plan, route, &mut going, exchange)).await?;
                 change.answered(exchange, &answer);
+                cache::past(route.cache.as_ref(), &exchange.head.method, &mut answer.head);
                 answer
             }
         };

@@ -114,6 +114,7 @@ fn the_log_says_what_the_cache_did_and_why() {
             ask(name).is("page");
         }
         house.ask(front, &Ask::get(&format!("/{front:?}/past")).with("x-past", "1"));
+        house.ask(front, &Ask::new("POST", &format!("/{front:?}/post")).body("x"));
     }
     house.finish();
     for front in FRONTS {
@@ -129,7 +130,10 @@ fn the_log_says_what_the_cache_did_and_why() {
         assert_eq!(words("page"), ["hit", "miss"], "{front:?}");
         assert_eq!(words("stale"), ["miss", "stale"], "{front:?}");
         assert_eq!(words("checked"), ["miss", "revalidated"], "{front:?}");
-        assert_eq!(words("past"), ["bypass"], "{front:?}");
+        for (name, reason) in [("past", "rule"), ("post", "method")] {
+            assert_eq!(words(name), ["bypass"], "{front:?}");
+            assert_eq!(word(&lines(name)[0], "cache_reason"), Some(reason), "{front:?}");
+        }
         for (name, reason) in [
             ("private", "private"),
             ("no-store", "no-store"),

@@ -31,6 +31,7 @@ pub(crate) use beside::beside;
 pub(crate) use recall::{Piece, Recalled, piece, recall, refresh, whole};
 pub(crate) use seek::{Again, Seek, Sought, seek};
 pub(crate) use slot::{Holds, Taken};
+pub(crate) use tell::past;
 
 /// What the first look at the store says.
 pub(crate) enum Looked {

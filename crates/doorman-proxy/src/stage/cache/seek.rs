@@ -151,7 +151,9 @@ pub(crate) fn seek<'p>(
         if head.method.is_safe() || head.is_asterisk() || head.upgrade.is_some() {
             return Ok(bypass(exchange, "method"));
         }
-        return Ok(Seek::Change(Change::new(cache, head)));
+        let change = Change::new(cache, head);
+        note(exchange, "method");
+        return Ok(Seek::Change(change));
     }
     let Some(place) = cache.place(upstream) else { return Ok(bypass(exchange, "place")) };
     if head.upgrade.is_some() {
@@ -193,7 +195,12 @@ pub(crate) fn seek<'p>(
 }
 
 fn bypass<'p>(exchange: &mut Exchange, why: &'static str) -> Seek<'p> {
+    note(exchange, why);
+    Seek::Bypass
+}
+
+/// Notes that the store is not asked.
+fn note(exchange: &mut Exchange, why: &'static str) {
     let record = exchange.record();
     (record.cached, record.cache_reason) = (Some(Cached::Bypass), Some(why));
-    Seek::Bypass
 }

@@ -1,9 +1,10 @@
 //! What clients and the log are told of what the cache did.
 
 use doorman_cache::{CacheStatus, Forward, Handled};
-use doorman_http::ResponseHead;
+use doorman_http::{Method, ResponseHead};
 
 use super::Sought;
+use crate::plan::PlanCache;
 use crate::record::{Cached, Record};
 
 /// The name by which `Cache-Status` calls this cache.
@@ -62,7 +63,27 @@ pub(super) fn status(
     ttl: Option<i64>,
     detail: Option<&'static str>,
 ) {
-    if !sought.cache.status_header {
+    write(sought.cache, head, handled, ttl, detail);
+}
+
+/// Tells of an answer that went past the store (RFC 9211 section 2.2).
+pub(crate) fn past(cache: Option<&PlanCache>, method: &Method, head: &mut ResponseHead) {
+    let Some(cache) = cache.filter(|_| head.status != 101) else { return };
+    let is_kept = matches!(method, Method::Get | Method::Head);
+    let why = if is_kept { Forward::Bypass } else { Forward::Method };
+    let status = Some(head.status);
+    let handled = Handled::Forwarded { why, status, stored: false, collapsed: false };
+    write(cache, head, handled, None, None);
+}
+
+fn write(
+    cache: &PlanCache,
+    head: &mut ResponseHead,
+    handled: Handled,
+    ttl: Option<i64>,
+    detail: Option<&'static str>,
+) {
+    if !cache.status_header {
         return;
     }
     let mut value = Vec::with_capacity(64);
