@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use doorman_config::SourceMap;
@@ -195,6 +196,9 @@ impl Signals {
     }
 }
 
+/// How often disks of stores are asked what they have to say.
+const DISKS: Duration = Duration::from_secs(5);
+
 /// Follows signals: HUP reloads, USR1 reopens logs, TERM drains, INT or a second TERM ends now.
 async fn heed(
     engine: &Arc<Engine>,
@@ -204,7 +208,9 @@ async fn heed(
     screen: &Screen,
 ) {
     let mut found = Found::new(engine.ground().clock);
+    let mut disks = Alarm::new(engine.ground().clock);
     loop {
+        disks.set_if_clear(DISKS);
         tokio::select! {
             biased;
             _ = signals.int.recv() => return stop(engine, End::Now, signals).await,
@@ -214,6 +220,7 @@ async fn heed(
             () = watch.settled() => reload(engine, &mut watch, screen),
             () = found.settled(engine) => engine.take_found(),
             () = engine.overrides().due() => engine.end_overrides(),
+            () = disks.wait() => engine.tell_of_stores(),
             () = engine.reloaded() => materials.follow_materials(&engine.plan()),
             () = materials.settled() => {
                 // A link among them may lead elsewhere now; then there is one more look.

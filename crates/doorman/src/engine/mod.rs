@@ -432,6 +432,11 @@ impl Engine {
         }
     }
 
+    /// Takes what disks of stores have to say into the error log.
+    pub(crate) fn tell_of_stores(&self) {
+        stores::tell(&self.plan());
+    }
+
     /// Has the cores follow a plan of the same configuration: with the same sockets.
     fn put_in_force(&self, current: &mut Current, plan: Plan) {
         let plan = Arc::new(plan);
