@@ -87,12 +87,13 @@ fn weigh(asked: &Asked, meta: &Meta, now: Now) -> Use {
         return Use::Fresh;
     }
     let staleness = staleness(ttl);
+    // Before what the client takes: it gets the same, and those after it something newer.
+    if staleness < meta.stale_while_revalidate && takes_stale(asked) {
+        return Use::StaleRefresh;
+    }
     let taken = asked.max_stale.is_some_and(|most| most.is_none_or(|most| staleness <= most));
     if taken && !meta.flags.has(Flags::NO_MAX_STALE) {
         return Use::StaleAllowed;
-    }
-    if staleness < meta.stale_while_revalidate && takes_stale(asked) {
-        return Use::StaleRefresh;
     }
     Use::Validate(if meta.was_made_stale() { Why::Purged } else { Why::Stale })
 }

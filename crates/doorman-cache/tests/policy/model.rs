@@ -267,8 +267,8 @@ impl Model {
         let silent = request.max_age.is_none() && request.min_fresh.is_none();
         let refresh = silent && stale < self.swr(kept);
         let verdict = match (by_client, refresh) {
-            (true, _) => Use::StaleAllowed,
-            (false, true) => Use::StaleRefresh,
+            (_, true) => Use::StaleRefresh,
+            (true, false) => Use::StaleAllowed,
             (false, false) => Use::Validate(Why::Stale),
         };
         (verdict, by_client || silent && stale < self.sie(kept))

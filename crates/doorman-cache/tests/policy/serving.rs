@@ -90,6 +90,9 @@ fn stale_responses_are_served_where_nothing_forbids_it() {
     }
     let swr = "Cache-Control: max-age=60, stale-while-revalidate=30";
     check("Cache-Control: max-age=600", swr, 60, STALE);
+    check("Cache-Control: max-stale", swr, 89, Use::StaleRefresh);
+    check("Cache-Control: max-stale", swr, 90, Use::StaleAllowed);
+    check("Cache-Control: max-stale, max-age=600", swr, 60, Use::StaleAllowed);
     check("Cache-Control: no-cache", swr, 60, ASKED);
     for forbidden in ["must-revalidate", "proxy-revalidate", "s-maxage=60"] {
         let text = format!("Cache-Control: max-age=60, {forbidden}");
