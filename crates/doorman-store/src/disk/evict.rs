@@ -112,10 +112,10 @@ impl Writer {
         }
         if keep != Keep::Unknown {
             health::add(&self.disk.counts.evictions, 1);
-            health::subtract(&self.disk.counts.objects, 1);
         }
         self.remove_large(kept)?;
         self.shelf.take(kept.variant);
+        health::subtract(&self.disk.counts.objects, 1);
         Ok(())
     }
 
@@ -130,13 +130,12 @@ impl Writer {
         for survivor in self.ask(id, owner) {
             let length = u64::from(survivor.location.length);
             let to = if length <= spare.bytes { self.again(&survivor) } else { None };
-            let count = &self.disk.counts;
             if to.is_some() {
                 spare.bytes -= length;
-                health::add(&count.kept, 1);
+                self.bear();
+                health::add(&self.disk.counts.kept, 1);
             } else {
-                health::add(&count.evictions, 1);
-                health::subtract(&count.objects, 1);
+                health::add(&self.disk.counts.evictions, 1);
             }
             owner.moved(survivor.hash, survivor.variant, survivor.location, to);
         }
@@ -146,7 +145,8 @@ impl Writer {
             .map_err(|error| Unwritten::Failed("removing a segment", error))?;
         disk.files.remove(id);
         health::subtract(&disk.counts.bytes, size);
-        self.segments.pop_front();
+        let live = self.segments.pop_front().map_or(0, |segment| segment.live);
+        health::subtract(&disk.counts.objects, live);
         self.used = self.used.saturating_sub(size);
         Ok(())
     }
@@ -165,7 +165,6 @@ impl Writer {
                 Keep::Unknown => {}
                 Keep::Drop => {
                     health::add(&disk.counts.evictions, 1);
-                    health::subtract(&disk.counts.objects, 1);
                 }
                 Keep::Again { stale } => survivors.push(Survivor {
                     location,

@@ -17,7 +17,7 @@ const TOLD_MAX: usize = 64;
 pub struct Stats {
     /// Bytes of all files.
     pub bytes: u64,
-    /// Objects on disk that were not forgotten.
+    /// Objects on disk. One that was replaced and not forgotten counts until its segment goes.
     pub objects: u64,
     /// Objects written.
     pub writes: u64,

@@ -306,7 +306,8 @@ impl Disk {
     /// Offers an object for writing; never waits. False, and counted, if it is not taken: the queue
     /// is full, the disk is not well, or a part is too long.
     ///
-    /// An object of the same variant that was offered before is forgotten by this.
+    /// An object of the same variant that was offered before is forgotten by this once it is taken,
+    /// whether it can be written or not.
     #[must_use]
     pub fn offer(&self, entry: &Entry<'_>, body: Vec<Bytes>) -> bool {
         let put = self.put(entry, body);

@@ -89,7 +89,8 @@ pub(super) fn recover(
         let torn = segment.torn;
         let objects = tell(&segment.table, id, &mut variants, &mut start.sequence, recovered);
         add(&counts.objects, objects);
-        let active = Active { id, file: file.into(), end: segment.end, table: Table::default() };
+        let (file, table) = (file.into(), Table::default());
+        let active = Active { id, file, end: segment.end, table, live: objects };
         used += keep(place, active, segment, is_newest, &mut start)?;
         if torn {
             add(&counts.damaged, 1);
@@ -265,7 +266,7 @@ fn keep(
         }
         Err(_) => found.size,
     };
-    start.segments.push_front(Sealed { id: segment.id, size });
+    start.segments.push_front(Sealed { id: segment.id, size, live: segment.live });
     Ok(size)
 }
 

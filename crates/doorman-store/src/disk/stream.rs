@@ -93,12 +93,10 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// One of the same variant that was there before is returned.
-    pub(super) fn add(&mut self, order: u64, kept: Kept) -> Option<Kept> {
-        let before = self.of.insert(kept.variant, order);
-        let before = before.and_then(|order| self.order.remove(&order));
+    /// There is none of its variant.
+    pub(super) fn add(&mut self, order: u64, kept: Kept) {
+        self.of.insert(kept.variant, order);
         self.order.insert(order, kept);
-        before
     }
 
     pub(super) fn oldest(&self) -> Option<(u64, Kept)> {
@@ -154,12 +152,16 @@ impl Writer {
     }
 
     pub(super) fn begin(&mut self, put: Put, owner: &dyn Owner, clock: &dyn Fn() -> Now) {
-        let (token, hash, sequence) = (put.token, put.hash, put.sequence);
+        let Put { token, hash, variant, sequence, .. } = put;
         match self.make(put, owner) {
             Ok(open) => {
                 self.streams.insert(sequence, open);
             }
-            Err(why) => self.refuse(token, hash, why, owner, clock),
+            Err(why) => {
+                self.pause(why, clock);
+                self.refused(variant, sequence);
+                owner.written(token, hash, None);
+            }
         }
     }
 
@@ -226,7 +228,13 @@ impl Writer {
         let id = open.header.file;
         let trailer = Trailer { body: open.body, crc }.encode(id, secret);
         let more = (checks.len() + trailer.len()) as u64;
-        let written = self.fit_large(open.end(), more, owner).and_then(|()| {
+        let Header { hash, variant, sequence, .. } = open.header;
+        // Records of the variant may lie in a segment that outlives this file, the one in work
+        // above all. They must not come back when this goes.
+        let before = sequence.saturating_sub(1);
+        self.marks.push(Mark { variant, sequence: before, how: Forget::Hard });
+        let marked = self.fit_large(open.end(), more, owner).and_then(|()| self.some_marks(owner));
+        let written = marked.and_then(|()| {
             let device = &*self.disk.device;
             write_all(device, &open.file, &[&checks, &trailer], open.end())
                 .map_err(|error| Unwritten::Failed("writing a large file", error))
@@ -236,15 +244,21 @@ impl Writer {
         }
         self.grow(more);
         let size = open.end() + more;
-        let Header { hash, variant, sequence, .. } = open.header;
         let kept = Kept { id: open.id, size, hash, variant, sequence };
-        if let Some(before) = self.shelf.add(open.id, kept) {
-            self.doomed.push(before);
-        }
+        self.doom(variant);
+        self.shelf.add(open.id, kept);
+        health::add(&self.disk.counts.objects, 1);
         self.disk.health.works();
         health::add(&self.disk.counts.writes, 1);
-        if owner.written(open.token, hash, Some(large::place_of(open.id))) {
-            health::add(&self.disk.counts.objects, 1);
+        // One that is not wanted any more is forgotten by its owner in a moment.
+        owner.written(open.token, hash, Some(large::place_of(open.id)));
+    }
+
+    /// A large object of this variant is dead, if there is one.
+    pub(super) fn doom(&mut self, variant: Variant) {
+        if let Some(kept) = self.shelf.take(variant) {
+            health::subtract(&self.disk.counts.objects, 1);
+            self.doomed.push(kept);
         }
     }
 
@@ -260,20 +274,9 @@ impl Writer {
         health::subtract(&self.disk.counts.bytes, open.end());
         // Without a trailer it is no object; if it cannot be removed, the next start does it.
         let _ = self.disk.device.remove(&self.disk.directory, Name::Large(open.id));
-        self.refuse(open.token, open.header.hash, why, owner, clock);
-    }
-
-    fn refuse(
-        &mut self,
-        token: u64,
-        hash: u128,
-        why: Unwritten,
-        owner: &dyn Owner,
-        clock: &dyn Fn() -> Now,
-    ) {
         self.pause(why, clock);
-        health::add(&self.disk.counts.refused, 1);
-        owner.written(token, hash, None);
+        self.refused(open.header.variant, open.header.sequence);
+        owner.written(open.token, open.header.hash, None);
     }
 
     /// Makes room for `more` bytes of an object that has `so_far`; half of the store is the most
@@ -309,9 +312,7 @@ impl Writer {
         let kept = self.shelf.find(mark.variant).filter(|kept| kept.sequence <= mark.sequence);
         if let Some(kept) = kept {
             match mark.how {
-                Forget::Hard => {
-                    self.doomed.extend(self.shelf.take(mark.variant));
-                }
+                Forget::Hard => self.doom(mark.variant),
                 Forget::Stale => self.soften.push(kept.id),
             }
         }

@@ -23,7 +23,7 @@ use super::queue::{Job, Next, Put};
 use super::recover::Start;
 use super::segment::{TRAILER, Table};
 use super::stream::{Kept, Open, Shelf};
-use super::{Disk, Location, Owner, health};
+use super::{Disk, Forget, Location, Owner, health};
 
 /// Seconds for which nothing is written after an error: long enough for an operator's disk to be
 /// spared, short enough to notice when there is room again.
@@ -39,6 +39,8 @@ pub(super) struct Sealed {
     pub(super) id: u64,
     /// Bytes of the file.
     pub(super) size: u64,
+    /// Objects in it that are not known to be dead.
+    pub(super) live: u64,
 }
 
 /// The segment that is written.
@@ -48,6 +50,8 @@ pub(super) struct Active {
     /// Where the next record goes.
     pub(super) end: u64,
     pub(super) table: Table,
+    /// Objects in it that are not known to be dead.
+    pub(super) live: u64,
 }
 
 /// Why something was not written.
@@ -177,8 +181,8 @@ impl Writer {
     }
 
     fn forget(&mut self, mark: Mark, location: Option<Location>) {
-        if location.is_some() && mark.how == super::Forget::Hard {
-            health::subtract(&self.disk.counts.objects, 1);
+        if let Some(location) = location.filter(|_| mark.how == Forget::Hard) {
+            self.bury(location.file);
         }
         self.marks.push(mark);
         if self.marks.len() > KEPT_MAX {
@@ -187,11 +191,34 @@ impl Writer {
         }
     }
 
+    /// An object of a segment is dead.
+    fn bury(&mut self, file: u64) {
+        let live = match &mut self.active {
+            Some(active) if active.id == file => Some(&mut active.live),
+            _ => {
+                let at = self.segments.binary_search_by_key(&file, |segment| segment.id).ok();
+                at.and_then(|at| self.segments.get_mut(at)).map(|segment| &mut segment.live)
+            }
+        };
+        if let Some(live) = live.filter(|live| **live > 0) {
+            *live -= 1;
+            health::subtract(&self.disk.counts.objects, 1);
+        }
+    }
+
+    /// The segment in work has one object more.
+    pub(super) fn bear(&mut self) {
+        if let Some(active) = &mut self.active {
+            active.live += 1;
+            health::add(&self.disk.counts.objects, 1);
+        }
+    }
+
     fn put(&mut self, put: &Put, owner: &dyn Owner, clock: &dyn Fn() -> Now) {
         let written = if self.resume.is_some() { None } else { Some(self.record(put, owner)) };
         let location = match written {
             Some(Ok(location)) => {
-                self.doomed.extend(self.shelf.take(put.variant));
+                self.doom(put.variant);
                 self.disk.health.works();
                 health::add(&self.disk.counts.writes, 1);
                 Some(location)
@@ -203,11 +230,18 @@ impl Writer {
             None => None,
         };
         if location.is_none() {
-            health::add(&self.disk.counts.refused, 1);
+            self.refused(put.variant, put.sequence);
         }
         if owner.written(put.token, put.hash, location) && location.is_some() {
-            health::add(&self.disk.counts.objects, 1);
+            self.bear();
         }
+    }
+
+    /// What was offered is not on disk: then neither is what it stood for before.
+    pub(super) fn refused(&mut self, variant: Variant, sequence: u64) {
+        health::add(&self.disk.counts.refused, 1);
+        self.doom(variant);
+        self.marks.push(Mark { variant, sequence, how: Forget::Hard });
     }
 
     /// Appends an object.
@@ -295,7 +329,7 @@ impl Writer {
     }
 
     /// Writes as many of the marks as one record holds.
-    fn some_marks(&mut self, owner: &dyn Owner) -> Result<(), Unwritten> {
+    pub(super) fn some_marks(&mut self, owner: &dyn Owner) -> Result<(), Unwritten> {
         let count = self.marks.len().min(MARKS_MAX);
         let mut block = Vec::new();
         self.marks.iter().take(count).for_each(|mark| mark.encode(&mut block));
@@ -354,7 +388,7 @@ impl Writer {
         let (id, file) = created.map_err(|error| Unwritten::Failed("making a segment", error))?;
         let file = Arc::new(file);
         self.disk.files.add(id, Arc::clone(&file));
-        self.active = Some(Active { id, file, end: 0, table: Table::default() });
+        self.active = Some(Active { id, file, end: 0, table: Table::default(), live: 0 });
         self.fit(0, owner).map(drop)
     }
 
@@ -392,7 +426,7 @@ impl Writer {
         if let Some(active) = self.active.take() {
             let size = active.file.metadata().map_or(active.end, |metadata| metadata.len());
             self.used += size;
-            self.segments.push_back(Sealed { id: active.id, size });
+            self.segments.push_back(Sealed { id: active.id, size, live: active.live });
         }
     }
 

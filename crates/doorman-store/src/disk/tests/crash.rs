@@ -79,7 +79,7 @@ fn child() {
     for at in round * NUMBERS..(round + 1) * NUMBERS {
         let key = key(at);
         hold(&rig.map.names).insert(hash_of(&key), key.clone());
-        if at % 11 == 0 {
+        if at.is_multiple_of(11) {
             hold(&rig.map.wanted).push(hash_of(&key));
         }
         let length = if roll(12) == 0 { 33_000 + roll(40_000) } else { roll(9_000) };
@@ -156,7 +156,7 @@ impl Known {
         assert!(lost.is_empty(), "round {round}: {lost:?} was written and is lost");
         assert_eq!(rig.disk.stats().damaged, 0, "round {round}: {:?}", rig.disk.take_news());
         self.written = found;
-        if round % 5 == 0 {
+        if round.is_multiple_of(5) {
             rig.close();
         }
         self.written.len()

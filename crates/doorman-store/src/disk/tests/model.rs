@@ -72,10 +72,11 @@ impl World {
         self.version += 1;
         let body = Bytes::from(body(at, self.version, length));
         let version = self.version;
-        // As an index does: the old one is forgotten before the new one is offered.
         hold(&self.rig().map.stale).retain(|hash| *hash != hash_of(&key(at)));
-        drop(self.rig().forget(&key(at), Forget::Hard));
-        self.told.remove(&at);
+        hold(&self.rig().map.places).remove(&hash_of(&key(at)));
+        if how == Some(false) {
+            drop(self.rig().forget(&key(at), Forget::Hard));
+        }
         let disk = Arc::clone(&self.rig().disk);
         let taken = entry(&key(at), |entry| match how {
             None => disk.offer(&entry, vec![body]),
@@ -88,8 +89,12 @@ impl World {
                 pushed && ends
             }),
         });
+        // What was there goes in any case, as an index sees to.
+        self.told.remove(&at);
         if taken {
             self.told.insert(at, (version, length, false));
+        } else if how != Some(false) {
+            drop(self.rig().forget(&key(at), Forget::Hard));
         }
     }
 

@@ -205,7 +205,7 @@ pub(super) fn bytes_in(directory: &std::path::Path) -> u64 {
 }
 
 /// Segments and large files.
-pub(super) fn files_in(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub(super) fn files_in(directory: &std::path::Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![directory.join("segments"), directory.join("large")];
     while let Some(folder) = folders.pop() {

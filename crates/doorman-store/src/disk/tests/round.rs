@@ -191,3 +191,32 @@ fn a_full_queue_refuses_and_a_part_too_long_does() {
     assert!(rig.offer(&key(11), &body), "there is room again");
     assert!(!rig.offer(&vec![b'k'; format::HEAD_MAX], b"long"));
 }
+
+#[test]
+fn what_was_replaced_does_not_come_back_when_the_new_one_goes() {
+    // Small by large, in the segment in work; the large file goes first.
+    let directory = tempfile::tempdir().unwrap();
+    let limit = 10 * 64 * 1024;
+    let mut rig = Rig::open(directory.path(), limit);
+    for length in [10, 40_000] {
+        assert!(rig.offer(&key(1), &content(&key(1), length)));
+    }
+    for at in 2..30 {
+        assert!(rig.offer(&key(at), &content(&key(at), 40_000)));
+        rig.drain();
+    }
+    assert!(rig.map.place(&key(1)).is_none(), "it went");
+    drop(rig);
+    let mut rig = Rig::open(directory.path(), limit);
+    assert!(rig.found.iter().all(|(found, ..)| *found != key(1)));
+    // By one that does not fit, in a stream and whole.
+    for (at, old) in [(50, 10), (51, 40_000), (52, 10)] {
+        assert!(rig.offer(&key(at), &content(&key(at), old)));
+        rig.drain();
+        assert!(rig.offer(&key(at), &content(&key(at), 400_000)));
+        rig.drain();
+    }
+    drop(rig);
+    let rig = Rig::open(directory.path(), limit);
+    assert!((50..53).all(|at| rig.found.iter().all(|(found, ..)| *found != key(at))));
+}

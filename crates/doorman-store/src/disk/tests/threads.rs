@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Condvar;
+use std::sync::atomic::AtomicBool;
 use std::task::{Wake, Waker};
 
 use super::super::*;
@@ -28,6 +29,15 @@ pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
         }
         let rung = bell.1.wait_while(hold(&bell.0), |rung| !*rung);
         *rung.unwrap() = false;
+    }
+}
+
+struct Closer<'a>(&'a Disk, &'a AtomicBool);
+
+impl Drop for Closer<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.1.store(true, Ordering::Relaxed);
     }
 }
 
@@ -66,15 +76,19 @@ fn readers_and_the_writer_work_side_by_side() {
         }
         Some(())
     };
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for worker in workers {
             scope.spawn(|| worker.run(&map, &|| map.clock()));
         }
+        // Also if the test fails: the scope waits for all of them.
+        let _closer = Closer(&disk, &done);
         let readers: Vec<_> = (0..3)
             .map(|reader| {
-                let (disk, read) = (&disk, &read);
+                let (disk, read, done) = (&disk, &read, &done);
                 scope.spawn(move || {
-                    (0..3_000).filter_map(|at| read(disk, (at * 7 + reader) % 300)).count()
+                    let rounds = (0..).take_while(|_| !done.load(Ordering::Relaxed));
+                    rounds.filter_map(|at: usize| read(disk, (at * 7 + reader) % 300)).count()
                 })
             })
             .collect();
@@ -96,7 +110,9 @@ fn readers_and_the_writer_work_side_by_side() {
         }
         assert!(wait(disk.forget(disk.variant(b"", b"", b""), None, Forget::Hard)));
         assert!(read(&disk, 298).is_some());
-        readers.into_iter().for_each(|reader| drop(reader.join().unwrap()));
+        done.store(true, Ordering::Relaxed);
+        let reads: usize = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
+        assert!(reads > 0);
         disk.close();
         // Those who come after the end are told so.
         let place = map.place(&key(298)).unwrap();
