@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorman_cache::{UrlKey, VaryNames, vary_of};
@@ -14,13 +15,36 @@ use crate::fill::lock;
 use crate::line::{Busy, Key, LINE_MAX, Lead, Led, Seat, Told, Undone, Wait};
 use crate::object::Object;
 use crate::shard::Shard;
-use crate::store::{Found, Store, table_hash};
+use crate::store::{Found, Store, charge, table_hash};
 use crate::tier::At;
 
-/// What a response took the place of while it came, and where that is on disk.
+/// What a response took the place of while it came.
 pub(crate) struct Before {
     object: Arc<Object>,
+    /// Where it is on disk.
     at: Option<At>,
+    /// The purges that came before it was set aside.
+    since: u64,
+    _counted: Counted,
+}
+
+/// Bytes that count as those of a body that comes: of what is in nobody's sight, and may come back.
+struct Counted {
+    held: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Counted {
+    fn new(held: Arc<AtomicU64>, bytes: u64) -> Self {
+        held.fetch_add(bytes, Ordering::Relaxed);
+        Self { held, bytes }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// What became of a response whose head has come.
@@ -169,7 +193,8 @@ impl Store {
     ) -> Option<Before> {
         if gone.selector() == object.selector() {
             let at = self.unplace(shard, &gone);
-            return Some(Before { object: gone, at });
+            let counted = Counted::new(self.held(), charge(&gone));
+            return Some(Before { object: gone, at, since: self.purges.next(), _counted: counted });
         }
         drop(self.forget_on_disk(shard, &gone, Forget::Hard));
         None
@@ -219,24 +244,40 @@ impl Store {
         }
         let fetch = shard.end_fetch(lead);
         let back = before.filter(|_| was_there);
-        if let Some(Before { object: back, at }) = &back {
-            if object.is_purged() {
-                back.make_stale();
-            }
-            self.put_in(&mut shard, back);
-            self.replace_at(&mut shard, back, *at);
-            if back.is_stub() && self.on_disk(&shard, back).is_none() {
-                self.take_out(&mut shard, back);
-            }
-        }
+        let back = back.and_then(|back| self.bring_back(&mut shard, back, object));
         drop(shard);
-        if let Some(Before { object: back, .. }) = &back
-            && !back.is_stub()
-        {
-            self.settle(back);
+        if let Some(back) = back {
+            self.settle(&back);
         }
         // Nobody can be in line: it was dissolved when the response was published.
         drop(fetch);
+    }
+
+    /// Puts what was set aside for `object` into the index again, unless a purge has named it since.
+    /// It is given back if it is in memory, and may be evicted again.
+    fn bring_back(
+        &self,
+        shard: &mut Shard,
+        before: Before,
+        object: &Object,
+    ) -> Option<Arc<Object>> {
+        let Before { object: back, at, since, .. } = before;
+        let undone = self.purges.undone(&back, since);
+        if undone == Undone::Hard {
+            drop(self.forget_on_disk(shard, &back, Forget::Hard));
+            return None;
+        }
+        self.put_in(shard, &back);
+        self.replace_at(shard, &back, at);
+        if back.is_stub() && self.on_disk(shard, &back).is_none() {
+            self.take_out(shard, &back);
+            return None;
+        }
+        if undone == Undone::Soft || object.is_purged() {
+            back.make_stale();
+            drop(self.forget_on_disk(shard, &back, Forget::Stale));
+        }
+        (!back.is_stub()).then_some(back)
     }
 
     /// Ends a fetch without a response, and tells all in line.

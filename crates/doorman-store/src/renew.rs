@@ -33,7 +33,9 @@ impl Store {
         drop(shard);
         self.forget([object]);
         if is_kept {
-            self.settle(fresh);
+            if fresh.is_in_memory() {
+                self.settle(fresh);
+            }
             self.notes.freshened();
         }
         if let Some(fetch) = fetch {
@@ -62,7 +64,9 @@ impl Store {
         drop(shard);
         self.forget([object]);
         is_kept.then(|| {
-            self.settle(&updated);
+            if updated.is_in_memory() {
+                self.settle(&updated);
+            }
             self.notes.freshened();
             updated
         })
@@ -75,15 +79,25 @@ impl Store {
             Some(left) if Arc::ptr_eq(&left, old) || left.is_stub() => left,
             _ => return false,
         };
-        if !new.is_in_memory() {
-            // A body that is read from disk by parts: what the index knows of it stays, with the
-            // head that was written.
-            return false;
+        let kept = if new.is_in_memory() {
+            Arc::clone(new)
+        } else {
+            // A body that is read from disk by parts stays there, behind the head that was written
+            // with it; what is new is how fresh it is.
+            let Some(kept) = old.with_head(old.head().clone(), new.meta()) else { return false };
+            Arc::new(kept)
+        };
+        if new.is_purged() {
+            kept.make_stale();
         }
         self.take_out(shard, &old);
         let at = self.unplace(shard, &old);
-        self.put_in(shard, new);
-        self.offer(shard, new, at.is_some());
+        self.put_in(shard, &kept);
+        if kept.is_stub() {
+            self.replace_at(shard, &kept, at);
+        } else {
+            self.offer(shard, &kept, at.is_some());
+        }
         true
     }
 }

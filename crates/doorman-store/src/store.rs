@@ -106,7 +106,7 @@ impl std::fmt::Debug for Store {
 }
 
 /// What an object in the index counts for.
-fn charge(object: &Object) -> u64 {
+pub(crate) fn charge(object: &Object) -> u64 {
     // What the index keeps of objects on disk is bounded by the size of the disk tier, and no object
     // in memory would have to go for it.
     if object.is_stub() { 0 } else { object.size() + OVERHEAD }

@@ -192,6 +192,29 @@ fn validations_and_replacements_reach_the_disk() {
     rig.close();
 }
 
+/// What is too long for memory is validated where it is.
+#[test]
+fn a_validation_of_a_long_body_makes_it_fresh() {
+    let directory = tempfile::tempdir().unwrap();
+    let rig = Rig::open(directory.path(), 9 << 20);
+    let client = client(&rig, 0);
+    client.store(&rig.store, &Answer::of(body(0, 2_000_000)));
+    rig.settle();
+    rig.store.set_limits(0, 8 << 20);
+    rig.store.purge(&Purge::All, How::Soft);
+    let stale = rig.load(&client).unwrap();
+    assert!(!stale.meta().is_fresh(at(0)));
+    let known = rig.on_disk(&client).known();
+    let patience = std::time::Duration::ZERO;
+    let led = rig.store.lead(&client.key, &client.chooser(), Some(known), patience, at(0));
+    let Led::Lead(lead) = led else { panic!("{led:?}") };
+    let answer = lead.freshen(&stale, stale.head().clone(), meta());
+    assert!(whole(&answer) == body(0, 2_000_000));
+    assert!(rig.on_disk(&client).meta().is_fresh(at(0)));
+    assert!(whole(&rig.load(&client).unwrap()) == body(0, 2_000_000));
+    rig.close();
+}
+
 /// More than the disk holds: the oldest go, what is used stays, and the index forgets what is gone.
 #[test]
 fn the_disk_makes_room_and_the_index_follows() {

@@ -234,6 +234,22 @@ fn what_was_stale_comes_back_when_its_replacement_is_cut() {
     assert_eq!(store.used(), 0);
 }
 
+/// What was set aside is out of the index, but a purge by its tag means it all the same.
+#[test]
+fn what_was_stale_does_not_come_back_if_its_tag_was_purged() {
+    for how in [How::Soft, How::Hard] {
+        let store = store(1 << 20);
+        let client = Client::of(&store, "http://a.example/", &[]);
+        let old = client.store(&store, &Answer { tags: vec!["t"], ..Answer::of("old") });
+        let lead = validate(&store, &client, &old);
+        let filling = Answer::default().fill(&client, lead, None).unwrap();
+        assert_eq!(store.purge(&Purge::Tag(b"t"), how).objects, 0);
+        drop(filling);
+        let found = client.hit(&store);
+        assert_eq!(found.map(|found| found.is_purged()), (how == How::Soft).then_some(true));
+    }
+}
+
 /// More purges by tag than are remembered: a fetch that is older than all of them is taken for
 /// purged.
 #[test]
