@@ -12,7 +12,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use doorman_cache::{Meta, PackedHead};
 use doorman_http::{Now, ResponseHead};
 
@@ -144,7 +143,8 @@ impl Store {
                 known.with_parts(head, Body::Small(bytes))
             }
             disk::Body::Whole(bytes) => {
-                let pieces = Pieces::new(vec![Bytes::copy_from_slice(bytes)]);
+                // The record's front stays with it, which is small beside such a body.
+                let pieces = Pieces::new(vec![bytes.clone()]);
                 known.with_parts(head, Body::Long(Arc::new(Long::Pieces(pieces))))
             }
             disk::Body::Large(large) => {

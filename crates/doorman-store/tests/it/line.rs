@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use doorman_cache::NotStored;
-use doorman_store::{Found, Led, Wait, Waited};
+use doorman_store::{Found, LINE_MAX, Led, Wait, Waited};
 
 use crate::kit::{Answer, Client, Woken, at, read_on, store, whole};
 
@@ -89,6 +89,21 @@ fn a_lead_that_nobody_waits_for_ends() {
         drop(lead);
     }
     let _lead = client.lead(&store);
+}
+
+/// A line holds those who wait, not those who left; and it is bounded.
+#[test]
+fn a_line_is_bounded_and_who_leaves_is_not_in_it() {
+    let store = store(1 << 20);
+    let client = Client::of(&store, "http://a.example/", &[]);
+    let _lead = client.lead(&store);
+    for _ in 0..LINE_MAX {
+        drop(wait(client.led(&store)));
+    }
+    let crowd: Vec<_> = (0..LINE_MAX).map(|_| wait(client.led(&store))).collect();
+    assert!(matches!(client.led(&store), Led::Alone(_)));
+    drop(crowd);
+    drop(wait(client.led(&store)));
 }
 
 /// RXU-02: who has waited long enough goes on by himself, and may store what he gets.

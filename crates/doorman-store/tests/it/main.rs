@@ -7,6 +7,7 @@ mod fill;
 mod kit;
 mod line;
 mod look;
+mod model;
 mod purge;
 mod stress;
 mod view;

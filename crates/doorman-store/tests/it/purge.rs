@@ -89,9 +89,13 @@ fn a_purge_of_many_goes_in_steps_and_frees_all() {
         let client = Client::of(&store, &format!("http://a.example/{n}"), &[]);
         client.store(&store, &Answer { tags: vec!["all"], ..Answer::of("body") });
     }
+    let client = Client::of(&store, "http://a.example/7", &[]);
+    let one = Arc::downgrade(&client.hit(&store).unwrap());
     assert_eq!(store.purge(&Purge::Tag(b"all"), How::Soft).objects, 2_500);
+    assert!(one.upgrade().is_some_and(|one| one.is_purged()));
     assert_eq!(store.purge(&Purge::All, How::Hard).objects, 2_500);
     assert_eq!((store.used(), store.stats().objects), (0, 0));
+    assert!(one.upgrade().is_none(), "its memory is still held");
 }
 
 type Parted = fn(&Client) -> Purge<'_>;

@@ -253,14 +253,14 @@ fn ops_07_nothing_is_mixed_up_lost_or_cut() {
 #[test]
 fn ops_07_nothing_is_mixed_up_lost_or_cut_on_disk() {
     let directory = tempfile::tempdir().unwrap();
-    let rig = Rig::open(directory.path(), 1 << 20);
-    rig.store.set_limits(1 << 20, 300_000);
-    let done = run(&rig.store);
-    assert!(done.loaded > 100, "{done:?}");
-    check_figures(&rig.store, &done);
-    rig.close();
+    Rig::with(directory.path(), 1 << 20, |rig| {
+        rig.store.set_limits(1 << 20, 300_000);
+        let done = run(&rig.store);
+        assert!(done.loaded > 100, "{done:?}");
+        check_figures(&rig.store, &done);
+    });
     // What was purged before the end does not come back.
-    let rig = Rig::open(directory.path(), 1 << 20);
-    assert_eq!(rig.store.stats().objects, 0);
-    rig.close();
+    Rig::with(directory.path(), 1 << 20, |rig| {
+        assert_eq!(rig.store.stats().objects, 0);
+    });
 }

@@ -5,7 +5,6 @@ mod measure;
 #[test]
 fn an_object_costs_at_most_two_hundred_bytes_beside_its_own() {
     let cost = measure::measure(100_000);
-    println!("{cost:?}");
     assert!(cost.overhead <= 200, "{cost:?}");
     assert!(cost.payload + cost.overhead <= cost.counted, "{cost:?}");
 }
