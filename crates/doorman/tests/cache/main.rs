@@ -16,6 +16,7 @@ mod deceive;
 mod disk;
 mod fresh;
 mod integrity;
+mod keys;
 mod poison;
 mod purge;
 mod ranges;

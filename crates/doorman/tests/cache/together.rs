@@ -124,6 +124,53 @@ fn heads_conditions_and_pages_wait_for_what_is_theirs() {
     assert!(house.asked("/a") <= 2);
 }
 
+/// Behind another client's slices a client with a page of its own gets that.
+#[test]
+fn cde_06_slices_are_for_those_who_may_share_them() {
+    let house = House::caching("lock 30s; slice 64KiB", |_, seen| {
+        let who = seen.field("cookie").unwrap_or("nobody").to_owned();
+        let body = who.repeat(200_000 / who.len());
+        let last = body.len().min(65_536);
+        let fields = format!(
+            "Cache-Control: max-age=60\r\nETag: \"{who}\"\r\nContent-Length: {last}\r\n\
+             Content-Range: bytes 0-{}/{}\r\n\r\n",
+            last - 1,
+            body.len()
+        );
+        match seen.field("range") {
+            Some("bytes=0-65535") => {
+                Script::new().hold().send(format!("HTTP/1.1 206 Part\r\n{fields}{}", &body[..last]))
+            }
+            Some(range) => {
+                let range = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+                let (first, last) = range.expect("a range");
+                let first: usize = first.parse().expect("a number");
+                let last = last.parse().unwrap_or(usize::MAX).min(body.len() - 1);
+                let fields = format!(
+                    "Cache-Control: max-age=60\r\nETag: \"{who}\"\r\n\
+                     Content-Range: bytes {first}-{last}/{}\r\n",
+                    body.len()
+                );
+                reply("206 Part", &fields, &body.as_bytes()[first..=last])
+            }
+            None => fresh(&format!("ETag: \"{who}\"\r\n"), body),
+        }
+    });
+    let first = house.begin(&Ask::get("/a"));
+    house.origin().wait_for_requests(1);
+    let own = house.begin(&Ask::get("/a").with("cookie", "alice=1"));
+    // Whoever waits by now does so behind the first one.
+    for n in 0..5 {
+        let _ = house.begin(&Ask::get(&format!("/{n}")));
+        house.until("another page", || house.asked(&format!("/{n}")) == 1);
+    }
+    house.origin().release();
+    let (first, own) = (first.got(), own.got());
+    assert!(own.whole && own.text().starts_with("alice=1alice=1"), "{:?}", own.fields);
+    assert!(first.whole && first.text().starts_with("nobodynobody"), "{:?}", first.fields);
+    assert!(house.get("/a").text().starts_with("nobodynobody"));
+}
+
 /// The page was asked for before it was changed: what comes then is old, and is nobody's after that.
 #[test]
 fn cpo_21_what_was_asked_for_before_a_change_is_not_kept_behind_it() {
