@@ -33,6 +33,10 @@ impl<N: Net> Proxy<N> {
         let mut first = sought.slice(0);
         let (object, was_here) = match cache::piece(self, &mut first, exchange, None).await {
             Piece::Stored(object) => (object, true),
+            Piece::Own => {
+                sought.is_own = true;
+                return Ok(None);
+            }
             Piece::Ask(slot) => {
                 sought.keep_conditions_of(&first);
                 slice::ask_for(0, size, &mut exchange.head);
@@ -137,6 +141,8 @@ impl<N: Net> Fetcher<N> {
         let piece = cache::piece(shadow, &mut sought, &mut exchange, Some(&self.anchor)).await;
         let slot = match piece {
             Piece::Stored(object) => return Ok(object),
+            // The first slice was this client's to have, and the others are of the same whole.
+            Piece::Own => return Err(BodyError::UpstreamClosed),
             Piece::Ask(slot) => slot,
         };
         slice::ask_for(index, self.size, &mut exchange.head);

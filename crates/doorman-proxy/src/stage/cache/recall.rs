@@ -257,6 +257,8 @@ pub(crate) enum Piece {
     Stored(Arc<Object>),
     /// An origin must be asked.
     Ask(Slot),
+    /// What others were given is not for this client: it is to be answered by an answer of its own.
+    Own,
 }
 
 /// Looks for a slice: a fresh one, or one of the same whole as the anchor.
@@ -272,6 +274,11 @@ pub(crate) async fn piece<N: Net>(
     let fits = |object: &Arc<Object>| match anchor {
         Some(anchor) => anchor.holds(object),
         None => matches!(decide(&asked, &object.meta(), now), Use::Fresh | Use::StaleAllowed),
+    };
+    // What was fetched for others may not be for this client (CDE-06).
+    let given = |object: Arc<Object>| match decide(&asked, &object.meta(), now) {
+        Use::Validate(why) if why.is_personal() => Piece::Own,
+        _ => Piece::Stored(object),
     };
     let chooser = sought.chooser(&exchange.head);
     let (stored, instead_of) = match cache.store.look(&sought.key, &chooser, now) {
@@ -291,15 +298,15 @@ pub(crate) async fn piece<N: Net>(
             let led = cache.store.lead(&sought.key, &chooser, instead_of, patience, now);
             match led {
                 Led::Lead(lead) | Led::Alone(lead) => lead,
-                Led::Found(object) => return Piece::Stored(object),
+                Led::Found(object) => return given(object),
                 Led::Disk(on_disk) => match cache.store.load(&on_disk).await {
-                    Some(object) => return Piece::Stored(object),
+                    Some(object) => return given(object),
                     None => cache.store.alone(&sought.key, &chooser, Some(on_disk.known())),
                 },
                 Led::Wait(wait) => match queue(proxy, sought, exchange, wait).await {
-                    Waited::Object(object) => return Piece::Stored(object),
+                    Waited::Object(object) => return given(object),
                     Waited::Disk(on_disk) => match cache.store.load(&on_disk).await {
-                        Some(object) => return Piece::Stored(object),
+                        Some(object) => return given(object),
                         None => {
                             let chooser = sought.chooser(&exchange.head);
                             cache.store.alone(&sought.key, &chooser, Some(on_disk.known()))
