@@ -180,6 +180,7 @@ pub(crate) fn seek<'p>(
     if cache.rules.cookies == Cookies::Ignore {
         exchange.head.fields.remove_id(FieldId::Cookie);
     }
+    standardise_host(&mut exchange.head);
     Ok(Seek::Look(Box::new(Sought {
         cache,
         key,
@@ -192,6 +193,30 @@ pub(crate) fn seek<'p>(
         is_mistaken: false,
         is_own: false,
     })))
+}
+
+/// The key does not tell spellings of a host apart, so neither can the origin, by `Host` or by what
+/// edits make of it (CPO-07).
+fn standardise_host(head: &mut RequestHead) {
+    let port = head.port().filter(|&port| port != head.scheme.default_port());
+    let (authority, host) = (head.authority(), head.host());
+    let is_standard = match (authority.strip_prefix(host), port) {
+        (Some([]), None) => true,
+        (Some([b':', digits @ ..]), Some(port)) => {
+            let written = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
+            written == Some(port) && digits.first() != Some(&b'0')
+        }
+        _ => false,
+    };
+    if authority.is_empty() || is_standard {
+        return;
+    }
+    let mut authority = host.to_vec();
+    if let Some(port) = port {
+        authority.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    // It is made of an authority that was read before.
+    let _ = head.set_authority(&authority);
 }
 
 fn bypass<'p>(exchange: &mut Exchange, why: &'static str) -> Seek<'p> {

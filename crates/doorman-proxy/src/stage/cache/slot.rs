@@ -416,13 +416,4 @@ fn standardise(sought: &Sought<'_>, head: &mut RequestHead) {
         // It is made of parts of the query that was there.
         let _ = head.rewrite_query(query.as_deref());
     }
-    let port = head.port().filter(|&port| port != head.scheme.default_port());
-    let mut authority = head.host().to_vec();
-    if let Some(port) = port {
-        authority.extend_from_slice(format!(":{port}").as_bytes());
-    }
-    // The key does not tell spellings of a host apart, so neither can the origin (CPO-07).
-    if !head.authority().is_empty() && head.authority() != authority {
-        let _ = head.set_authority(&authority);
-    }
 }
