@@ -15,9 +15,10 @@ use doorman_control::acme::Keeper;
 use doorman_net::tls::CertificateName;
 use serde_json::{Value, json};
 
+use super::cache::Wrong;
 use super::guard::Guard;
 use super::serve::Caller;
-use super::{certs, diff, lock, status, upstreams};
+use super::{cache, certs, diff, lock, purge, status, upstreams};
 use crate::command::explain::running;
 use crate::engine::{Engine, NOBODY, NotSet, Refused, Reloaded};
 use crate::metrics::Exporter;
@@ -35,8 +36,8 @@ impl Shared {
     }
 }
 
-/// Calls that show parts of the configuration.
-const SHOWING: [&str; 2] = ["/explain", "/diff"];
+/// Calls that show parts of the configuration, or what clients asked for.
+const SHOWING: [&str; 5] = ["/explain", "/diff", "/cache/ls", "/cache/show", "/cache/why"];
 
 /// The API.
 pub(super) fn admin(shared: &Arc<Shared>) -> Router {
@@ -48,6 +49,11 @@ pub(super) fn admin(shared: &Arc<Shared>) -> Router {
         .route("/certs/read", post(read))
         .route("/upstreams", get(servers))
         .route("/upstreams/set", post(set))
+        .route("/cache", get(stores))
+        .route("/cache/ls", get(stored))
+        .route("/cache/show", get(known))
+        .route("/cache/why", get(known))
+        .route("/cache/purge", post(purged))
         .route("/explain", get(explain))
         .route("/diff", get(differences))
         .route("/metrics", get(page))
@@ -149,6 +155,49 @@ async fn set(
         Err(why @ NotSet::Unknown(_)) => fault(StatusCode::NOT_FOUND, &why.to_string()),
         Err(why @ NotSet::Refused(_)) => fault(StatusCode::CONFLICT, &why.to_string()),
         Err(why @ NotSet::Disk(_)) => fault(StatusCode::INSUFFICIENT_STORAGE, &why.to_string()),
+    }
+}
+
+async fn stores(State(shared): State<Arc<Shared>>) -> Response {
+    Json(cache::of(&shared.engine)).into_response()
+}
+
+async fn stored(State(shared): State<Arc<Shared>>, Query(asked): Query<cache::Asked>) -> Response {
+    beside(&shared, move |engine| cache::list(engine, &asked)).await
+}
+
+async fn known(State(shared): State<Arc<Shared>>, Query(asked): Query<cache::Asked>) -> Response {
+    beside(&shared, move |engine| cache::know(engine, &asked)).await
+}
+
+async fn purged(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Query(asked): Query<purge::Asked>,
+) -> Response {
+    beside(&shared, move |engine| {
+        let done = purge::purge(engine, &asked)?;
+        let how = if done.soft { "made stale" } else { "purged" };
+        let (objects, bytes) = (done.objects, done.bytes);
+        let words = asked.words();
+        tracing::info!("{how} by {}: {words}; {objects} objects, {bytes} bytes", caller.who);
+        Ok(done)
+    })
+    .await
+}
+
+/// Asks stores on a thread of its own: a walk over many responses does not belong on the one that
+/// answers.
+async fn beside<T: serde::Serialize + Send + 'static>(
+    shared: &Arc<Shared>,
+    ask: impl FnOnce(&Engine) -> Result<T, Wrong> + Send + 'static,
+) -> Response {
+    let engine = Arc::clone(&shared.engine);
+    match tokio::task::spawn_blocking(move || ask(&engine)).await {
+        Ok(Ok(answer)) => Json(answer).into_response(),
+        Ok(Err(Wrong::Usage(why))) => fault(StatusCode::BAD_REQUEST, &why),
+        Ok(Err(Wrong::NoStore(why))) => fault(StatusCode::NOT_FOUND, &why),
+        Err(_) => fault(StatusCode::INTERNAL_SERVER_ERROR, "it failed; see the error log"),
     }
 }
 

@@ -5,10 +5,12 @@
 //! are; a configuration whose admin or metrics address cannot be bound is refused.
 
 mod api;
+pub(crate) mod cache;
 pub(crate) mod certs;
 mod client;
 pub(crate) mod diff;
 mod guard;
+pub(crate) mod purge;
 mod serve;
 mod socket;
 pub(crate) mod status;

@@ -3,6 +3,7 @@
 //! Conventions, the same for every command: stdout is data and stderr is messages, commands that
 //! read take `--json`, and the exit code says how it went (see [`exit`]).
 
+mod cache;
 mod certs;
 mod check;
 mod completions;
@@ -14,6 +15,7 @@ mod fmt;
 mod help;
 mod man;
 mod proxy;
+mod purge;
 mod reload;
 mod run;
 mod screen;
@@ -88,6 +90,8 @@ enum Command {
     Status(status::Status),
     Certs(certs::Certs),
     Upstreams(upstreams::Upstreams),
+    Cache(cache::Cache),
+    Purge(purge::Purge),
     Diff(diff::Diff),
     Check(check::Check),
     Fmt(fmt::Fmt),
@@ -114,6 +118,8 @@ pub fn main() -> ExitCode {
         Some(Command::Status(status)) => status.run(),
         Some(Command::Certs(certs)) => certs.run(&screen),
         Some(Command::Upstreams(upstreams)) => upstreams.run(&screen),
+        Some(Command::Cache(cache)) => cache.run(&screen),
+        Some(Command::Purge(purge)) => purge.run(),
         Some(Command::Diff(diff)) => diff.run(&screen),
         Some(Command::Check(check)) => check.run(&screen),
         Some(Command::Fmt(fmt)) => fmt.run(&screen),
