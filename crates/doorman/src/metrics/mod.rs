@@ -4,6 +4,7 @@
 //! series holds all the same, since a configuration may have any number of sites: what comes
 //! after it is counted under `_other`.
 
+mod cache;
 mod managed;
 mod process;
 mod resilience;
@@ -87,6 +88,7 @@ impl Exporter {
         self.servers(&mut page, engine);
         servers_now(&mut page, engine);
         resilience::write(&mut page, engine);
+        cache::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);
         handshakes(&mut page, engine);
