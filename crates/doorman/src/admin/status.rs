@@ -30,6 +30,9 @@ pub(crate) struct Status {
     pub connections: u64,
     /// Upstreams and their servers.
     pub upstreams: Vec<UpstreamStatus>,
+    /// Stores of cached responses.
+    #[serde(default)]
+    pub stores: Vec<StoreStatus>,
     /// Automatic certificates that somebody should look at.
     #[serde(default)]
     pub certificate_problems: Vec<super::certs::Cert>,
@@ -46,6 +49,19 @@ pub(crate) struct Status {
     /// What the operator should mend, each in a line.
     #[serde(default)]
     pub problems: Vec<String>,
+}
+
+/// A store of cached responses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoreStatus {
+    /// Its name.
+    pub name: String,
+    /// What is kept where.
+    pub tiers: Vec<super::cache::Tier>,
+    /// Requests that did not pass it by.
+    pub requests: u64,
+    /// Those of them that were answered from it.
+    pub answered: u64,
 }
 
 /// Whether a proxy serves or ends.
@@ -197,6 +213,7 @@ pub(crate) fn of(engine: &Engine) -> Status {
         relays: relays(engine, &state),
         connections: crate::metrics::open_connections(engine),
         upstreams: upstreams(&state, now),
+        stores: stores(engine, &state),
         certificate_problems: super::certs::of(engine)
             .certificates
             .into_iter()
@@ -283,6 +300,16 @@ fn upstreams(state: &EngineState, now: doorman_http::Now) -> Vec<UpstreamStatus>
         servers: upstream.servers.iter().map(|server| self::server(server, now)).collect(),
     });
     upstreams.collect()
+}
+
+fn stores(engine: &Engine, state: &EngineState) -> Vec<StoreStatus> {
+    let sums = super::cache::sums(engine);
+    let stores = state.plan.stores().map(|store| {
+        let (answered, requests) = sums.get(store.name()).map_or((0, 0), super::cache::Sum::ratio);
+        let tiers = super::cache::tiers(&store.stats());
+        StoreStatus { name: store.name().to_owned(), tiers, requests, answered }
+    });
+    stores.collect()
 }
 
 fn server(server: &PlanServer, now: doorman_http::Now) -> ServerStatus {

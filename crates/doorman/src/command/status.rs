@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::cache::{counted, percent, size};
 use super::exit;
 use super::reload::{fail, print};
 use crate::admin::Client;
-use crate::admin::status::{RunState, ServerStatus, Status as Report};
+use crate::admin::status::{RunState, ServerStatus, Status as Report, StoreStatus};
 use crate::log::timestamp;
 
 #[derive(Args)]
@@ -121,7 +122,25 @@ fn screen(report: &Report, paint: Paint) -> String {
     for relay in &report.relays {
         let _ = writeln!(text, "relay        {}  {} open", relay.addresses.join("  "), relay.open);
     }
+    for store in &report.stores {
+        let _ = writeln!(text, "store        {}", self::store(store));
+    }
     servers(&mut text, report, paint);
+    text
+}
+
+/// A store in a line.
+fn store(store: &StoreStatus) -> String {
+    let mut text = store.name.clone();
+    for tier in &store.tiers {
+        let objects = counted(tier.objects, "object", "objects");
+        let (bytes, limit) = (size(tier.bytes), size(tier.limit));
+        let _ = write!(text, "  {}: {objects}, {bytes} of {limit}", tier.tier);
+    }
+    if store.requests > 0 {
+        let ratio = percent(store.answered, store.requests);
+        let _ = write!(text, "  {ratio} of {} requests answered from it", store.requests);
+    }
     text
 }
 
@@ -201,6 +220,12 @@ mod tests {
                 { "name": "b", "in_flight": 0, "picks": 9, "resting": false, "state": "down",
                   "since": 1_735_689_784, "why": "tcp failed 3 times, last: no" },
             ] }],
+            "stores": [
+                { "name": "web", "tiers": [
+                    { "tier": "memory", "objects": 1, "bytes": 1536, "limit": 1_048_576, "evicted": 0 },
+                ], "requests": 4, "answered": 3 },
+                { "name": "new", "tiers": [], "requests": 0, "answered": 0 },
+            ],
             "access_log_dropped": 4, "panics": 0,
         }))
         .unwrap();
@@ -212,6 +237,8 @@ last reload  failed
 connections  5
 log lines    4 lost
 listener     http   0.0.0.0:80  [::]:80
+store        web  memory: 1 object, 1.5 KiB of 1.0 MiB  75.0 % of 4 requests answered from it
+store        new
 
 UPSTREAM  SERVER       IN FLIGHT        PICKED  STATE
 api       10.0.0.1:80          2           100  ready

@@ -238,6 +238,7 @@ fn status_has_its_shape() {
             "relays",
             "connections",
             "upstreams",
+            "stores",
             "certificate_problems",
             "overrides",
             "now",
