@@ -1,5 +1,6 @@
 //! `doorman explain`: who would answer a request, and why.
 
+mod cache;
 mod json;
 mod relay;
 pub mod running;

@@ -10,7 +10,7 @@ use doorman_proxy::Verdict;
 use doorman_proxy::explain::{Answer, Door, Forward, Line, Outcome, Way};
 use doorman_proxy::plan::PlanUpstream;
 
-use super::{Told, running};
+use super::{Told, cache, running};
 use crate::command::screen::Screen;
 
 /// Columns of the labels.
@@ -97,19 +97,19 @@ pub fn render(told: &Told<'_>, screen: &Screen) -> String {
     page.text
 }
 
-struct Page<'a> {
+pub(super) struct Page<'a> {
     text: String,
     screen: &'a Screen,
 }
 
 impl Page<'_> {
-    fn line(&mut self, label: &str, text: &str) {
+    pub(super) fn line(&mut self, label: &str, text: &str) {
         let label = self.screen.strong(&format!("{label:<LABEL$}"));
         let _ = writeln!(self.text, "{}", format!("{label}{text}").trim_end());
     }
 
     /// A subject, where it was written, and a remark.
-    fn placed(
+    pub(super) fn placed(
         &mut self,
         label: &str,
         subject: &str,
@@ -217,6 +217,9 @@ fn forward(passed: &Forward, told: &Told<'_>, page: &mut Page<'_>) {
         if let Some(size) = size {
             page.line("buffer", &format!("{what}, up to {size} bytes"));
         }
+    }
+    if let Some(cache) = &passed.cache {
+        cache::lines(cache, told, page);
     }
     if let Some(side) = &passed.side {
         let way = side.way.and_then(|way| passed.ways.get(way));
