@@ -24,6 +24,9 @@ Examples:
   doorman demo --print                    the configuration that it runs
 ";
 
+/// Seconds for which `/cached` is fresh: long enough to type the same again, short enough to wait for.
+const CACHED_TTL: u32 = 5;
+
 const PORT_HELP: &str = "choose other ports: doorman demo --port 9080 --tls-port 9443";
 
 /// Start two origins and a proxy in front of them, and print what to try
@@ -97,6 +100,8 @@ upstream colours {{
     server {blue} name blue
 }}
 
+store demo {{ memory 16MiB }}
+
 site http://localhost:{port} http://127.0.0.1:{port} https://localhost:{tls_port} https://127.0.0.1:{tls_port} {{
     tls internal
     response-header set X-Served-By doorman
@@ -109,6 +114,15 @@ site http://localhost:{port} http://127.0.0.1:{port} https://localhost:{tls_port
     route /slow {{
         timeout response 1s
         proxy colours
+    }}
+    route /cached {{
+        # Fresh for {CACHED_TTL} seconds; for a minute more it is given out while it is fetched anew.
+        cache demo {{
+            ttl           {CACHED_TTL}s
+            stale         1m
+            status-header on
+        }}
+        proxy {red}
     }}
     route /hello when header X-Name {{ respond 200 \"hello {{header.X-Name}}\\n\" }}
     route * {{ proxy colours }}
@@ -140,6 +154,10 @@ Try, in another terminal:
   curl -N {http}/stream                           a body that comes line by line
   curl -i {http}/slow                             an origin that is too slow: 504 with a request id
   curl -H 'X-Name: you' {http}/hello              an answer by doorman itself
+And a cache, which says in `Cache-Status` what it did:
+  curl -i {http}/cached                           a miss: `fwd=uri-miss; stored`
+  curl -i {http}/cached                           again, within {CACHED_TTL} s: a hit, with its `Age`
+  curl -i {http}/cached                           again, after {CACHED_TTL} s: a stale hit, while it is fetched anew
 And in a browser:
   {http}/echo                                a WebSocket: what you type comes back
 

@@ -17,6 +17,7 @@ Examples:
   doorman proxy 3000 3001 --health /healthz       the same, of those that answer well to it
   doorman proxy 3000 --site app.example.com       a public certificate, and a redirect to HTTPS
   doorman proxy 10.0.0.5:80 --site :8000          plain HTTP on port 8000
+  doorman proxy 3000 --cache                      keep in memory what the server says may be kept
   doorman proxy 3000 --site app.internal --print  the file that this stands for
 
 The certificate for a public name is ordered from Let's Encrypt, to whose terms you thereby agree:
@@ -40,6 +41,9 @@ pub struct Proxy {
     /// Path that each server is asked for; one that does not answer well takes no requests
     #[arg(long, value_name = "PATH")]
     health: Option<String>,
+    /// Keep responses in memory, as long as their Cache-Control says
+    #[arg(long)]
+    cache: bool,
     /// Port of plain HTTP, which sends clients over to HTTPS; 8080 for localhost, else 80
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
@@ -127,6 +131,10 @@ impl Proxy {
                 "app"
             }
         };
+        if self.cache {
+            // As large as it is without a word, so that whoever prints the file sees what to change.
+            text.push_str("store app { memory 256MiB }\n\n");
+        }
         push(&mut text, format_args!("site {} {{\n", self.site));
         if !is_plain {
             // Whoever opens a site to others must know what its certificate is worth to them.
@@ -140,6 +148,9 @@ impl Proxy {
             } else {
                 "    tls internal\n"
             });
+        }
+        if self.cache {
+            text.push_str("    cache app\n");
         }
         push(&mut text, format_args!("    proxy {target}\n}}\n"));
         doorman_config::format(NAME, &text)
