@@ -163,11 +163,11 @@ async fn stores(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn stored(State(shared): State<Arc<Shared>>, Query(asked): Query<cache::Asked>) -> Response {
-    beside(&shared, move |engine| cache::list(engine, &asked)).await
+    answered(beside(&shared, move |engine| cache::list(engine, &asked)).await)
 }
 
 async fn known(State(shared): State<Arc<Shared>>, Query(asked): Query<cache::Asked>) -> Response {
-    beside(&shared, move |engine| cache::know(engine, &asked)).await
+    answered(beside(&shared, move |engine| cache::know(engine, &asked)).await)
 }
 
 async fn purged(
@@ -175,30 +175,40 @@ async fn purged(
     ConnectInfo(caller): ConnectInfo<Caller>,
     Query(asked): Query<purge::Asked>,
 ) -> Response {
-    beside(&shared, move |engine| {
-        let done = purge::purge(engine, &asked)?;
+    let purge = move |engine: &Engine| {
+        let (done, settling) = purge::purge(engine, &asked)?;
         let how = if done.soft { "made stale" } else { "purged" };
         let (objects, bytes) = (done.objects, done.bytes);
         let words = asked.words();
         tracing::info!("{how} by {}: {words}; {objects} objects, {bytes} bytes", caller.who);
-        Ok(done)
-    })
-    .await
+        Ok((done, settling))
+    };
+    match beside(&shared, purge).await {
+        Ok((mut done, settling)) => {
+            purge::settle(&mut done, settling, shared.engine.ground().clock).await;
+            Json(done).into_response()
+        }
+        Err(refused) => refused,
+    }
 }
 
 /// Asks stores on a thread of its own: a walk over many responses does not belong on the one that
 /// answers.
-async fn beside<T: serde::Serialize + Send + 'static>(
+async fn beside<T: Send + 'static>(
     shared: &Arc<Shared>,
     ask: impl FnOnce(&Engine) -> Result<T, Wrong> + Send + 'static,
-) -> Response {
+) -> Result<T, Response> {
     let engine = Arc::clone(&shared.engine);
     match tokio::task::spawn_blocking(move || ask(&engine)).await {
-        Ok(Ok(answer)) => Json(answer).into_response(),
-        Ok(Err(Wrong::Usage(why))) => fault(StatusCode::BAD_REQUEST, &why),
-        Ok(Err(Wrong::NoStore(why))) => fault(StatusCode::NOT_FOUND, &why),
-        Err(_) => fault(StatusCode::INTERNAL_SERVER_ERROR, "it failed; see the error log"),
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(Wrong::Usage(why))) => Err(fault(StatusCode::BAD_REQUEST, &why)),
+        Ok(Err(Wrong::NoStore(why))) => Err(fault(StatusCode::NOT_FOUND, &why)),
+        Err(_) => Err(fault(StatusCode::INTERNAL_SERVER_ERROR, "it failed; see the error log")),
     }
+}
+
+fn answered<T: serde::Serialize>(answer: Result<T, Response>) -> Response {
+    answer.map_or_else(|refused| refused, |answer| Json(answer).into_response())
 }
 
 async fn explain(

@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use doorman_cache::{KeyRules, KeySeed, NotStored, UrlKey};
 use doorman_proxy::{Cached, Plan};
-use doorman_store::{Described, Store};
+use doorman_store::{Described, Stats, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 
+/// The words for tiers.
+const MEMORY: &str = "memory";
+const DISK: &str = "disk";
 /// Responses that a list has if nothing else is asked for.
 pub(crate) const LIST: usize = 100;
 /// Responses that a list has at most.
@@ -36,6 +39,8 @@ pub(crate) struct StoreReport {
     pub name: String,
     /// What is kept where.
     pub tiers: Vec<Tier>,
+    /// Why its disk is not used now, if it is not.
+    pub problem: Option<String>,
     /// Requests by what the cache had to do with them, all words.
     pub requests: BTreeMap<String, u64>,
     /// Of the requests that did not pass it by, the part that was answered from it; none before the
@@ -94,7 +99,7 @@ pub(crate) struct Listed {
 pub(crate) struct Stored {
     /// Where it is.
     pub store: String,
-    /// `memory` or `disk`.
+    /// Where its content is read from: `memory`, or `disk` if it is only there.
     pub tier: String,
     /// Its URL as it is keyed.
     pub url: String,
@@ -233,15 +238,34 @@ pub(crate) fn sums(engine: &Engine) -> BTreeMap<Box<str>, Sum> {
     sums
 }
 
-/// The tiers of a store.
-pub(crate) fn tiers(stats: &doorman_store::Stats) -> Vec<Tier> {
-    vec![Tier {
-        tier: "memory".to_owned(),
-        objects: stats.objects,
+/// The tiers of a store of this plan. What is in memory may be on disk, too.
+pub(crate) fn tiers(plan: &Plan, store: &Store, stats: &Stats) -> Vec<Tier> {
+    let memory = Tier {
+        tier: MEMORY.to_owned(),
+        objects: stats.objects.saturating_sub(stats.on_disk),
         bytes: stats.bytes,
         limit: stats.limit,
         evicted: stats.counts.evicted,
-    }]
+    };
+    let mut written = plan.config.stores.iter();
+    let limit = written
+        .find(|written| written.name.value == store.name())
+        .and_then(|written| Some(written.disk.as_ref()?.value.bytes));
+    let disk = stats.disk.as_ref().map(|disk| Tier {
+        tier: DISK.to_owned(),
+        objects: disk.objects,
+        bytes: disk.bytes,
+        limit: limit.unwrap_or(0),
+        evicted: disk.evictions,
+    });
+    [memory].into_iter().chain(disk).collect()
+}
+
+/// What is wrong with the disks of stores, each in a line.
+pub(crate) fn problems(plan: &Plan) -> Vec<String> {
+    let problem =
+        |store: &Arc<Store>| Some(format!("store {}: {}", store.name(), store.disk()?.problem()?));
+    plan.stores().filter_map(problem).collect()
 }
 
 /// How it stands now.
@@ -250,19 +274,21 @@ pub(crate) fn of(engine: &Engine) -> Stores {
     let plan = engine.plan();
     let sums = sums(engine);
     let none = Sum::default();
-    let stores = plan.stores().map(|store| report(store, sums.get(store.name()).unwrap_or(&none)));
+    let stores =
+        plan.stores().map(|store| report(&plan, store, sums.get(store.name()).unwrap_or(&none)));
     Stores { now: engine.times().1.unix_seconds(), stores: stores.collect() }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a part for people")]
-fn report(store: &Store, sum: &Sum) -> StoreReport {
+fn report(plan: &Plan, store: &Store, sum: &Sum) -> StoreReport {
     let stats = store.stats();
     let (answered, all) = sum.ratio();
     let requests = Cached::ALL.iter().zip(sum.requests);
     let refused = NotStored::WORDS.iter().zip(&stats.counts.refused);
     StoreReport {
         name: store.name().to_owned(),
-        tiers: tiers(&stats),
+        tiers: tiers(plan, store, &stats),
+        problem: store.disk().and_then(|disk| disk.problem()),
         requests: requests.map(|(result, count)| (result.as_str().to_owned(), count)).collect(),
         hit_ratio: (all > 0).then(|| answered as f64 / all as f64),
         hit_bytes: sum.bytes,
@@ -395,7 +421,7 @@ fn stored(plan: &Plan, store: &Store, one: Described) -> Stored {
     });
     Stored {
         store: store.name().to_owned(),
-        tier: "memory".to_owned(),
+        tier: if one.is_on_disk { DISK } else { MEMORY }.to_owned(),
         differs: differs.collect(),
         made_by: variant.place.map(|[site, route, upstream]| Maker {
             site: site.to_owned(),

@@ -1,7 +1,11 @@
 //! Purges: what `doorman purge` asks for, and what it is told. The names of the fields are a public
 //! contract.
 
-use doorman_store::{How, Purge, Purged, Store, TAG_LEN_MAX};
+use std::time::Duration;
+
+use doorman_net::{Clock, within_deadline};
+use doorman_store::disk::Settled;
+use doorman_store::{How, Purge, TAG_LEN_MAX};
 use serde::{Deserialize, Serialize};
 
 use super::cache::{self, Wrong};
@@ -16,6 +20,9 @@ pub(crate) struct Done {
     pub objects: u64,
     /// Bytes that they took in memory.
     pub bytes: u64,
+    /// Whether it is certain that no crash brings back what was purged of disks; none: nothing was on
+    /// disk.
+    pub settled: Option<bool>,
     /// By store, those with nothing included.
     pub stores: Vec<DoneIn>,
 }
@@ -105,8 +112,9 @@ impl Asked {
     }
 }
 
-/// Purges. It takes as long as there are responses that match.
-pub(super) fn purge(engine: &Engine, asked: &Asked) -> Result<Done, Wrong> {
+/// Purges. It takes as long as there are responses that match. What is given back beside becomes
+/// whether disks know of it.
+pub(super) fn purge(engine: &Engine, asked: &Asked) -> Result<(Done, Vec<Settled>), Wrong> {
     let plan = engine.plan();
     let what = asked.what()?;
     let how = if asked.soft { How::Soft } else { How::Hard };
@@ -114,32 +122,47 @@ pub(super) fn purge(engine: &Engine, asked: &Asked) -> Result<Done, Wrong> {
     if let What::Url(url) = &what {
         cache::check(url)?;
     }
+    let mut settling = Vec::new();
     for store in cache::chosen(&plan, asked.store.as_deref())? {
-        let purged = match &what {
-            What::Url(url) => {
-                let keys = cache::keys(&plan, &store, url)?;
-                let each = keys.iter().map(|key| store.purge(&Purge::Url(key), how));
-                each.fold(Purged::default(), |sum, one| Purged {
-                    objects: sum.objects + one.objects,
-                    bytes: sum.bytes + one.bytes,
-                })
-            }
-            What::Below(prefix) => store.purge(&Purge::Below(prefix), how),
-            What::Tag(tag) => store.purge(&Purge::Tag(tag), how),
-            What::All => store.purge(&Purge::All, how),
+        let mut here = DoneIn { store: store.name().to_owned(), ..DoneIn::default() };
+        let mut purge = |what: &Purge<'_>| {
+            let purged = store.purge(what, how);
+            here.objects += purged.objects;
+            here.bytes += purged.bytes;
+            settling.extend(purged.settled);
         };
-        done.add(&store, purged);
+        match &what {
+            What::Url(url) => {
+                cache::keys(&plan, &store, url)?.iter().for_each(|key| purge(&Purge::Url(key)));
+            }
+            What::Below(prefix) => purge(&Purge::Below(prefix)),
+            What::Tag(tag) => purge(&Purge::Tag(tag)),
+            What::All => purge(&Purge::All),
+        }
+        done.objects += here.objects;
+        done.bytes += here.bytes;
+        done.stores.push(here);
     }
-    Ok(done)
+    Ok((done, settling))
 }
 
-impl Done {
-    fn add(&mut self, store: &Store, purged: Purged) {
-        let Purged { objects, bytes } = purged;
-        self.objects += objects;
-        self.bytes += bytes;
-        self.stores.push(DoneIn { store: store.name().to_owned(), objects, bytes });
+/// How long a disk may take to be told of a purge before it is said that it is not.
+const SETTLES_WITHIN: Duration = Duration::from_secs(10);
+
+/// Waits until disks know of a purge.
+pub(super) async fn settle(done: &mut Done, settling: Vec<Settled>, clock: Clock) {
+    if settling.is_empty() {
+        return;
     }
+    let all = async {
+        let mut is_settled = true;
+        for settled in settling {
+            is_settled &= settled.await;
+        }
+        is_settled
+    };
+    let is_settled = within_deadline(clock, SETTLES_WITHIN, all).await;
+    done.settled = Some(is_settled.unwrap_or(false));
 }
 
 #[cfg(test)]

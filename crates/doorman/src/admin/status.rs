@@ -230,6 +230,7 @@ pub(crate) fn of(engine: &Engine) -> Status {
 /// Files that cannot be used, and certificates that clients refuse.
 fn problems(engine: &Engine, state: &EngineState) -> Vec<String> {
     let mut problems = state.plan.stale.clone();
+    problems.extend(super::cache::problems(&state.plan));
     let staples = super::certs::of(engine).ocsp;
     for staple in staples.iter().filter(|staple| staple.problem) {
         let name = staple.names.first().unwrap_or(&staple.serial);
@@ -306,7 +307,7 @@ fn stores(engine: &Engine, state: &EngineState) -> Vec<StoreStatus> {
     let sums = super::cache::sums(engine);
     let stores = state.plan.stores().map(|store| {
         let (answered, requests) = sums.get(store.name()).map_or((0, 0), super::cache::Sum::ratio);
-        let tiers = super::cache::tiers(&store.stats());
+        let tiers = super::cache::tiers(&state.plan, store, &store.stats());
         StoreStatus { name: store.name().to_owned(), tiers, requests, answered }
     });
     stores.collect()

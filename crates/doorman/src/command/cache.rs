@@ -190,6 +190,9 @@ fn stats<'a>(stores: impl Iterator<Item = &'a StoreReport>, screen: &Screen) -> 
             };
             line(&mut text, &tier.tier, &format!("{objects}, {bytes} of {limit}{gone}"));
         }
+        if let Some(problem) = &store.problem {
+            line(&mut text, "problem", &screen.strong(problem));
+        }
         line(&mut text, "requests", &requests(store));
         line(&mut text, "sent", &format!("{} of content from the store", size(store.hit_bytes)));
         let fills = format!(

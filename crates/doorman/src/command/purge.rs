@@ -75,7 +75,15 @@ impl Purge {
             return ExitCode::SUCCESS;
         }
         match serde_json::from_value::<Done>(answer.body) {
-            Ok(done) => screen::data(&told(&done)),
+            Ok(done) => {
+                if done.settled == Some(false) {
+                    eprintln!(
+                        "warning: a disk cannot be told of it now: after a crash it could come back; \
+                         `doorman status` says what is wrong"
+                    );
+                }
+                screen::data(&told(&done))
+            }
             Err(_) => screen::failed("what answers is no doorman, or an older one"),
         }
     }
@@ -163,7 +171,7 @@ mod tests {
             let objects: u64 = figures.iter().map(|figures| figures.1).sum();
             let bytes: u64 = figures.iter().map(|figures| figures.2).sum();
             let value = serde_json::json!({
-                "soft": soft, "objects": objects, "bytes": bytes, "stores": stores,
+                "soft": soft, "objects": objects, "bytes": bytes, "settled": null, "stores": stores,
             });
             told(&serde_json::from_value(value).unwrap())
         };

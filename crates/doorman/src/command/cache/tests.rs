@@ -14,6 +14,7 @@ fn store() -> StoreReport {
             { "tier": "memory", "objects": 1, "bytes": 1536, "limit": 1_048_576, "evicted": 0 },
             { "tier": "disk", "objects": 12, "bytes": 5_242_880, "limit": 1_073_741_824_u64, "evicted": 3 },
         ],
+        "problem": "no space left, tried again every 30 s",
         "requests": { "hit": 70, "stale": 2, "revalidated": 0, "collapsed": 0, "miss": 28, "refused": 0,
             "bypass": 10, "absent": 0 },
         "hit_ratio": 0.72, "hit_bytes": 1000, "refreshes": 2, "stored": 30, "updated": 1, "cut": 0,
@@ -41,6 +42,7 @@ fn stores_in_figures() {
 web
   memory      1 object, 1.5 KiB of 1.0 MiB
   disk        12 objects, 5.0 MiB of 1.0 GiB; 3 had to go
+  problem     no space left, tried again every 30 s
   requests    110: hit 70, stale 2, miss 28, bypass 10; 72.0 % answered from it
   sent        1000 B of content from the store
   stored      30, updated 1, refreshed beside 2, cut 0
