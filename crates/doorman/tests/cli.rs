@@ -334,6 +334,82 @@ fn explain_names_the_script_of_an_application() {
     assert_eq!(script("/style.css").as_deref(), Some("none: answered by 404"));
 }
 
+/// What the cache would do, with no process that could have stored anything.
+#[test]
+fn explain_tells_of_the_cache() {
+    let text = r#"doorman 1
+store web { memory 64MiB }
+site http://a.test {
+    route /static/* {
+        cache web {
+            ttl            1h
+            ttl            1m 404 410
+            stale          1d
+            stale-if-error 90s
+            key            header X-Lang
+            key            cookie theme
+            ignore-query   utm_*
+            bypass when    header X-Preview
+            purge from     192.0.2.0/24
+            set-cookie     strip
+        }
+        proxy 127.0.0.1:3000
+    }
+    route * { proxy 127.0.0.1:3000 }
+}
+"#;
+    let folder = Folder::with(&[("doorman.conf", text)]);
+    let lines = |arguments: &[&str], from: &str, to: &str| {
+        let ran = Ran::of(&folder.arguments(&[&["explain"], arguments].concat()).output().unwrap());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let kept = ran.out.lines().skip_while(|line| !line.starts_with(from));
+        kept.take_while(|line| !line.starts_with(to))
+            .map(|line| line.to_owned() + "\n")
+            .collect::<String>()
+    };
+    let url = "http://a.test/static/x?utm_source=b&a=1";
+    let asked = [url, "-H", "Cookie: theme=dark; other=1", "-H", "X-Lang: de"];
+    assert_eq!(
+        lines(&asked, "cache", "proxy"),
+        "\
+cache     web                          doorman.conf:5  answered from the store if that may be
+key       http://a.test/static/x?a=1
+          and header x-lang: de
+          and cookie theme: dark
+          and what `Vary` of the response names
+rules     ttl: as the response says, else 1h
+          ttl: as the response says, else 1m for 404 410
+          stale: 1d more, while it is fetched anew
+          stale-if-error: 90s more, if the server fails
+          set-cookie: strip
+          max-object: 8388608 bytes
+"
+    );
+    for (arguments, expect) in [
+        (&["-H", "X-Preview: 1"][..], "passed by: a `bypass when` holds"),
+        (&["-X", "OPTIONS"], "passed by: its method is none that is answered from a store"),
+        (&["-X", "POST"], "sent to the server; if it succeeds, what is stored for the URL goes"),
+        (&["-X", "PURGE"], "403: this client may not purge"),
+        (&["-X", "PURGE", "--from", "192.0.2.7"], "purges the URL"),
+        (&["-H", "Upgrade: websocket"], "passed by: it asks for an upgrade"),
+    ] {
+        let told = lines(&[&[url], arguments].concat(), "cache", "proxy");
+        assert!(told.lines().next().unwrap().ends_with(expect), "{arguments:?}: {told}");
+    }
+    assert_eq!(lines(&["http://a.test/x"], "cache", "proxy"), "");
+    let told = folder.arguments(&["explain", url, "--json"]).output().unwrap();
+    let told = Ran::of(&told).json();
+    let cache = &told["outcome"]["cache"];
+    assert_eq!((&cache["store"], &cache["decision"]), (&"web".into(), &"look".into()));
+    assert_eq!(cache["key"], "http://a.test/static/x?a=1");
+    assert_eq!(cache["differs"][0]["name"], "x-lang");
+    assert_eq!(
+        (&cache["differs"][0]["value"], &cache["ways"]),
+        (&None::<u8>.into(), &None::<u8>.into())
+    );
+    assert_eq!(cache["rules"][0]["name"], "ttl");
+}
+
 #[test]
 fn explain_follows_relays() {
     let text = "relay :8443 {
@@ -567,6 +643,7 @@ site localhost {
         "proxy unix:/run/app.sock --site http://a.example:81",
         "proxy 3000 --site app.example.com",
         "proxy 3000 --port 9080 --tls-port 9443",
+        "proxy 3000 3001 --cache --health /healthz",
     ] {
         let ran = folder.run(&format!("{line} --print"));
         assert_eq!(ran.code, 0, "{line}: {}", ran.err);
@@ -594,6 +671,9 @@ site localhost {
     assert!(checked.contains("    health GET /healthz?full=1\n"), "{checked}");
     std::fs::write(folder.path().join("checked.conf"), checked).unwrap();
     folder.run("check checked.conf --format short").is(0, "");
+    let cached = folder.run("proxy 3000 --cache --print").out;
+    assert!(cached.contains("\nstore app { memory 256MiB }\n"), "{cached}");
+    assert!(cached.contains("    cache app\n"), "{cached}");
     assert_eq!(folder.run("proxy 3000 --health healthz").code, 2);
     assert_eq!(folder.run("proxy").code, 2);
     let sly = folder.arguments(&["proxy", "3000 }\nsite http://b { respond 200", "--print"]);
@@ -704,6 +784,18 @@ fn the_demo_serves_and_leaves_nothing_behind() {
     assert_eq!(curl(&["-o", "/dev/null", "-w", "%{http_code}", &format!("{http}/slow")]), "504");
     assert_eq!(curl(&["-H", "X-Name: you", &format!("{http}/hello")]), "hello you\n");
     assert!(curl(&["-d", "some body", &format!("{http}/post")]).contains("POST /post"));
+    let cached = format!("{http}/cached");
+    assert_eq!(demo.said.matches(&format!("curl -i {cached} ")).count(), 3, "{}", demo.said);
+    let stored = |expect: &str| {
+        let answer = curl(&["-i", &cached]);
+        let told =
+            answer.lines().find(|line| line.to_ascii_lowercase().starts_with("cache-status:"));
+        told.is_some_and(|told| told.contains(expect))
+    };
+    assert!(stored("; fwd=uri-miss; "), "a miss");
+    assert!(stored("; hit"), "a hit");
+    // As long as it is fresh.
+    while !stored("; detail=refresh") {}
     assert!(demo.said.contains(&format!("{http}/echo")), "{}", demo.said);
     assert!(curl(&[&format!("{http}/echo")]).contains("new WebSocket("));
     let heard = echoed(port, b"hello");

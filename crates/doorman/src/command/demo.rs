@@ -155,9 +155,9 @@ Try, in another terminal:
   curl -i {http}/slow                             an origin that is too slow: 504 with a request id
   curl -H 'X-Name: you' {http}/hello              an answer by doorman itself
 And a cache, which says in `Cache-Status` what it did:
-  curl -i {http}/cached                           a miss: `fwd=uri-miss; stored`
+  curl -i {http}/cached                           a miss, which is stored: `fwd=uri-miss`
   curl -i {http}/cached                           again, within {CACHED_TTL} s: a hit, with its `Age`
-  curl -i {http}/cached                           again, after {CACHED_TTL} s: a stale hit, while it is fetched anew
+  curl -i {http}/cached                           again, after {CACHED_TTL} s: a stale hit, which is fetched anew beside: `detail=refresh`
 And in a browser:
   {http}/echo                                a WebSocket: what you type comes back
 

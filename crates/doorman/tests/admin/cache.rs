@@ -1,0 +1,356 @@
+//! What operators see of the cache, and what they do to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+/// An origin whose answers depend on the path alone: `/t/A/B` is tagged, `/vary` varies, `/cookie`
+/// sets one, `/big` is large, and all are fresh for an hour.
+struct Origin {
+    port: u16,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Origin {
+    #[expect(clippy::disallowed_methods, reason = "a test of the real network")]
+    fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = answer(stream.unwrap());
+            }
+        });
+        Self { port, asked }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    let mut line = String::from("x");
+    while !line.trim_end().is_empty() {
+        line.clear();
+        reader.read_line(&mut line)?;
+    }
+    let path = first.split(' ').nth(1).unwrap_or("/");
+    let fields = match path {
+        "/vary" => "Vary: X-A\r\n".to_owned(),
+        "/cookie" => "Set-Cookie: a=b\r\n".to_owned(),
+        _ => match path.strip_prefix("/t/") {
+            Some(tags) => format!("Cache-Tag: {}\r\n", tags.replace('/', ", ")),
+            None => String::new(),
+        },
+    };
+    let body =
+        if path.starts_with("/big") { "b".repeat(600_000) } else { format!("this is {path}") };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\n{fields}Connection: close\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes())
+}
+
+/// A proxy with a store `web` in front of an origin, and what it has fetched.
+struct House {
+    story: Story,
+    origin: Origin,
+}
+
+impl House {
+    fn new(name: &str) -> Self {
+        let origin = Origin::start();
+        let mut story = Story::new(name);
+        write(&story, &origin, "memory 64MiB");
+        story.start(Stdio::null());
+        Self { story, origin }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.story.port)
+    }
+
+    /// Fetches these, so that they are stored.
+    fn fetch(&self, paths: &[&str]) {
+        for path in paths {
+            assert_eq!(self.story.get(self.story.port, path).0, 200, "{path}");
+        }
+    }
+
+    /// Runs a command; gives its exit code and what it wrote.
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.story.run(arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let (_, out, err) = self.run(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"))
+    }
+
+    fn paths(&self) -> Vec<String> {
+        let listed = self.json(&["cache", "ls"]);
+        let root = self.url("");
+        let objects = listed["objects"].as_array().unwrap().iter();
+        let path =
+            |one: &Value| one["url"].as_str().unwrap().strip_prefix(&root).unwrap().to_owned();
+        objects.map(path).collect()
+    }
+}
+
+fn write(story: &Story, origin: &Origin, store: &str) {
+    story.write(
+        "",
+        &format!(" cache web {{ ignore-query utm_* }}\n proxy 127.0.0.1:{}", origin.port),
+    );
+    let text = story.read("doorman.conf");
+    let text = text.replace("\nsite ", &format!("\nstore web {{ {store} }}\nsite "));
+    fs::write(story.path("doorman.conf"), text).unwrap();
+}
+
+const ALL: [&str; 5] = ["/a", "/d/1", "/d/2", "/t/one", "/t/one/two"];
+
+#[test]
+fn purges_of_each_kind() {
+    let house = House::new("purges");
+    let check = |what: &[&str], objects: u64, left: &[&str]| {
+        house.fetch(&ALL);
+        assert_eq!(house.paths(), ALL);
+        let done = house.json(&[&["purge"], what].concat());
+        assert_eq!(done["objects"], objects, "{what:?}: {done}");
+        assert_eq!(done["stores"][0]["store"], "web");
+        assert!(done["bytes"].as_u64().unwrap() > 100 * objects, "{done}");
+        assert_eq!(house.paths(), left, "{what:?}");
+    };
+    check(&[&house.url("/a")], 1, &ALL[1..]);
+    // What routes leave out of keys finds the same, and so does what the key has not.
+    check(&[&house.url("/a?utm_source=x")], 1, &ALL[1..]);
+    check(&[&house.url("/d/*")], 2, &["/a", "/t/one", "/t/one/two"]);
+    check(&["--tag", "one"], 2, &ALL[..3]);
+    check(&["--tag", "two"], 1, &ALL[..4]);
+    check(&["--site", "127.0.0.1"], 5, &[]);
+    check(&["--site", &format!("127.0.0.1:{}", house.story.port)], 5, &[]);
+    check(&["--all", "--store", "web"], 5, &[]);
+    house.fetch(&["/a"]);
+    let (code, out, _) = house.run(&["purge", &house.url("/a")]);
+    assert!(code == 0 && out.starts_with("purged 1 object, "), "{code} {out}");
+    assert!(out.contains("\n  in web: 1 object, "), "{out}");
+    for nothing in [&[&*house.url("/a")][..], &["--tag", "three"], &["--site", "b.test"]] {
+        let told = house.run(&[&["purge"], nothing].concat());
+        assert_eq!(told, (0, "nothing that is stored matches\n".to_owned(), String::new()));
+    }
+    let log = house.story.read("stderr");
+    assert!(log.contains("tag \"two\"; 1 objects"), "{log}");
+}
+
+#[test]
+fn a_soft_purge_keeps_what_is_stored() {
+    let house = House::new("soft");
+    house.fetch(&["/a"]);
+    let (code, out, _) = house.run(&["purge", "--soft", &house.url("/a")]);
+    assert!(code == 0 && out.starts_with("made stale 1 object, "), "{code} {out}");
+    let shown = house.json(&["cache", "show", &house.url("/a")]);
+    assert_eq!(shown["objects"][0]["state"], "purged", "{shown}");
+    // It has no validator, so it is fetched again.
+    let before = house.origin.asked();
+    house.fetch(&["/a", "/a"]);
+    assert_eq!(house.origin.asked(), before + 1);
+}
+
+#[test]
+fn who_may_not_purge_and_what_cannot_be() {
+    let house = House::new("refusals");
+    house.fetch(&["/a"]);
+    let check = |what: &[&str], code: i32, why: &str| {
+        let told = house.run(&[&["purge"], what].concat());
+        assert!(told.0 == code && told.2.contains(why), "{what:?}: {told:?}");
+        assert_eq!(house.paths(), ["/a"]);
+    };
+    check(&["--all", "--store", "wbe"], 1, "there is no store `wbe`");
+    check(&["ftp://a.test/"], 2, "is not a URL");
+    check(&["http://a.test/x/..*"], 2, "is not the beginning of a URL");
+    check(&["--site", "a/b"], 2, "is not a host");
+    check(&[], 2, "required");
+    check(&["a.test", "--all"], 2, "cannot be used with");
+    assert_eq!(house.story.call("GET", "/cache/purge?all=true").0, 405);
+    assert_eq!(house.story.call("POST", "/cache/purge").0, 400);
+    assert_eq!(house.run(&["cache", "ls", "--limit", "0"]).0, 2);
+    assert_eq!(house.story.call("GET", "/cache/ls?limit=5001").0, 400);
+
+    let text =
+        house.story.read("doorman.conf").replace("admin.sock\n", "admin.sock { read-only }\n");
+    fs::write(house.story.path("doorman.conf"), text).unwrap();
+    assert_eq!(house.story.call("POST", "/reload").0, 200);
+    while house.story.call("POST", "/cache/purge?all=true").0 != 403 {
+        house.fetch(&["/a"]);
+    }
+    check(&["--all"], 5, "the admin API is read-only");
+    assert_eq!(house.run(&["cache"]).0, 0);
+}
+
+#[test]
+fn what_is_stored_is_shown() {
+    let house = House::new("shown");
+    house.fetch(&["/a", "/a", "/t/one/two", "/vary", "/cookie"]);
+    let (code, out, _) = house.run(&["cache", "ls", &house.url("/")]);
+    let rows: Vec<_> =
+        out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(code, 0);
+    assert_eq!(rows[0].last(), Some(&"URL"), "{out}");
+    assert_eq!(rows[1].first(), Some(&"web"), "{out}");
+    assert_eq!(rows[1][rows[1].len() - 3..], ["1", "1", &*house.url("/a")], "{out}");
+    assert_eq!(rows.len(), 4, "{out}");
+    let (_, out, _) = house.run(&["cache", "ls", "--limit", "2"]);
+    assert!(out.contains(&house.url("/t/one/two")) && !out.contains("/vary"), "{out}");
+    assert!(out.ends_with("a prefix narrows it down\n"), "{out}");
+    assert_eq!(house.run(&["cache", "ls", "b.test"]).1, "nothing is stored\n");
+
+    let (_, out, _) = house.run(&["cache", "show", &house.url("/vary")]);
+    for line in
+        ["  status      200\n", "  differs by  x-a (Vary): none\n", "fresh for ", "in memory\n"]
+    {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    let made = format!("made by     site http://127.0.0.1:{}, route ", house.story.port);
+    assert!(out.contains(&made), "{out}");
+    let (_, out, _) = house.run(&["cache", "show", &house.url("/t/one/two")]);
+    assert!(out.contains("  tags        one two\n"), "{out}");
+    let (code, _, err) = house.run(&["cache", "show", &house.url("/cookie")]);
+    assert!(code == 1 && err.contains("nothing is stored for"), "{err}");
+
+    let (code, out, _) = house.run(&["cache", "why", &house.url("/cookie")]);
+    assert!(code == 0 && out.starts_with("not stored in web, "), "{out}");
+    assert!(out.contains("ago: Set-Cookie present and no rule allows it"), "{out}");
+    let (_, out, _) = house.run(&["cache", "why", &house.url("/a")]);
+    assert!(out.starts_with("stored in web: 1 variant, it is "), "{out}");
+    let (_, out, _) = house.run(&["cache", "why", &house.url("/never")]);
+    assert!(out.starts_with("nothing is known of it"), "{out}");
+
+    let (_, out, _) = house.run(&["cache"]);
+    assert!(out.starts_with("web\n  memory      3 objects, "), "{out}");
+    assert!(
+        out.contains("  requests    5: hit 1, miss 3, refused 1; 20.0 % answered from it\n"),
+        "{out}"
+    );
+    assert!(out.contains("  not stored  set-cookie 1\n"), "{out}");
+    let (_, out, _) = house.run(&["status"]);
+    assert!(out.contains("store        web  memory: 3 objects, "), "{out}");
+    assert!(out.contains(" of 64.0 MiB  20.0 % of 5 requests answered from it\n"), "{out}");
+}
+
+#[test]
+fn stores_are_measured_and_follow_a_reload() {
+    let house = House::new("measured");
+    house.fetch(&["/a", "/a", "/cookie", "/big", "/t/one"]);
+    assert_eq!(house.json(&["purge", "--tag", "one"])["objects"], 1);
+    let metric = |name: &str, rest: &str| {
+        house.story.metric(&format!("doorman_cache_{name}{{store=\"web\"{rest}}}"))
+    };
+    for (name, rest, expect) in [
+        ("requests_total", ",result=\"hit\"", 1.0),
+        ("requests_total", ",result=\"miss\"", 3.0),
+        ("requests_total", ",result=\"refused\"", 1.0),
+        ("requests_total", ",result=\"bypass\"", 0.0),
+        ("hit_bytes_total", "", 10.0),
+        ("refreshes_total", "", 0.0),
+        ("objects", ",tier=\"memory\"", 2.0),
+        ("limit_bytes", ",tier=\"memory\"", 67_108_864.0),
+        ("evictions_total", ",tier=\"memory\"", 0.0),
+        ("fills_total", ",result=\"stored\"", 3.0),
+        ("fills_total", ",result=\"updated\"", 0.0),
+        ("fills_total", ",result=\"cut\"", 0.0),
+        ("refused_total", ",reason=\"set-cookie\"", 1.0),
+        ("refused_total", ",reason=\"no-store\"", 0.0),
+        ("purged_total", "", 1.0),
+        ("waits_total", "", 0.0),
+        ("fetches", "", 0.0),
+    ] {
+        // A record is closed once its answer was written, so the last may still be on its way.
+        while name == "requests_total" && metric(name, rest) < Some(expect) {}
+        assert_eq!(metric(name, rest), Some(expect), "{name}{rest}");
+    }
+    let used = metric("bytes", ",tier=\"memory\"").unwrap();
+    assert!((600_000.0..700_000.0).contains(&used), "{used}");
+
+    write(&house.story, &house.origin, "memory 1MiB");
+    assert_eq!(house.story.call("POST", "/reload").0, 200);
+    assert_eq!(metric("limit_bytes", ",tier=\"memory\""), Some(1_048_576.0));
+    assert_eq!(metric("objects", ",tier=\"memory\""), Some(2.0), "what fits stays");
+}
+
+#[test]
+fn a_purge_reaches_the_disk() {
+    let origin = Origin::start();
+    let mut story = Story::new("disk");
+    let disk = format!("memory 1MiB; disk 64MiB {}", story.path("store").display());
+    write(&story, &origin, &disk);
+    story.start(Stdio::null());
+    let mut house = House { story, origin };
+    // Each takes more than half of the memory.
+    let paths = ["/big/1", "/big/2", "/big/3"];
+    house.fetch(&paths);
+    let metric = |house: &House, name: &str, rest: &str| {
+        house.story.metric(&format!("doorman_cache_{name}{{store=\"web\"{rest}}}"))
+    };
+    while metric(&house, "objects", ",tier=\"disk\"") != Some(3.0) {}
+    assert_eq!(metric(&house, "limit_bytes", ",tier=\"disk\""), Some(67_108_864.0));
+    assert_eq!(metric(&house, "disk_writes_total", ",result=\"written\""), Some(3.0));
+    assert_eq!(metric(&house, "disk_failing", ""), Some(0.0));
+    assert_eq!(house.paths(), paths);
+    let shown = house.json(&["cache", "show", &house.url("/big/1")]);
+    assert_eq!(shown["objects"][0]["tier"], "disk", "{shown}");
+    let done = house.json(&["purge", &house.url("/big/2")]);
+    assert_eq!((&done["objects"], &done["settled"]), (&1.into(), &true.into()), "{done}");
+    let (_, out, _) = house.run(&["cache"]);
+    assert!(out.contains("\n  disk        2 objects, "), "{out}");
+
+    // Killed: what was purged does not come back, and the rest does.
+    house.story.child.take().unwrap().kill().unwrap();
+    house.story.start(Stdio::null());
+    assert_eq!(house.paths(), ["/big/1", "/big/3"]);
+    let asked = house.origin.asked();
+    house.fetch(&["/big/1"]);
+    assert_eq!(house.origin.asked(), asked);
+    assert_eq!(house.json(&["purge", "--all"])["settled"], true);
+    assert!(house.paths().is_empty());
+}
+
+#[test]
+fn explain_looks_and_counts_no_hit() {
+    let house = House::new("explained");
+    let explain = |path: &str, more: &[&str]| {
+        house.json(&[&["explain", "--running", &house.url(path)], more].concat())
+    };
+    let told = explain("/a?utm_source=x", &[]);
+    let cache = &told["outcome"]["cache"];
+    assert_eq!(cache["store"], "web", "{told:#}");
+    assert_eq!((&cache["decision"], &cache["key"]), (&"look".into(), &house.url("/a").into()));
+    assert_eq!(cache["ways"][0]["stored"], Value::Null);
+    house.fetch(&["/a"]);
+    let asked = house.origin.asked();
+    let told = explain("/a", &[]);
+    let stored = &told["outcome"]["cache"]["ways"][0]["stored"];
+    assert_eq!((&stored["use"], &stored["hits"]), (&"fresh".into(), &0.into()), "{told:#}");
+    let told = explain("/a", &["-H", "Cache-Control: no-cache"]);
+    let stored = &told["outcome"]["cache"]["ways"][0]["stored"];
+    assert_eq!((&stored["use"], &stored["why"]), (&"validate".into(), &"request".into()));
+    house.json(&["purge", "--soft", "--all"]);
+    let told = explain("/a", &[]);
+    assert_eq!(told["outcome"]["cache"]["ways"][0]["stored"]["why"], "purged");
+    let (code, out, _) = house.run(&["explain", "--running", &house.url("/a")]);
+    assert!(code == 0 && out.contains("stored    200, "), "{out}");
+    let told = explain("/a", &["-X", "POST"]);
+    assert_eq!(told["outcome"]["cache"]["decision"], "change");
+    assert_eq!(house.origin.asked(), asked);
+}
