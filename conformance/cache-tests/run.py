@@ -136,7 +136,7 @@ def main():
             tests, outcomes, news, words = play_all(copy, port, known, wanted.evidence)
             if server.poll() is not None:
                 log = (folder / "server" / "server.log").read_text(errors="replace")
-                raise SystemExit(f"{name} has ended:\n{log[-4000:]}")
+                raise SystemExit(f"{name} has ended with {server.returncode}:\n{log[-4000:]}")
         finally:
             if server:
                 suite.stop(server)

@@ -11,15 +11,18 @@ import subprocess
 
 import suite
 
+# As for the peers, what is off without a word is on where the suite has tests of it: stale answers for
+# errors, errors kept if they say for how long, and what has to do with cookies kept.
 DOORMAN = """doorman 1
 global {{ data data; bind 127.0.0.1; admin unix:admin.sock; workers 1 }}
 store main {{ memory 64MiB }}
 upstream suite {{ server 127.0.0.1:{origin} }}
 site http://*:{port} {{
     cache main {{
-        client-control on
-        status-header off
-        targeted cdn-cache-control surrogate-control
+        ttl 0s 400 499 500 502 503 504 599
+        stale-if-error 1h
+        cookies ignore
+        set-cookie strip
     }}
     proxy suite
 }}
