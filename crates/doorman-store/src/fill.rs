@@ -60,6 +60,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Keeps a task's waker. What it takes the place of is given back, to be dropped without a lock: the
+/// last waker of a task may drop the task, and that a reader of the same body.
+#[must_use = "to be dropped without a lock"]
+pub(crate) fn keep(place: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    match place {
+        Some(waker) if waker.will_wake(cx.waker()) => None,
+        _ => place.replace(cx.waker().clone()),
+    }
+}
+
 pub(crate) fn wake(wakers: Vec<Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }
@@ -190,7 +200,9 @@ impl Fill {
             None => Poll::Ready(Room::Abandoned),
             Some(at) if state.len.saturating_sub(at) < WINDOW => Poll::Ready(Room::Free),
             Some(_) => {
-                state.writer = Some(cx.waker().clone());
+                let old = keep(&mut state.writer, cx);
+                drop(state);
+                drop(old);
                 Poll::Pending
             }
         }
@@ -335,12 +347,10 @@ impl FillReader {
             End::Whole => Poll::Ready(None),
             End::Cut => Poll::Ready(Some(Err(Cut))),
             End::Growing => {
-                if let Some(Some(seat)) = state.readers.get_mut(self.index) {
-                    match &mut seat.waker {
-                        Some(waker) => waker.clone_from(cx.waker()),
-                        none => *none = Some(cx.waker().clone()),
-                    }
-                }
+                let seat = state.readers.get_mut(self.index).and_then(Option::as_mut);
+                let old = seat.and_then(|seat| keep(&mut seat.waker, cx));
+                drop(state);
+                drop(old);
                 Poll::Pending
             }
         }

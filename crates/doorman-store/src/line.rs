@@ -22,7 +22,7 @@ use doorman_cache::{Meta, NotStored, PackedHead, UrlKey};
 use doorman_http::{Instant, Now};
 
 use crate::chooser::Chooser;
-use crate::fill::lock;
+use crate::fill::{keep, lock};
 use crate::object::Object;
 use crate::store::Store;
 use crate::tier::OnDisk;
@@ -249,10 +249,9 @@ impl Wait {
                 let mut state = lock(&self.seat.0);
                 let told = state.told.take();
                 if told.is_none() && now.instant < self.deadline {
-                    match &mut state.waker {
-                        Some(waker) => waker.clone_from(cx.waker()),
-                        none => *none = Some(cx.waker().clone()),
-                    }
+                    let old = keep(&mut state.waker, cx);
+                    drop(state);
+                    drop(old);
                     return Poll::Pending;
                 }
                 // Whatever is told from now on goes to somebody else.

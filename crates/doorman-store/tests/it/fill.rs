@@ -1,8 +1,9 @@
 //! Bodies that are read while they come.
 
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
-use doorman_store::{Cut, Found, NotKept, Room};
+use doorman_store::{Cut, Found, NotKept, ObjectReader, Room};
 
 use crate::kit::{Answer, Client, Woken, read_on, seed, store, store_with, whole};
 
@@ -130,4 +131,24 @@ fn a_window_that_nobody_reads_is_abandoned() {
     drop(reader);
     let cx = Context::from_waker(Waker::noop());
     assert_eq!(filling.poll_room(&cx), Poll::Ready(Room::Abandoned));
+}
+
+/// The last waker of a task may drop the task, and with it another reader of the same body.
+#[test]
+fn a_waker_that_drops_a_reader_does_not_wait_for_itself() {
+    struct Task {
+        _reader: ObjectReader,
+    }
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let store = store(1 << 20);
+    let client = Client::of(&store, "http://a.example/", &[]);
+    let filling = client.fill(&store, &Answer::default());
+    let mut reader = filling.object().read(0..u64::MAX).unwrap();
+    let task = Task { _reader: filling.object().read(0..u64::MAX).unwrap() };
+    let waker = Waker::from(Arc::new(task));
+    assert!(reader.poll_next(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    assert!(reader.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
 }
