@@ -7,6 +7,10 @@
 //! list, no index file and no repair: a restart reads tables and marks, and a torn end is cut off.
 //! Objects too large for that are files of their own.
 //!
+//! What is promised is for a process that dies. Nothing is synced: after a loss of power the last
+//! seconds of objects and of marks may be missing. No damaged byte is served then either, but an
+//! object that was forgotten in those seconds may come back.
+//!
 //! Whoever owns the index over this tier is its [`Owner`]: it is told where things lie and asked
 //! what shall stay. This crate starts no threads: [`Disk::open`] returns [`Worker`]s, and each wants
 //! one.
@@ -217,8 +221,9 @@ impl Worker {
 
 /// Becomes whether what was forgotten is safely so on disk.
 ///
-/// `false` means that the disk cannot be written now: this process will not serve it, but after a
-/// crash it could come back.
+/// Safe from a crash of the process, not from a loss of power. `false` means that the disk cannot be
+/// written now, or that the store is closed: what an index has let go of is not served by this
+/// process, but it could come back at the next start.
 #[must_use = "a purge is safe from a crash only once this has become true"]
 pub struct Settled {
     queue: Arc<Queue>,

@@ -16,8 +16,9 @@ use super::{Location, hold};
 
 /// What a job counts beside the bytes it holds.
 const JOB: usize = 256;
-/// Marks that may wait, 32 MiB of them. When the writer is that far behind, or may not write, all
-/// of the disk is forgotten instead: that is never wrong, and it is bounded.
+/// Marks that may wait: 262,144, about 40 MB. The writer takes all of them at once, so that many wait
+/// only while a disk hangs. Then all of the disk is forgotten instead: that is never wrong, and it is
+/// bounded.
 const FORGETS_MAX: usize = 1 << 18;
 
 /// An object to be written.

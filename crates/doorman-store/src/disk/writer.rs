@@ -28,7 +28,7 @@ use super::{Disk, Forget, Location, Owner, health};
 /// Seconds for which nothing is written after an error: long enough for an operator's disk to be
 /// spared, short enough to notice when there is room again.
 pub(super) const PAUSE: u64 = 30;
-/// Marks that are kept while they cannot be written, 32 MiB of them; then all is forgotten instead.
+/// Marks that are kept while they cannot be written, about 50 MB; then all is forgotten instead.
 const KEPT_MAX: usize = 1 << 20;
 
 /// Names that are tried: more that are taken have not come there by chance, and writing pauses.

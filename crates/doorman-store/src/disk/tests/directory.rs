@@ -97,6 +97,27 @@ fn ops_05_planted_names_are_not_followed() {
 }
 
 #[test]
+fn ops_05_a_link_in_the_place_of_a_file_is_not_read() {
+    let home = tempfile::tempdir().unwrap();
+    let place = home.path().join("store");
+    let mut rig = Rig::open(&place, BYTES);
+    assert!(rig.offer(&key(1), b"small") && rig.offer(&key(2), &content(&key(2), 50_000)));
+    rig.drain();
+    let places = hold(&rig.map.places).clone();
+    rig.close();
+    for path in files_in(&place) {
+        let moved = home.path().join(path.file_name().unwrap());
+        fs::rename(&path, &moved).unwrap();
+        symlink(&moved, &path).unwrap();
+    }
+    let rig = Rig::open(&place, BYTES);
+    assert_eq!(rig.found, []);
+    // What lies behind the links is whole, and an index that still names it gets nothing.
+    hold(&rig.map.places).clone_from(&places);
+    assert!([1, 2].iter().all(|at| rig.body(&key(*at)).is_err()));
+}
+
+#[test]
 fn ops_02_another_version_is_cleared_out_with_one_line() {
     for (format, said) in [
         ("doorman-cache 0 1 2 3\n", "of version \"0\""),
