@@ -175,8 +175,6 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
     #[test]
     fn any_history_leaves_what_a_map_would(steps in prop::collection::vec(step(), 1..120)) {
         let mut world = World {
