@@ -19,10 +19,12 @@ store main {{ memory 64MiB }}
 upstream suite {{ server 127.0.0.1:{origin} }}
 site http://*:{port} {{
     cache main {{
+        ttl 10s 404 405 410 414 501
         ttl 0s 400 499 500 502 503 504 599
         stale-if-error 1h
         cookies ignore
         set-cookie strip
+        targeted CDN-Cache-Control Surrogate-Control
     }}
     proxy suite
 }}

@@ -93,7 +93,8 @@ class Suite:
         self.folder = Path(folder).resolve()
         # The newer form has its programs in a folder of their own.
         engine = self.folder / "test-engine"
-        self.engine = engine if engine.is_dir() else self.folder
+        self.is_package = not engine.is_dir()
+        self.engine = self.folder if self.is_package else engine
         if not (self.engine / "cli.mjs").is_file():
             raise SystemExit(f"{folder} holds no copy of the suite")
 
