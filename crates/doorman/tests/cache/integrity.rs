@@ -1,10 +1,12 @@
 //! Integrity (CIN): what is kept is whole, is one version, and says what it is.
 
+use doorman_testkit::h3::H3;
 use doorman_testkit::origin::{Script, Seen, reply};
+use doorman_testkit::raw::Raw;
 use doorman_testkit::sums::Pattern;
 use doorman_testkit::tls::Authority;
 
-use crate::rig::{Ask, FRONTS, Front, House, Setup, bare, counted, fresh, said};
+use crate::rig::{Ask, FRONTS, Front, Got, House, Setup, bare, counted, fresh, said, tls};
 
 const WHOLE: &str = "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789ABCDEF";
 
@@ -302,4 +304,132 @@ fn cin_18_a_hit_has_one_end() {
         assert_eq!(body, expected, "{text}");
     }
     assert_eq!(house.asked("/a"), 1);
+}
+
+/// What a 304 says of the content is not believed: there is none with it (RFC 9111 section 3.2).
+#[test]
+fn cin_11_a_304_changes_nothing_about_the_content() {
+    let house = House::fronted("", |n, seen| match seen.field("if-none-match") {
+        Some(_) => bare(
+            "304 Not Modified",
+            "Cache-Control: max-age=60\r\nETag: \"a\"\r\nX-V: new\r\nContent-Encoding: gzip\r\n\
+             Content-Type: evil/evil\r\nContent-Range: bytes 0-1/2\r\nContent-Length: 2\r\n\
+             Connection: x-hop\r\nX-Hop: 1\r\n",
+        ),
+        None => said(
+            "Cache-Control: max-age=60\r\nAge: 60\r\nETag: \"a\"\r\nX-V: old\r\nContent-Type: a/b\r\n",
+            format!("page {n}"),
+        ),
+    });
+    for front in FRONTS {
+        let target = format!("/{front:?}");
+        for n in 0..4 {
+            let got = house.ask(front, &Ask::get(&target));
+            got.is("page 0");
+            assert_eq!(got.field("content-length"), Some("6"), "{front:?}");
+            assert_eq!(got.field("x-v"), Some(if n == 0 { "old" } else { "new" }), "{front:?}");
+            for name in ["content-encoding", "content-range", "x-hop"] {
+                assert_eq!(got.field(name), None, "{front:?} {n} {name}");
+            }
+        }
+    }
+}
+
+/// A cookie that comes with a 304 is for whom the origin was asked, and for nobody behind.
+#[test]
+fn cde_05_a_cookie_of_a_304_is_not_kept() {
+    let house = House::fronted("", |n, seen| match seen.field("if-none-match") {
+        Some(_) => bare(
+            "304 Not Modified",
+            "Cache-Control: max-age=60\r\nETag: \"a\"\r\nSet-Cookie: evil=1\r\n",
+        ),
+        None => {
+            let age = if n == 0 { "Age: 60\r\n" } else { "" };
+            said(&format!("Cache-Control: max-age=60\r\nETag: \"a\"\r\n{age}"), "page")
+        }
+    });
+    for front in FRONTS {
+        let target = format!("/{front:?}");
+        for n in 0..5 {
+            let got = house.ask(front, &Ask::get(&target));
+            got.is("page");
+            assert!(n == 1 || got.field("set-cookie").is_none(), "{front:?} {n}");
+        }
+        assert!(house.asked(&target) <= 3, "{front:?}");
+    }
+}
+
+#[test]
+fn cde_07_a_304_that_says_private_ends_the_sharing() {
+    for control in ["private", "no-store", "no-cache", "private, max-age=60", "max-age=0"] {
+        let house = House::caching("", move |n, seen| match seen.field("if-none-match") {
+            Some(_) => {
+                bare("304 Not Modified", &format!("Cache-Control: {control}\r\nETag: \"a\"\r\n"))
+            }
+            None => {
+                said("Cache-Control: max-age=60\r\nAge: 60\r\nETag: \"a\"\r\n", format!("page {n}"))
+            }
+        });
+        for n in 1..=4 {
+            let got = house.get("/a");
+            assert_eq!((got.status, got.whole), (200, true), "{control}");
+            assert!(house.asked("/a") >= n, "{control}");
+        }
+    }
+}
+
+#[test]
+fn a_hit_has_every_field_that_the_origin_sent() {
+    let long = "v".repeat(6_000);
+    let mut fields = format!(
+        "Link: </a>\r\nLink: </b>\r\nX-Dup: 1\r\nX-Long: {long}\r\nX-Empty:\r\nWarning: 299 - \"w\"\r\n\
+         X-Dup: 2\r\nContent-Language: de\r\nContent-Type: text/html; charset=\"x\"\r\nx-lower: 1\r\n\
+         ETag: \"a\"\r\nAlt-Svc: clear\r\nServer: o\r\nDate: Mon, 01 Jan 2035 00:00:00 GMT\r\n\
+         X-Spaces: \t a \t b \t\r\nX-Colon: a:b::c\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
+    );
+    for n in 0..60 {
+        fields += &format!("X-Many-{n}: {n}\r\n");
+    }
+    let house = House::fronted("", move |_, _| fresh(&fields, "page"));
+    let all = |got: &Got| -> Vec<(String, String)> {
+        let told = |(name, value): &(String, String)| (name.to_lowercase(), value.clone());
+        let mut all: Vec<_> = got.fields.iter().map(told).collect();
+        all.retain(|(name, _)| !matches!(name.as_str(), "age" | "cache-status"));
+        all
+    };
+    for front in FRONTS {
+        let target = format!("/{front:?}");
+        let first = all(&house.ask(front, &Ask::get(&target)));
+        assert!(first.len() > 75, "{front:?}: {}", first.len());
+        for _ in 0..2 {
+            let got = house.ask(front, &Ask::get(&target));
+            got.is("page");
+            assert_eq!(all(&got), first, "{front:?}");
+        }
+        assert_eq!(house.asked(&target), 1, "{front:?}");
+    }
+}
+
+#[test]
+fn cin_04_one_that_resets_its_stream_leaves_a_whole_page_or_none() {
+    let house = House::fronted("", |_, _| in_two(400_000));
+    let uri = format!("https://localhost:{}/a", house.secure.port());
+    let mut h3 = H3::connect(house.secure, &tls()).expect("a handshake");
+    let mut begun = h3.begin(&uri).expect("a request");
+    assert_eq!(h3.status(&mut begun).expect("a head"), 200);
+    assert!(h3.piece(&mut begun).expect("content").is_some());
+    h3.cancel(&mut begun);
+    let mut tls_client = Raw::connect_tls(house.secure, &tls()).expect("a handshake");
+    let port = house.secure.port();
+    tls_client.send(format!("GET /a HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n")).expect("open");
+    tls_client.take_exactly(5_000).expect("the beginning");
+    tls_client.reset();
+    drop(h3);
+    house.origin().release();
+    for front in [Front::H1, Front::H2, Front::H3] {
+        let got = house.ask(front, &Ask::get("/a"));
+        assert!(got.whole && got.body.len() == 400_000, "{front:?}: {:?}", got.fields);
+        assert_eq!(Pattern { seed: 400_000 }.differs(0, &got.body), None, "{front:?}");
+    }
+    assert!(house.asked("/a") <= 2);
 }

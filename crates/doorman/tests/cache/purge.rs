@@ -2,7 +2,7 @@
 
 use doorman_testkit::origin::{Script, reply};
 
-use crate::rig::{Ask, FRONTS, Front, House, fresh};
+use crate::rig::{Ask, FRONTS, Front, House, Setup, fresh};
 
 #[test]
 fn cpo_21_what_is_changed_is_fetched_anew_and_nothing_of_another_host() {
@@ -136,4 +136,44 @@ fn what_is_purged_while_it_comes_does_not_come_back() {
     assert_eq!(first.raw.take_exactly(4).expect("its own page"), b"old.");
     house.get("/a").is("new.");
     assert_eq!(house.asked("/a"), 2);
+}
+
+#[test]
+fn what_is_purged_softly_is_stale() {
+    let house = House::fronted("purge from 127.0.0.0/8; stale 1h", |n, _| {
+        fresh(&format!("ETag: \"{n}\"\r\n"), n.to_string())
+    });
+    for front in FRONTS {
+        let target = format!("/{front:?}");
+        house.ask(front, &Ask::get(&target)).is("0");
+        let soft = Ask::new("PURGE", &target).with("soft-purge", "1");
+        assert_eq!(house.ask(front, &soft).status, 200, "{front:?}");
+        let stale = house.ask(front, &Ask::get(&target));
+        stale.is("0");
+        assert!(!stale.said().contains("fwd="), "{front:?}: {stale:?}");
+        house.until("a new page", || house.ask(front, &Ask::get(&target)).text() == "1");
+        assert_eq!(house.asked(&target), 2, "{front:?}");
+    }
+}
+
+/// Behind a proxy that is trusted, the client is who it says.
+#[test]
+fn cpo_22_the_client_counts_and_not_the_proxy_before() {
+    let ask = |house: &House, client: &str| {
+        let purge = Ask::new("PURGE", "/a").with("x-forwarded-for", client);
+        house.ask(Front::Plain, &purge).status
+    };
+    for (from, allowed, refused) in
+        [("127.0.0.0/8", "127.0.0.9", "10.0.0.1"), ("10.0.0.0/8", "10.0.0.1", "192.0.2.1")]
+    {
+        let cache = format!("purge from {from}");
+        let global = "trusted-proxies 127.0.0.1/32";
+        let setup = Setup { cache: &cache, global, ..Setup::default() };
+        let house = House::start(&setup, |n, _| fresh("", n.to_string()));
+        house.get("/a").is("0");
+        assert_eq!(ask(&house, refused), 403, "{from}");
+        house.get("/a").is("0");
+        assert_eq!(ask(&house, allowed), 200, "{from}");
+        house.get("/a").is("1");
+    }
 }

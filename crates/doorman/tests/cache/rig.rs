@@ -33,6 +33,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) site: &'a str,
     /// Lines of the `upstream` block.
     pub(crate) upstream: &'a str,
+    /// Lines of the `global` block.
+    pub(crate) global: &'a str,
     /// Whether there is a site under TLS, too.
     pub(crate) secure: bool,
     /// What a shell does before it becomes the program.
@@ -46,6 +48,7 @@ impl Default for Setup<'_> {
             cache: "",
             site: "@CACHE; proxy web",
             upstream: "",
+            global: "",
             secure: false,
             shell: None,
         }
@@ -172,11 +175,11 @@ impl House {
         let text = format!(
             "doorman 1\n\
              global {{ data {data}/data; bind 127.0.0.1; admin unix:admin.sock; workers 2; drain 3s\n\
-             metrics {}; log access json stdout }}\n\
+             metrics {}; log access json stdout\n{} }}\n\
              store main {{\n{}\n}}\n\
              upstream web {{\nserver @SCHEME{}\n{}\n}}\n\
              site http://*:{plain} {{\n{site}\n}}\n{under_tls}",
-            self.metrics, setup.store, self.address, setup.upstream
+            self.metrics, setup.global, setup.store, self.address, setup.upstream
         );
         let scheme = if setup.upstream.contains("tls") { "https://" } else { "" };
         text.replace("@SCHEME", scheme)
