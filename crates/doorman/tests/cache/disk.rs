@@ -2,9 +2,10 @@
 //! that takes nothing more costs nobody an answer (OPS-03).
 
 use doorman_testkit::origin::{Script, Seen};
+use doorman_testkit::process::{Program, folder, free_address};
 use doorman_testkit::sums::Pattern;
 
-use crate::rig::{Ask, FRONTS, Front, House, Setup, fresh};
+use crate::rig::{Ask, Begun, FRONTS, Front, House, Setup, bare, fresh, said};
 
 const ON_DISK: Setup<'_> = Setup {
     store: "memory 16MiB; disk 64MiB @DISK",
@@ -189,4 +190,147 @@ fn ops_02_damaged_files_are_nobodys_page() {
         }
     }
     assert!(total(&house) > 20, "nothing was damaged?");
+}
+
+/// What the first process knew of its pages the second one knows, too.
+#[test]
+fn ops_06_variants_ages_and_validators_are_there_after_a_crash() {
+    let setup = Setup { cache: "stale 1h", secure: true, ..ON_DISK };
+    let mut house = House::start(&setup, |n, seen| match seen.target() {
+        "/varied" => fresh("Vary: X-A\r\n", seen.field("x-a").unwrap_or("none")),
+        "/old" => fresh("Age: 40\r\n", "page"),
+        "/checked" if seen.field("if-none-match") == Some("\"v\"") => {
+            bare("304 Not Modified", "Cache-Control: max-age=60\r\nETag: \"v\"\r\n")
+        }
+        "/checked" => said("Cache-Control: s-maxage=60\r\nAge: 60\r\nETag: \"v\"\r\n", "page"),
+        "/stale" if n == 0 => said("Cache-Control: max-age=60\r\nAge: 60\r\nETag: \"0\"\r\n", "0"),
+        _ => fresh("", n.to_string()),
+    });
+    for a in ["1", "2", ""] {
+        house.get_with("/varied", &[("x-a", a)]).is(a);
+    }
+    house.get("/varied").is("none");
+    for target in ["/old", "/checked"] {
+        house.get(target).is("page");
+    }
+    house.get("/stale").is("0");
+    house.until("all on disk", || house.objects("disk") >= 7);
+    house.crash(&setup);
+    for a in ["1", "2", ""] {
+        house.get_with("/varied", &[("x-a", a)]).is(a);
+    }
+    house.get("/varied").is("none");
+    house.get_with("/varied", &[("x-a", "3")]).is("3");
+    assert_eq!(house.asked("/varied"), 5);
+    let old = house.get("/old");
+    old.is("page");
+    assert!(old.age().is_some_and(|age| (40..60).contains(&age)), "{old:?}");
+    house.get("/checked").is("page");
+    let checks = house.requests("/checked");
+    assert_eq!((checks.len(), checks[1].field("if-none-match")), (2, Some("\"v\"")));
+    house.get("/checked").is("page");
+    // It comes at once, and is refreshed.
+    house.get("/stale").is("0");
+    house.until("a new page", || house.get("/stale").text() == "1");
+    assert_eq!((house.asked("/old"), house.asked("/checked"), house.asked("/stale")), (1, 2, 2));
+}
+
+#[test]
+fn large_pages_are_given_out_of_disk() {
+    const LENGTH: usize = 6 << 20;
+    let setup = Setup { store: "memory 8MiB; disk 128MiB @DISK", secure: true, ..ON_DISK };
+    let mut house = House::start(&setup, |_, seen| {
+        let seed = seen.target().len() as u64;
+        fresh("ETag: \"a\"\r\n", Pattern { seed }.bytes(LENGTH))
+    });
+    let check = |house: &House, front: Front, target: &str| {
+        let whole = Pattern { seed: target.len() as u64 }.bytes(LENGTH);
+        let got = house.ask(front, &Ask::get(target));
+        assert!(got.whole && got.body == whole, "{front:?} {target}: {}", got.body.len());
+        let part = Ask::get(target).with("range", "bytes=5000000-5000099");
+        let part = house.ask(front, &part);
+        assert!(part.status == 206 && part.body == whole[5_000_000..5_000_100], "{front:?}");
+    };
+    for target in ["/a", "/bb", "/ccc"] {
+        check(&house, Front::H1, target);
+    }
+    house.until("all on disk", || house.objects("disk") >= 3);
+    for front in [Front::H1, Front::H2, Front::H3] {
+        for target in ["/a", "/bb", "/ccc"] {
+            check(&house, front, target);
+        }
+    }
+    // Clients at once, and one that leaves in the middle.
+    let mut leaver = house.begin(&Ask::get("/dddd"));
+    let _ = leaver.wait("\r\n\r\n");
+    leaver.raw.reset();
+    let begun = house.at_once(&vec![Ask::get("/dddd"); 5]);
+    for got in begun.into_iter().map(Begun::got) {
+        assert!(got.whole && got.body == Pattern { seed: 5 }.bytes(LENGTH));
+    }
+    assert!(house.asked("/dddd") <= 2);
+    let before = total(&house);
+    house.restart(&setup);
+    for target in ["/a", "/bb", "/ccc"] {
+        check(&house, Front::H2, target);
+    }
+    assert_eq!(total(&house), before);
+}
+
+#[test]
+fn what_is_purged_softly_is_stale_after_a_crash() {
+    let mut house =
+        House::start(&ON_DISK, |n, _| fresh(&format!("ETag: \"{n}\"\r\n"), n.to_string()));
+    house.get("/a").is("0");
+    house.until("it is on disk", || house.objects("disk") >= 1);
+    let soft = Ask::new("PURGE", "/a").with("soft-purge", "1");
+    assert_eq!(house.ask(Front::Plain, &soft).status, 200);
+    house.get("/b").is("0");
+    house.until("what came behind it is on disk", || house.objects("disk") >= 2);
+    house.crash(&ON_DISK);
+    house.get("/a").is("1");
+    house.get("/b").is("0");
+}
+
+/// Somebody tidies up under the program's feet.
+#[test]
+fn files_that_vanish_are_misses() {
+    let setup = Setup { store: "memory 2MiB; disk 64MiB @DISK", ..ON_DISK };
+    let house = House::start(&setup, page);
+    for number in 1..=60 {
+        right(&house, Front::Plain, number);
+    }
+    house.until("all on disk", || house.objects("disk") >= 60);
+    std::fs::remove_dir_all(house.data.path().join("store")).expect("our own folder");
+    for _ in 0..2 {
+        for number in 1..=60 {
+            right(&house, Front::Plain, number);
+        }
+    }
+}
+
+#[test]
+fn ops_05_a_folder_that_leads_elsewhere_is_not_used() {
+    let data = folder();
+    let elsewhere = data.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).expect("our own folder");
+    std::fs::write(elsewhere.join("own"), "somebody's").expect("our own folder");
+    std::os::unix::fs::symlink(&elsewhere, data.path().join("link")).expect("our own folder");
+    let store = format!("memory 16MiB; disk 64MiB {}/link", data.path().display());
+    let text = format!(
+        "doorman 1\nglobal {{ data d; bind 127.0.0.1; admin unix:admin.sock }}\nstore main {{ {store} }}\n\
+         site http://*:{} {{ cache main; proxy 127.0.0.1:9 }}\n",
+        free_address().port()
+    );
+    let mut process = Program::new(env!("CARGO_BIN_EXE_doorman"))
+        .file("doorman.conf", text)
+        .arguments(&["run", "-c", "doorman.conf"])
+        .start()
+        .expect("the program can be started");
+    // It says so, and either ends or goes on without that disk.
+    let _ = process.wait_for_words("link");
+    let _ = process.stop();
+    let mut files = std::fs::read_dir(&elsewhere).expect("our own folder");
+    assert_eq!(files.by_ref().count(), 1, "nothing was written there");
+    assert!(elsewhere.join("own").exists());
 }
