@@ -186,6 +186,10 @@ fn who_may_not_purge_and_what_cannot_be() {
     assert_eq!(house.story.call("GET", "/cache/purge?all=true").0, 405);
     assert_eq!(house.story.call("POST", "/cache/purge").0, 400);
     assert_eq!(house.run(&["cache", "ls", "--limit", "0"]).0, 2);
+    let (code, _, err) = house.run(&["cache", "--store", "wbe"]);
+    assert!(code == 1 && err.contains("there is no store `wbe`"), "{err}");
+    let (status, body) = house.story.call("GET", "/cache/ls?limit=many");
+    assert!(status == 400 && body["error"].is_string(), "{body}");
     assert_eq!(house.story.call("GET", "/cache/ls?limit=5001").0, 400);
 
     let text =
@@ -233,7 +237,7 @@ fn what_is_stored_is_shown() {
     assert!(code == 0 && out.starts_with("not stored in web, "), "{out}");
     assert!(out.contains("ago: Set-Cookie present and no rule allows it"), "{out}");
     let (_, out, _) = house.run(&["cache", "why", &house.url("/a")]);
-    assert!(out.starts_with("stored in web: 1 variant, it is "), "{out}");
+    assert!(out.starts_with("stored in web: 1 variant, it is in memory, "), "{out}");
     let (_, out, _) = house.run(&["cache", "why", &house.url("/never")]);
     assert!(out.starts_with("nothing is known of it"), "{out}");
 
@@ -312,11 +316,14 @@ fn a_purge_reaches_the_disk() {
     assert_eq!(shown["objects"][0]["tier"], "disk", "{shown}");
     let done = house.json(&["purge", &house.url("/big/2")]);
     assert_eq!((&done["objects"], &done["settled"]), (&1.into(), &true.into()), "{done}");
+    assert!(done["bytes"].as_u64().unwrap() > 600_000, "{done}");
     let (_, out, _) = house.run(&["cache"]);
     assert!(out.contains("\n  disk        2 objects, "), "{out}");
 
     // Killed: what was purged does not come back, and the rest does.
-    house.story.child.take().unwrap().kill().unwrap();
+    let mut killed = house.story.child.take().unwrap();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
     house.story.start(Stdio::null());
     assert_eq!(house.paths(), ["/big/1", "/big/3"]);
     let asked = house.origin.asked();
@@ -324,6 +331,46 @@ fn a_purge_reaches_the_disk() {
     assert_eq!(house.origin.asked(), asked);
     assert_eq!(house.json(&["purge", "--all"])["settled"], true);
     assert!(house.paths().is_empty());
+}
+
+/// The process may write no file beyond a size, which is how a full disk looks to it.
+#[test]
+fn a_disk_that_is_full_is_a_problem_and_no_more() {
+    let origin = Origin::start();
+    let mut story = Story::new("full");
+    let disk = format!("memory 64MiB; disk 64MiB {}", story.path("store").display());
+    write(&story, &origin, &disk);
+    let mut command = Command::new("sh");
+    let line = r#"trap '' XFSZ; ulimit -f 256; exec "$0" run -c "$1""#;
+    command.args(["-c", line, BINARY]).arg(story.path("doorman.conf"));
+    story.start_as(command, Stdio::null());
+    let house = House { story, origin };
+    house.fetch(&["/big/1", "/big/1"]);
+    let failing = "doorman_cache_disk_failing{store=\"web\"}";
+    while house.story.metric(failing) != Some(1.0) {}
+    let (code, out, _) = house.run(&["status"]);
+    assert!(code == 1 && out.contains("problem      store web: the cache on disk cannot"), "{out}");
+    let (_, out, _) = house.run(&["cache"]);
+    assert!(out.contains("  problem     the cache on disk cannot be written"), "{out}");
+    let asked = house.origin.asked();
+    house.fetch(&["/big/1"]);
+    assert_eq!(house.origin.asked(), asked, "memory goes on");
+}
+
+/// The table in the docs has every reason, and no other.
+#[test]
+fn every_reason_is_described() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cache.md");
+    let page = fs::read_to_string(page).unwrap();
+    let rows = page.lines().skip_while(|line| !line.starts_with("| Word | Why a response"));
+    let rows = rows.skip(2).take_while(|line| line.starts_with('|'));
+    let first = rows.filter_map(|row| row.split('|').nth(1));
+    let mut described: Vec<_> =
+        first.flat_map(|words| words.split('`').skip(1).step_by(2)).collect();
+    let mut words = doorman_cache::NotStored::WORDS.to_vec();
+    described.sort_unstable();
+    words.sort_unstable();
+    assert_eq!(described, words);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use doorman_testkit::port::free as free_port;
 use serde_json::Value;
 
+mod cache;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_doorman");
 
 struct Story {
@@ -50,6 +52,10 @@ impl Story {
     fn start(&mut self, stdout: Stdio) {
         let mut command = Command::new(BINARY);
         command.args(["run", "-c"]).arg(self.path("doorman.conf"));
+        self.start_as(command, stdout);
+    }
+
+    fn start_as(&mut self, mut command: Command, stdout: Stdio) {
         let stderr = fs::File::create(self.path("stderr")).unwrap();
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
         self.child = Some(child);
