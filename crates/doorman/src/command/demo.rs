@@ -157,7 +157,7 @@ Try, in another terminal:
 And a cache, which says in `Cache-Status` what it did:
   curl -i {http}/cached                           a miss, which is stored: `fwd=uri-miss`
   curl -i {http}/cached                           again, within {CACHED_TTL} s: a hit, with its `Age`
-  curl -i {http}/cached                           again, after {CACHED_TTL} s: a stale hit, which is fetched anew beside: `detail=refresh`
+  curl -i {http}/cached                           again, after {CACHED_TTL} s: a stale hit, fetched anew beside
 And in a browser:
   {http}/echo                                a WebSocket: what you type comes back
 
