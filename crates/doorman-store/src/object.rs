@@ -331,6 +331,11 @@ impl Object {
         (self.blob.len() + self.head.size()) as u64 + pieces
     }
 
+    /// Bytes of its body that are on disk only.
+    pub(crate) fn bytes_elsewhere(&self) -> u64 {
+        if self.is_stub() { self.length().unwrap_or(0) } else { 0 }
+    }
+
     /// The right to refresh it in the background, which one at a time has.
     #[must_use]
     pub fn refresh(self: &Arc<Self>) -> Option<Refresh> {

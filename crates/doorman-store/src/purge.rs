@@ -71,7 +71,7 @@ enum Marks {
 pub struct Purged {
     /// Responses.
     pub objects: u64,
-    /// Their bytes in memory.
+    /// Their bytes, with the content that is on disk only.
     pub bytes: u64,
     /// Becomes whether a crash cannot bring back what was purged of the disk tier; `None` if there
     /// is none, or nothing of it was purged. It need not be waited for.
@@ -208,7 +208,7 @@ impl Store {
     ) -> Vec<Arc<Object>> {
         for object in &these {
             purged.objects += 1;
-            purged.bytes += object.size();
+            purged.bytes += object.size() + object.bytes_elsewhere();
             // Out of the index first: what is forgotten on disk cannot be offered again then.
             let forget = match how {
                 How::Soft => {

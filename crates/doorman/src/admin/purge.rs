@@ -18,7 +18,7 @@ pub(crate) struct Done {
     pub soft: bool,
     /// Responses in all stores.
     pub objects: u64,
-    /// Bytes that they took in memory.
+    /// Their bytes, with content that is on disk only.
     pub bytes: u64,
     /// Whether it is certain that no crash brings back what was purged of disks; none: nothing was on
     /// disk.
@@ -34,7 +34,7 @@ pub(crate) struct DoneIn {
     pub store: String,
     /// Responses.
     pub objects: u64,
-    /// Bytes that they took in memory.
+    /// Their bytes, with content that is on disk only.
     pub bytes: u64,
 }
 
