@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use doorman_config::render::{self, Colour};
 use doorman_config::{Diagnostic, SourceMap};
 use doorman_control::acme::Keeper;
 use doorman_net::tls::CertificateName;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::cache::Wrong;
@@ -38,6 +40,20 @@ impl Shared {
 
 /// Calls that show parts of the configuration, or what clients asked for.
 const SHOWING: [&str; 5] = ["/explain", "/diff", "/cache/ls", "/cache/show", "/cache/why"];
+
+/// What a call asks for in its query. One that cannot be read is a fault like others.
+struct Asking<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asking<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(wrong) => Err(fault(StatusCode::BAD_REQUEST, &wrong.body_text())),
+        }
+    }
+}
 
 /// The API.
 pub(super) fn admin(shared: &Arc<Shared>) -> Router {
@@ -102,12 +118,12 @@ struct Named {
     name: String,
 }
 
-async fn renew(State(shared): State<Arc<Shared>>, Query(named): Query<Named>) -> Response {
+async fn renew(State(shared): State<Arc<Shared>>, Asking(named): Asking<Named>) -> Response {
     tell_keeper(&shared, &named, Keeper::renew)
 }
 
 /// Takes a certificate from disk that was put there by `doorman certs import`.
-async fn read(State(shared): State<Arc<Shared>>, Query(named): Query<Named>) -> Response {
+async fn read(State(shared): State<Arc<Shared>>, Asking(named): Asking<Named>) -> Response {
     tell_keeper(&shared, &named, Keeper::read)
 }
 
@@ -132,7 +148,7 @@ async fn servers(State(shared): State<Arc<Shared>>) -> Response {
 async fn set(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(caller): ConnectInfo<Caller>,
-    Query(asked): Query<upstreams::Asked>,
+    Asking(asked): Asking<upstreams::Asked>,
 ) -> Response {
     let wish = match asked.wish(&caller.who) {
         Ok(wish) => wish,
@@ -162,18 +178,21 @@ async fn stores(State(shared): State<Arc<Shared>>) -> Response {
     Json(cache::of(&shared.engine)).into_response()
 }
 
-async fn stored(State(shared): State<Arc<Shared>>, Query(asked): Query<cache::Asked>) -> Response {
+async fn stored(
+    State(shared): State<Arc<Shared>>,
+    Asking(asked): Asking<cache::Asked>,
+) -> Response {
     answered(beside(&shared, move |engine| cache::list(engine, &asked)).await)
 }
 
-async fn known(State(shared): State<Arc<Shared>>, Query(asked): Query<cache::Asked>) -> Response {
+async fn known(State(shared): State<Arc<Shared>>, Asking(asked): Asking<cache::Asked>) -> Response {
     answered(beside(&shared, move |engine| cache::know(engine, &asked)).await)
 }
 
 async fn purged(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(caller): ConnectInfo<Caller>,
-    Query(asked): Query<purge::Asked>,
+    Asking(asked): Asking<purge::Asked>,
 ) -> Response {
     let purge = move |engine: &Engine| {
         let (done, settling) = purge::purge(engine, &asked)?;
@@ -213,7 +232,7 @@ fn answered<T: serde::Serialize>(answer: Result<T, Response>) -> Response {
 
 async fn explain(
     State(shared): State<Arc<Shared>>,
-    Query(asked): Query<running::Asked>,
+    Asking(asked): Asking<running::Asked>,
 ) -> Response {
     match running::answer(&shared.engine, &asked) {
         Ok(answer) => Json(answer).into_response(),
