@@ -85,7 +85,13 @@ impl Cache {
                 let named = |store: &&StoreReport| {
                     self.store.as_ref().is_none_or(|name| *name == store.name)
                 };
-                screen::data(&stats(report.stores.iter().filter(named), screen))
+                let stores: Vec<_> = report.stores.iter().filter(named).collect();
+                match &self.store {
+                    Some(name) if stores.is_empty() => {
+                        screen::failed(&format!("there is no store `{name}` that a route uses"))
+                    }
+                    _ => screen::data(&stats(&stores, screen)),
+                }
             }),
             Some(What::Ls { prefix, limit }) => {
                 let prefix = encoded(prefix.as_deref().unwrap_or_default());
@@ -176,7 +182,7 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
-fn stats<'a>(stores: impl Iterator<Item = &'a StoreReport>, screen: &Screen) -> String {
+fn stats(stores: &[&StoreReport], screen: &Screen) -> String {
     let mut text = String::new();
     for store in stores {
         let gap = if text.is_empty() { "" } else { "\n" };
@@ -346,10 +352,10 @@ fn why(known: &Known) -> String {
     for group in known.objects.chunk_by(|one, other| one.store == other.store) {
         let Some(newest) = group.first() else { continue };
         let count = counted(group.len() as u64, "variant", "variants");
-        let newest = format!("{} old, {}", span(newest.age.into()), freshness(newest));
+        let age = format!("{} old, {}", span(newest.age.into()), freshness(newest));
         let word = if group.len() == 1 { "it is" } else { "the newest is" };
-        let store = &group[0].store;
-        let _ = writeln!(text, "stored in {store}: {count}, {word} {newest}");
+        let (store, tier) = (&newest.store, &newest.tier);
+        let _ = writeln!(text, "stored in {store}: {count}, {word} in {tier}, {age}");
     }
     for refusal in &known.refusals {
         let ago = span(known.now.saturating_sub(refusal.at));

@@ -50,8 +50,8 @@ web
   not stored  status 9, set-cookie 3
   now         1 fetch under way, 2 URLs known not to be cacheable
 ";
-    assert_eq!(stats([store()].iter(), &screen()), expect);
-    assert_eq!(stats([].iter(), &screen()), "no route uses a store\n");
+    assert_eq!(stats(&[&store()], &screen()), expect);
+    assert_eq!(stats(&[], &screen()), "no route uses a store\n");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn reasons_in_sentences() {
         refusals: vec![refusal.unwrap()],
     };
     let expect = "\
-stored in web: 2 variants, the newest is 10 s old, fresh for 50 s
+stored in web: 2 variants, the newest is in memory, 10 s old, fresh for 50 s
 not stored in web, 12 s ago: Set-Cookie present and no rule allows it.
 ";
     assert_eq!(why(&known), expect);
