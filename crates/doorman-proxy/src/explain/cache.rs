@@ -1,6 +1,8 @@
 //! What the cache would do with a request. It is sought as a real one is; a look at the store counts
 //! no hit, and what is asked to be purged stays.
 
+use std::time::Duration;
+
 use doorman_cache::{
     Cookies, Part, SetCookie, UrlKey, Use, VaryNames, decide, is_selected, selector, tell, url_of,
 };
@@ -9,6 +11,9 @@ use doorman_http::{Now, RequestHead};
 use crate::exchange::Exchange;
 use crate::plan::PlanCache;
 use crate::stage::cache::{self, Seek, Sought};
+
+/// How long requests wait for another one's fetch where nothing is said.
+const LOCK: Duration = Duration::from_secs(5);
 
 /// What the cache has to do with a request.
 #[derive(Debug)]
@@ -170,6 +175,21 @@ fn rules(cache: &PlanCache) -> Vec<(&'static str, String)> {
     }
     if cache.min_uses > 1 {
         rules.push(("min-uses", cache.min_uses.to_string()));
+    }
+    if !cache.head {
+        rules.push(("methods", "GET".to_owned()));
+    }
+    if !cache.vary_ignore.is_empty() {
+        let names: Vec<_> = cache.vary_ignore.iter().map(|n| String::from_utf8_lossy(n)).collect();
+        rules.push(("vary ignore", names.join(" ")));
+    }
+    match cache.lock {
+        None => rules.push(("lock", "off".to_owned())),
+        Some(time) if time != LOCK => rules.push(("lock", format!("{} ms", time.as_millis()))),
+        Some(_) => {}
+    }
+    if let Some(bytes) = cache.slice {
+        rules.push(("slice", format!("{bytes} bytes")));
     }
     rules.push(("max-object", format!("{} bytes", of.max_object)));
     rules

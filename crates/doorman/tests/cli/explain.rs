@@ -126,6 +126,12 @@ site http://a.test {
             bypass when    header X-Preview
             purge from     192.0.2.0/24
             set-cookie     strip
+            min-uses       2
+            methods        GET
+            vary ignore    User-Agent
+            lock           off
+            slice          1MiB
+            client-control off
         }
         proxy 127.0.0.1:3000
     }
@@ -156,6 +162,12 @@ rules     ttl: as the response says, else 1h
           stale: 1d more, while it is fetched anew
           stale-if-error: 90s more, if the server fails
           set-cookie: strip
+          client-control: off
+          min-uses: 2
+          methods: GET
+          vary ignore: user-agent
+          lock: off
+          slice: 1048576 bytes
           max-object: 8388608 bytes
 "
     );
