@@ -110,10 +110,12 @@ impl House {
 }
 
 fn write(story: &Story, origin: &Origin, store: &str) {
-    story.write(
-        "",
-        &format!(" cache web {{ ignore-query utm_* }}\n proxy 127.0.0.1:{}", origin.port),
-    );
+    let route = format!(" cache web {{ ignore-query utm_* }}\n proxy 127.0.0.1:{}", origin.port);
+    write_routes(story, store, &route);
+}
+
+fn write_routes(story: &Story, store: &str, routes: &str) {
+    story.write("", routes);
     let text = story.read("doorman.conf");
     let text = text.replace("\nsite ", &format!("\nstore web {{ {store} }}\nsite "));
     fs::write(story.path("doorman.conf"), text).unwrap();
@@ -331,6 +333,81 @@ fn a_purge_reaches_the_disk() {
     assert_eq!(house.origin.asked(), asked);
     assert_eq!(house.json(&["purge", "--all"])["settled"], true);
     assert!(house.paths().is_empty());
+}
+
+/// Routes of one store may leave different parts of queries out: what is named as clients ask for it is
+/// found under the keys of all of them.
+#[test]
+fn routes_that_share_a_store() {
+    let house = House::new("shared");
+    let to = format!("proxy 127.0.0.1:{}", house.origin.port);
+    let one = format!(" route /one {{ cache web {{ ignore-query a }}; {to} }}\n");
+    let two = format!(" route /two {{ cache web {{ only-query b }}; {to} }}\n");
+    let plain = format!(" route * {{ cache web; {to} }}\n");
+    write_routes(&house.story, "memory 64MiB", &[&*one, &two, &plain].concat());
+    assert_eq!(house.story.call("POST", "/reload").0, 200);
+    while house.story.get(house.story.port, "/two?a=1&b=1").0 == 200
+        && !house.paths().contains(&"/two?b=1".to_owned())
+    {}
+    house.json(&["purge", "--all"]);
+    house.fetch(&["/one?a=1&b=1", "/two?a=1&b=1", "/three?a=1&b=1"]);
+    assert_eq!(house.paths(), ["/one?b=1", "/three?a=1&b=1", "/two?b=1"]);
+    for (path, route) in [("/one", "/one"), ("/two", "/two"), ("/three", "*")] {
+        let url = house.url(&format!("{path}?a=1&b=1"));
+        let shown = house.json(&["cache", "show", &url]);
+        assert_eq!(shown["objects"][0]["made_by"]["route"], route, "{shown}");
+    }
+    for path in ["/one", "/two"] {
+        let url = house.url(&format!("{path}?b=1&a=2"));
+        // The order of parameters counts, but of them only one is left.
+        assert_eq!(house.json(&["purge", &url])["objects"], 1, "{path}");
+    }
+    // Whose route has gone stays until it is purged.
+    let other = format!(" route /four {{ cache web; {to} }}\n respond 200");
+    write_routes(&house.story, "memory 64MiB", &other);
+    assert_eq!(house.story.call("POST", "/reload").0, 200);
+    let (_, out, _) = house.run(&["cache", "show", &house.url("/three?a=1&b=1")]);
+    assert!(out.contains("  made by     a route that is there no more\n"), "{out}");
+    assert_eq!(house.json(&["purge", "--site", "127.0.0.1"])["objects"], 1);
+}
+
+/// Figures are for everybody who reaches the API; what clients asked for is for those with the token.
+#[test]
+fn what_clients_asked_for_is_shown_to_few() {
+    let mut house = House::new("token");
+    house.fetch(&["/a"]);
+    let (port, token) = (free_port(), house.story.path("token"));
+    fs::write(&token, "0123456789abcdef").unwrap();
+    let text = house.story.read("doorman.conf");
+    let old = format!("admin unix:{}", house.story.path("admin.sock").display());
+    let new = format!("admin 127.0.0.1:{port} {{ token-file {} }}", token.display());
+    fs::write(house.story.path("doorman.conf"), text.replace(&old, &new)).unwrap();
+    assert_eq!(house.story.call("POST", "/reload").0, 200);
+    while TcpStream::connect_timeout(
+        &(Ipv4Addr::LOCALHOST, port).into(),
+        std::time::Duration::from_secs(1),
+    )
+    .is_err()
+    {}
+    assert_eq!(house.story.get(port, "/cache").0, 200);
+    for path in ["/cache/ls", "/cache/show?url=a.test", "/cache/why?url=a.test"] {
+        assert_eq!(house.story.get(port, path).0, 401, "{path}");
+    }
+    let admin = format!("127.0.0.1:{port}");
+    let run = |arguments: &[&str], with_token: bool| {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).args(["--admin", &admin]).current_dir(&house.story.folder);
+        if with_token {
+            command.env("DOORMAN_ADMIN_TOKEN_FILE", &token);
+        }
+        let output = command.arg("--config").arg("/dev/null").output().unwrap();
+        output.status.code()
+    };
+    for line in [&["cache", "ls"][..], &["purge", "--all"]] {
+        assert_eq!(run(line, false), Some(5), "{line:?}");
+        assert_eq!(run(line, true), Some(0), "{line:?}");
+    }
+    assert!(house.story.end().success());
 }
 
 /// The process may write no file beyond a size, which is how a full disk looks to it.
