@@ -206,6 +206,10 @@ fn stats(stores: &[&StoreReport], screen: &Screen) -> String {
             store.stored, store.updated, store.refreshes, store.cut
         );
         line(&mut text, "stored", &fills);
+        if store.waits > 0 {
+            let waits = counted(store.waits, "request", "requests");
+            line(&mut text, "waited", &format!("{waits} for another one's fetch of the same"));
+        }
         if store.purged > 0 {
             line(&mut text, "purged", &store.purged.to_string());
         }

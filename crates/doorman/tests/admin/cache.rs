@@ -293,6 +293,14 @@ fn stores_are_measured_and_follow_a_reload() {
     assert_eq!(house.story.call("POST", "/reload").0, 200);
     assert_eq!(metric("limit_bytes", ",tier=\"memory\""), Some(1_048_576.0));
     assert_eq!(metric("objects", ",tier=\"memory\""), Some(2.0), "what fits stays");
+    write(&house.story, &house.origin, "memory 64MiB");
+    assert_eq!(house.story.call("POST", "/reload").0, 200);
+    house.fetch(&["/big/1", "/big/2", "/big/3"]);
+    assert_eq!(metric("objects", ",tier=\"memory\""), Some(5.0));
+    write(&house.story, &house.origin, "memory 1MiB");
+    assert_eq!(house.story.call("POST", "/reload").0, 200);
+    assert!(metric("bytes", ",tier=\"memory\"") <= Some(1_048_576.0));
+    assert!(metric("evictions_total", ",tier=\"memory\"") >= Some(3.0), "of four only one fits");
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn store() -> StoreReport {
         "requests": { "hit": 70, "stale": 2, "revalidated": 0, "collapsed": 0, "miss": 28, "refused": 0,
             "bypass": 10, "absent": 0 },
         "hit_ratio": 0.72, "hit_bytes": 1000, "refreshes": 2, "stored": 30, "updated": 1, "cut": 0,
-        "purged": 4, "waits": 0, "fetches": 1, "marked": 2,
+        "purged": 4, "waits": 1, "fetches": 1, "marked": 2,
         "refused": { "set-cookie": 3, "status": 9 },
     }))
     .unwrap()
@@ -46,6 +46,7 @@ web
   requests    110: hit 70, stale 2, miss 28, bypass 10; 72.0 % answered from it
   sent        1000 B of content from the store
   stored      30, updated 1, refreshed beside 2, cut 0
+  waited      1 request for another one's fetch of the same
   purged      4
   not stored  status 9, set-cookie 3
   now         1 fetch under way, 2 URLs known not to be cacheable
