@@ -243,6 +243,21 @@ fn cde_06_a_request_with_cookies_shares_only_what_says_so() {
 }
 
 #[test]
+fn cookies_that_are_chosen_reach_the_origin_where_others_do_not() {
+    let rules = "cookies ignore; key cookie session; key cookie theme";
+    let house = House::caching(rules, personal("Cache-Control: max-age=60\r\n"));
+    let ask = |cookie: &str, page: &str| house.get_with("/a", &[("cookie", cookie)]).is(page);
+    ask("session=alice; other=1", "page of session=alice");
+    ask("session=bob", "page of session=bob");
+    ask("other=2; session=alice", "page of session=alice");
+    ask("session=alice; session=bob", "page of session=alice");
+    assert_eq!(house.asked("/a"), 2);
+    ask("theme=dark; session=alice", "page of session=alice; theme=dark");
+    house.get("/a").is("page of nobody");
+    assert_eq!(house.asked("/a"), 4);
+}
+
+#[test]
 fn cde_07_what_must_not_be_kept_is_not_however_it_is_written() {
     let lines = [
         "Cache-Control: private\r\n",

@@ -132,6 +132,7 @@ site http://a.test {
             lock           off
             slice          1MiB
             client-control off
+            cookies        ignore
         }
         proxy 127.0.0.1:3000
     }
@@ -161,6 +162,7 @@ rules     ttl: as the response says, else 1h
           ttl: as the response says, else 1m for 404 410
           stale: 1d more, while it is fetched anew
           stale-if-error: 90s more, if the server fails
+          cookies: ignore
           set-cookie: strip
           client-control: off
           min-uses: 2

@@ -178,7 +178,7 @@ pub(crate) fn seek<'p>(
     let key = UrlKey::of(head, &cache.keys, cache.store.seed());
     let asked = Asked::of(head, &cache.rules);
     if cache.rules.cookies == Cookies::Ignore {
-        exchange.head.fields.remove_id(FieldId::Cookie);
+        keep_chosen(&mut exchange.head, &cache.chosen.cookies);
     }
     standardise_host(&mut exchange.head);
     Ok(Seek::Look(Box::new(Sought {
@@ -193,6 +193,17 @@ pub(crate) fn seek<'p>(
         is_mistaken: false,
         is_own: false,
     })))
+}
+
+/// Takes all cookies off but those by which variants are told apart: by these the origin may answer.
+/// Of several with one name the first counts, and it is the only one that is left.
+fn keep_chosen(head: &mut RequestHead, chosen: &[Box<[u8]>]) {
+    let pair = |name: &[u8]| Some([name, &b"="[..], head.cookie(name)?].concat());
+    let kept: Vec<_> = chosen.iter().filter_map(|name| pair(name)).collect();
+    head.fields.remove_id(FieldId::Cookie);
+    if !kept.is_empty() {
+        head.fields.push_id(FieldId::Cookie, &kept.join(&b"; "[..]));
+    }
 }
 
 /// The key does not tell spellings of a host apart, so neither can the origin, by `Host` or by what
