@@ -136,10 +136,11 @@ fn staleness(ttl: i64) -> u32 {
 }
 
 /// Whether the stored response may be served because its origin cannot be reached or answers 500,
-/// 502, 503 or 504 (section 4.2.4, RFC 5861 section 4).
+/// 502, 503 or 504 (section 4.2.4, RFC 5861 section 4). A stored error stands in for none: nobody is
+/// better off with an old one.
 #[must_use]
 pub fn may_serve_on_error(asked: &Asked, meta: &Meta, now: Now) -> bool {
-    if objection(asked, meta, now).is_some() {
+    if objection(asked, meta, now).is_some() || meta.status() >= 500 {
         return false;
     }
     let ttl = meta.ttl(now);

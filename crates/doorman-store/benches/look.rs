@@ -30,7 +30,7 @@ fn main() {
         let read = each(threads, || {
             looks(&store, &keys, |found| {
                 if let Found::Hit(object) = found {
-                    black_box(object.small_body());
+                    black_box(object.whole());
                     black_box(object.read(0..u64::MAX).map(|mut reader| {
                         let waker = std::task::Waker::noop();
                         reader.poll_next(&mut std::task::Context::from_waker(waker))

@@ -1,6 +1,9 @@
 //! Sections 4, 4.2.4 and 5.2.1, RFC 5861 and RFC 8246 (CDE-06, CDE-15, CDE-16).
 
-use doorman_cache::{Asked, CacheRules, Forward, Use, Why, decide, may_serve_on_error};
+use doorman_cache::{
+    Admission, Asked, CacheRules, Forward, TtlRule, Use, Why, admit, decide, may_serve_on_error,
+};
+use doorman_http::{Method, ResponseHead};
 
 use super::kit::{after, judge, request, stored};
 
@@ -228,5 +231,25 @@ fn every_reason_has_a_word() {
         (Why::Authorization, "authorization", Forward::Bypass, true),
     ] {
         assert_eq!((why.word(), why.forward(), why.is_personal()), (word, forward, personal));
+    }
+}
+
+/// What stands in for an error is never another error (RFC 5861 section 4).
+#[test]
+fn an_old_error_stands_in_for_none() {
+    let rules = CacheRules {
+        ttls: Box::from([TtlRule { seconds: 10, statuses: Box::from([404, 502]) }]),
+        stale_if_error: Some(3_600),
+        ..CacheRules::default()
+    };
+    for (status, stands_in) in [(200, true), (404, true), (502, false)] {
+        let mut head = ResponseHead::new(status);
+        head.fields.push(b"cache-control", b"max-age=10");
+        let asked = Asked::default();
+        let Admission::Store(meta) = admit(&Method::Get, &asked, &head, &rules, after(0), after(0))
+        else {
+            panic!("{status} is stored");
+        };
+        assert_eq!(may_serve_on_error(&asked, &meta, after(20)), stands_in, "{status}");
     }
 }

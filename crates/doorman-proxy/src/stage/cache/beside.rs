@@ -46,10 +46,11 @@ pub(crate) fn beside(
     UNDERSTOOD.iter().for_each(|id| copy(id.name().as_bytes()));
     vary_of(object.selector()).iter().for_each(&mut copy);
     sought.cache.chosen.headers.iter().for_each(|name| copy(name));
-    for name in &sought.cache.chosen.cookies {
-        if let Some(value) = seen.cookie(name) {
-            head.fields.push_id(FieldId::Cookie, &[name, &b"="[..], value].concat());
-        }
+    let chosen = sought.cache.chosen.cookies.iter();
+    let pairs = chosen.filter_map(|name| Some([name, &b"="[..], seen.cookie(name)?].concat()));
+    let pairs: Vec<Vec<u8>> = pairs.collect();
+    if !pairs.is_empty() && !head.fields.has(FieldId::Cookie) {
+        head.fields.push_id(FieldId::Cookie, &pairs.join(&b"; "[..]));
     }
     Some(exchange.beside(head, books, now))
 }
