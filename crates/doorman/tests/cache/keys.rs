@@ -180,3 +180,20 @@ fn cpo_10_of_a_thousand_pages_each_is_its_own() {
     let bytes = house.metric("doorman_cache_bytes{store=\"main\",tier=\"memory\"}");
     assert!((1..=1 << 20).contains(&bytes), "{bytes} bytes in a store of 1 MiB");
 }
+
+#[test]
+fn cpo_08_the_query_counts_as_far_as_somebody_says() {
+    let house = House::caching("ignore-query *", |_, seen| fresh("", seen.target()));
+    for target in ["/p?a=evil", "/p", "/p?", "/p?b=1&c=2"] {
+        let text = house.get(target).text();
+        assert!(matches!(text.as_str(), "/p" | "/p?"), "{target}: {text}");
+    }
+    assert!(house.origin().requests().len() <= 2);
+    let house = House::caching("only-query page lang_*", |_, seen| fresh("", seen.target()));
+    for target in ["/p?x=evil&page=1", "/p?page=1", "/p?page=1&y=evil", "/p?page=1&page_2=evil"] {
+        house.get(target).is("/p?page=1");
+    }
+    house.get("/p?lang_a=1&x=evil&page=2").is("/p?lang_a=1&page=2");
+    house.get("/p?x=evil").is("/p");
+    assert_eq!(house.origin().requests().len(), 3);
+}

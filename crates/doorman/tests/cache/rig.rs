@@ -204,6 +204,11 @@ impl House {
         self.process = Some(process);
     }
 
+    /// Asks the process to end, and does not wait for it.
+    pub(crate) fn terminate(&self) {
+        self.process().signal(Signal::TERM).expect("our own child");
+    }
+
     /// Ends the process in order.
     pub(crate) fn finish(&mut self) {
         let _ = self.running().stop();
@@ -331,6 +336,11 @@ impl House {
         let mut raw = self.connect();
         let port = self.plain.port();
         asks.iter().map(|ask| exchange(&mut raw, ask, port).expect("an answer")).collect()
+    }
+
+    /// One request on a plain connection that goes on.
+    pub(crate) fn on(&self, raw: &mut Raw, ask: &Ask) -> Got {
+        exchange(raw, ask, self.plain.port()).expect("an answer")
     }
 
     /// Many requests at once, each on a plain connection of its own.

@@ -1,12 +1,14 @@
 //! Clients that come together and want different things of one page: a part, another variant, the head,
 //! or a page that changes while they wait.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use doorman_testkit::h2::H2;
 use doorman_testkit::h3::H3;
 use doorman_testkit::origin::{Script, Seen, reply};
-use doorman_testkit::sums::Pattern;
+use doorman_testkit::sums::{Dice, Pattern};
 use doorman_testkit::websocket::KEY;
 
 use crate::rig::{Ask, Begun, Front, House, Setup, bare, fresh, tls};
@@ -187,6 +189,80 @@ fn cpo_21_what_was_asked_for_before_a_change_is_not_kept_behind_it() {
     first.got().is("old");
     house.get("/a").is("new");
     assert_eq!(house.asked("/a"), 3);
+}
+
+/// Readers and writers of a few pages, by chance: who asks when a change has been answered sees that or a
+/// later one, whole, in whatever form it asks.
+#[test]
+fn cpo_21_who_asks_after_a_change_sees_it() {
+    const PAGES: usize = 3;
+    let versions: Arc<[AtomicUsize; PAGES]> = Arc::default();
+    let made = Arc::clone(&versions);
+    let answer = move |_: usize, seen: &Seen| {
+        let page: usize = seen.target()[1..].parse().expect("a number");
+        if seen.method() == "POST" {
+            let version = made[page].fetch_add(1, Ordering::SeqCst) + 1;
+            return reply("200 OK", "", version.to_string().as_bytes());
+        }
+        let version = made[page].load(Ordering::SeqCst);
+        let tag = format!("ETag: \"{version}\"\r\n");
+        if seen.field("if-none-match") == Some(&*format!("\"{version}\"")) {
+            return bare("304 Not Modified", &format!("Cache-Control: max-age=60\r\n{tag}"));
+        }
+        fresh(&tag, format!("{version:>8}").repeat(100 + page * 5_000))
+    };
+    let setup = Setup { cache: "lock 30s", ..Setup::default() };
+    let house = House::start(&setup, answer);
+    let known: [AtomicUsize; PAGES] = Default::default();
+    thread::scope(|scope| {
+        for worker in 0..6 {
+            let (house, known) = (&house, &known);
+            scope.spawn(move || {
+                let mut dice = Dice::new(worker);
+                let mut raw = house.connect();
+                for _ in 0..250 {
+                    let page = usize::try_from(dice.below(PAGES as u64)).expect("small");
+                    let target = format!("/{page}");
+                    if dice.one_in(6) {
+                        let ask = Ask::new("POST", &target).body("x");
+                        let version = house.on(&mut raw, &ask).text().parse().expect("a number");
+                        known[page].fetch_max(version, Ordering::SeqCst);
+                        continue;
+                    }
+                    let least = known[page].load(Ordering::SeqCst);
+                    let ask = Ask::get(&target);
+                    let ask = match dice.below(4) {
+                        0 => ask.with("range", "bytes=8-15"),
+                        1 => ask.with("cache-control", "no-cache"),
+                        _ => ask,
+                    };
+                    let got = house.on(&mut raw, &ask);
+                    assert!(matches!(got.status, 200 | 206) && got.whole, "{got:?}");
+                    let text = got.text();
+                    let version: usize = text[..8].trim().parse().expect("a version");
+                    assert!(version >= least, "{version} of page {page} after {least}");
+                    let one = format!("{version:>8}");
+                    let times = if got.status == 206 { 1 } else { 100 + page * 5_000 };
+                    assert!(text == one.repeat(times), "{} of page {page}", text.len());
+                }
+            });
+        }
+    });
+    let asked = house.origin().requests().iter().filter(|seen| seen.method() == "GET").count();
+    assert!(asked < 1_200, "{asked}: nothing came from the store");
+}
+
+#[test]
+fn a_drain_lets_fetches_and_those_who_wait_finish() {
+    let mut house = House::caching("lock 30s", |_, _| late("", b"page"));
+    let begun = house.at_once(&vec![Ask::get("/a"); 10]);
+    house.origin().wait_for_requests(1);
+    house.terminate();
+    house.origin().release();
+    for begun in begun {
+        begun.got().is("page");
+    }
+    house.finish();
 }
 
 #[test]
