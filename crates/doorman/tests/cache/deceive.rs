@@ -386,6 +386,10 @@ fn each_its_own(house: &House, clients: usize, field: &str) {
         (0..clients).map(|n| Ask::get("/a").with(field, &format!("user={n}"))).collect();
     let begun = house.at_once(&asks);
     house.origin().wait_for_requests(1);
+    if field == "x-user" {
+        // Nothing tells beforehand that the page is one client's.
+        house.wait_for_line(clients as u64 - 1);
+    }
     house.origin().release();
     for (n, begun) in begun.into_iter().enumerate() {
         begun.got().is(&format!("page of user={n}"));

@@ -364,6 +364,13 @@ impl House {
         self.metric(&format!("doorman_cache_requests_total{{{labels}}}"))
     }
 
+    /// Waits until so many requests have waited for another one's fetch.
+    #[track_caller]
+    pub(crate) fn wait_for_line(&self, length: u64) {
+        let waits = "doorman_cache_waits_total{store=\"main\"}";
+        self.until("a line", || self.metric(waits) >= length);
+    }
+
     /// Objects in memory or on disk.
     pub(crate) fn objects(&self, tier: &str) -> u64 {
         self.metric(&format!("doorman_cache_objects{{store=\"main\",tier=\"{tier}\"}}"))
