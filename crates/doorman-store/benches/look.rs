@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
+use doorman_cache::evict;
 use doorman_cache::{
     Admission, Asked, CacheRules, Chosen, KeySeed, PackedHead, UrlKey, Vary, admit,
 };
@@ -68,7 +69,12 @@ fn key(store: &Store, n: u64) -> UrlKey {
 }
 
 fn filled() -> Arc<Store> {
-    let settings = Settings { name: "look".into(), memory: 1 << 30, max_object: 1 << 20 };
+    let settings = Settings {
+        name: "look".into(),
+        memory: 1 << 30,
+        max_object: 1 << 20,
+        evict: evict::Method::S3Fifo,
+    };
     let store = Store::open(settings, KeySeed::new(0x5EED, 0xD00D));
     let (request, chosen, now) = (RequestHead::default(), Chosen::default(), Now::default());
     let chooser = Chooser { place: 1, chosen: &chosen, request: &request };

@@ -1,4 +1,4 @@
-//! Which object goes when memory is full: S3-FIFO over all objects of a store, by their bytes.
+//! Which object goes when memory is full: by S3-FIFO or by LRU over all objects of a store, by their bytes.
 
 use std::sync::Arc;
 
@@ -25,11 +25,32 @@ impl Entry for Held {
     }
 }
 
-pub(crate) struct Policy(Eviction<Held>);
+pub(crate) struct Policy(Eviction<Held>, Method);
 
 impl Policy {
-    pub(crate) fn new(budget: u64) -> Self {
-        Self(Eviction::new(Method::S3Fifo, budget))
+    pub(crate) fn new(method: Method, budget: u64) -> Self {
+        Self(Eviction::new(method, budget), method)
+    }
+
+    /// Makes room in another way from now on. Objects go over in the order in which they would have
+    /// gone.
+    pub(crate) fn set_method(&mut self, method: Method, budget: u64) {
+        if method == self.1 {
+            return;
+        }
+        let mut next = Self::new(method, budget);
+        self.0.set_budget(0);
+        while let Some(Held(object)) = self.0.evict() {
+            object.set_slot(Slot::NONE);
+            let bytes = crate::store::charge(&object);
+            next.insert(&object, bytes);
+        }
+        *self = next;
+    }
+
+    /// Says that an object was asked for, where the method must be told.
+    pub(crate) fn touch(&mut self, object: &Arc<Object>) {
+        self.0.touch(object.slot(), |held| Arc::ptr_eq(&held.0, object));
     }
 
     /// Takes an object in, unless it is out of the index already. It may be in the index without

@@ -11,6 +11,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use doorman_cache::evict::Method;
 use doorman_cache::{KeySeed, UrlKey};
 use doorman_http::Now;
 
@@ -41,6 +42,8 @@ pub struct Settings {
     pub memory: u64,
     /// Bytes of the largest body that is stored.
     pub max_object: u64,
+    /// How room is made in memory.
+    pub evict: Method,
 }
 
 /// What there is for a request.
@@ -84,6 +87,7 @@ pub struct Store {
     seed: KeySeed,
     pub(crate) shards: Box<[Mutex<Shard>]>,
     policy: Mutex<Policy>,
+    is_lru: AtomicBool,
     memory: AtomicU64,
     max_object: AtomicU64,
     /// Bytes of what is in the index, overhead included.
@@ -156,7 +160,8 @@ impl Store {
             name: settings.name,
             seed,
             shards,
-            policy: Mutex::new(Policy::new(settings.memory)),
+            policy: Mutex::new(Policy::new(settings.evict, settings.memory)),
+            is_lru: AtomicBool::new(settings.evict == Method::Lru),
             memory: AtomicU64::new(settings.memory),
             max_object: AtomicU64::new(settings.max_object),
             used: AtomicU64::new(0),
@@ -225,10 +230,30 @@ impl Store {
     pub fn look(&self, key: &UrlKey, chooser: &Chooser<'_>, now: Now) -> Found {
         let shard = lock(self.shard(key.hash()));
         match self.hit(&shard, key, chooser) {
-            Some(found) => found.touched(),
+            Some(found) => {
+                drop(shard);
+                self.told(&found);
+                found.touched()
+            }
             None if shard.is_marked(key.hash(), now.instant) => Found::Uncacheable,
             None => Found::Miss,
         }
+    }
+
+    /// By LRU each use is told to the policy, by S3-FIFO none.
+    fn told(&self, found: &Found) {
+        if self.is_lru.load(Ordering::Relaxed)
+            && let Found::Hit(object) = found
+        {
+            lock(&self.policy).touch(object);
+        }
+    }
+
+    /// Makes room in another way from now on; what is stored stays. Takes about a second for a million
+    /// objects, in which nothing is stored.
+    pub fn set_evict(&self, method: Method) {
+        lock(&self.policy).set_method(method, self.memory());
+        self.is_lru.store(method == Method::Lru, Ordering::Relaxed);
     }
 
     /// What is there for a request and can be used.

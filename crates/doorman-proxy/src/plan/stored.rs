@@ -46,6 +46,7 @@ impl Plan {
             if (store.memory(), store.max_object()) != (memory, max_object) {
                 store.set_limits(memory, max_object);
             }
+            store.set_evict(super::stores::method(written));
         }
     }
 

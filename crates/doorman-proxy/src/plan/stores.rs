@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use doorman_cache::KeySeed;
-use doorman_config::Store as Written;
+use doorman_cache::evict::Method;
+use doorman_config::{Evict, Store as Written};
 use doorman_http::Now;
 use doorman_net::seal;
 use doorman_store::disk::{self, Worker};
@@ -34,6 +35,14 @@ pub struct StoreWorker {
     pub owner: WeakOwner,
     /// What is to be run.
     pub worker: Worker,
+}
+
+/// How a store makes room.
+pub(super) const fn method(written: &Written) -> Method {
+    match written.evict.value {
+        Evict::S3Fifo => Method::S3Fifo,
+        Evict::Lru => Method::Lru,
+    }
 }
 
 impl Stores {
@@ -65,6 +74,7 @@ impl Stores {
             name: written.name.value.as_str().into(),
             memory: written.memory.value,
             max_object: written.max_object.value,
+            evict: method(written),
         };
         let (store, workers) = match disk {
             None => match seal::secret_words() {

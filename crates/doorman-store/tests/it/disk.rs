@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use doorman_cache::PackedHead;
+use doorman_cache::evict::Method;
 use doorman_http::{FieldId, ResponseHead};
 use doorman_store::disk::Disk;
 use doorman_store::{Found, How, Led, Object, OnDisk, Purge, Settings, Store, disk};
@@ -30,7 +31,8 @@ impl Drop for Close<'_> {
 impl Rig {
     /// Opens a store, has `test` do something with it, and closes it.
     pub(crate) fn with(directory: &Path, memory: u64, test: impl FnOnce(&Self)) {
-        let settings = Settings { name: "test".into(), memory, max_object: 8 << 20 };
+        let settings =
+            Settings { name: "test".into(), memory, max_object: 8 << 20, evict: Method::S3Fifo };
         let on = disk::Settings { directory: directory.join("store"), bytes: 64 << 20 };
         let (store, workers) = Store::open_with_disk(settings, &on, at(0)).unwrap();
         let rig = Self { store };

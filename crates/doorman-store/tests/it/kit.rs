@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorman_cache::evict;
 use doorman_cache::{
     Admission, Asked, CacheRules, Chosen, KeyRules, KeySeed, Meta, PackedHead, UrlKey, Vary, admit,
 };
@@ -33,7 +34,10 @@ pub(crate) fn store(memory: u64) -> Arc<Store> {
 }
 
 pub(crate) fn store_with(memory: u64, max_object: u64, seed: KeySeed) -> Arc<Store> {
-    Store::open(Settings { name: "test".into(), memory, max_object }, seed)
+    Store::open(
+        Settings { name: "test".into(), memory, max_object, evict: evict::Method::S3Fifo },
+        seed,
+    )
 }
 
 /// A request of a client.

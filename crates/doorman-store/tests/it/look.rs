@@ -1,5 +1,6 @@
 //! What is found for whom.
 
+use doorman_cache::evict::Method;
 use doorman_store::{Found, SMALL_MAX, VARIANTS_MAX};
 
 use crate::kit::{Answer, Client, range, seed, store, store_with, whole};
@@ -93,4 +94,27 @@ fn memory_is_bounded_and_used_objects_stay() {
     }
     let here = (0..1000).filter(|&n| client(n).hit(&store).is_some()).count();
     assert!((100..200).contains(&here), "{here}");
+}
+
+/// A store by LRU keeps what was asked for last; by S3-FIFO what was never asked for again goes first,
+/// however new it is. A store changes from one to the other with all that it holds.
+#[test]
+fn what_goes_first_is_what_the_method_says() {
+    for (first, then) in [(Method::Lru, Method::Lru), (Method::S3Fifo, Method::Lru)] {
+        let store = store(64 << 10);
+        store.set_evict(first);
+        let client = |n: usize| Client::of(&store, &format!("http://a.example/{n}"), &[]);
+        let answer = Answer::of(vec![b'x'; 4_096]);
+        for n in 0..10 {
+            client(n).store(&store, &answer);
+        }
+        store.set_evict(then);
+        assert!((0..10).all(|n| client(n).hit(&store).is_some()), "all of them fit");
+        // From here on 0 is the one that was asked for last.
+        assert!(client(0).hit(&store).is_some());
+        for n in 10..20 {
+            client(n).store(&store, &answer);
+        }
+        assert!(client(0).hit(&store).is_some() && client(1).hit(&store).is_none(), "{first:?}");
+    }
 }

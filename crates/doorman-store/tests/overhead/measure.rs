@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use doorman_cache::evict;
 use doorman_cache::{
     Admission, Asked, CacheRules, Chosen, KeySeed, PackedHead, UrlKey, Vary, admit, url_of,
 };
@@ -49,7 +50,12 @@ pub(crate) struct Cost {
 /// Stores `count` responses of 1 KiB, and says what each costs. Half of them are found once: that must
 /// not make them larger.
 pub(crate) fn measure(count: usize) -> Cost {
-    let settings = Settings { name: "overhead".into(), memory: u64::MAX, max_object: 1 << 20 };
+    let settings = Settings {
+        name: "overhead".into(),
+        memory: u64::MAX,
+        max_object: 1 << 20,
+        evict: evict::Method::S3Fifo,
+    };
     let before = LIVE.load(Ordering::Relaxed);
     let store = Store::open(settings, KeySeed::new(0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344));
     let (request, chosen, now) = (RequestHead::default(), Chosen::default(), Now::default());
