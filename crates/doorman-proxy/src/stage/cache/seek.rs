@@ -11,6 +11,19 @@ use crate::plan::PlanCache;
 use crate::record::Cached;
 use crate::stop::Stop;
 
+/// Fields by which clients have some origins answer for another URL or method than they ask for: an
+/// answer to them must not be stored for those who do not send them (CPO-03).
+const DETOURS: [&[u8]; 8] = [
+    b"x-original-url",
+    b"x-rewrite-url",
+    b"x-original-host",
+    b"x-host",
+    b"x-http-method-override",
+    b"x-http-method",
+    b"x-method-override",
+    b"x-forwarded-scheme",
+];
+
 /// What the cache has to do with a request.
 pub(crate) enum Seek<'p> {
     /// Nothing.
@@ -181,6 +194,7 @@ pub(crate) fn seek<'p>(
         keep_chosen(&mut exchange.head, &cache.chosen.cookies);
     }
     standardise_host(&mut exchange.head);
+    take_detours_off(&mut exchange.head);
     Ok(Seek::Look(Box::new(Sought {
         cache,
         key,
@@ -228,6 +242,20 @@ fn standardise_host(head: &mut RequestHead) {
     }
     // It is made of an authority that was read before.
     let _ = head.set_authority(&authority);
+}
+
+/// Takes the client's detours off, before edits: what the operator sets is the same for all. Most
+/// requests have none, and one look at lengths tells.
+fn take_detours_off(head: &mut RequestHead) {
+    let could_be = |name: &[u8]| {
+        name.first().is_some_and(|first| first.eq_ignore_ascii_case(&b'x'))
+            && DETOURS.iter().any(|detour| detour.len() == name.len())
+    };
+    if head.fields.iter().any(|(id, name, _)| id == FieldId::Other && could_be(name)) {
+        for name in DETOURS {
+            head.fields.remove(name);
+        }
+    }
 }
 
 fn bypass<'p>(exchange: &mut Exchange, why: &'static str) -> Seek<'p> {

@@ -26,19 +26,6 @@ use crate::stop::{Fault, Stop};
 /// client alone. The next answer that can be stored ends it.
 const UNCACHEABLE: Duration = Duration::from_secs(60);
 
-/// Fields by which clients have some origins answer for another URL or method than they ask for: an
-/// answer to them must not be stored for those who do not send them (CPO-03).
-const DETOURS: [&[u8]; 8] = [
-    b"x-original-url",
-    b"x-rewrite-url",
-    b"x-original-host",
-    b"x-host",
-    b"x-http-method-override",
-    b"x-http-method",
-    b"x-method-override",
-    b"x-forwarded-scheme",
-];
-
 /// A question to the origin, and what is to be done with its answer.
 pub(crate) struct Slot {
     lead: Lead,
@@ -404,9 +391,6 @@ fn passed(
 /// Makes a request one on behalf of all who are sought by its key: the origin sees nothing by which it
 /// could answer two of them differently, but for what variants are told apart by.
 fn standardise(sought: &Sought<'_>, head: &mut RequestHead) {
-    for name in DETOURS {
-        head.fields.remove(name);
-    }
     if let Some(codings) = normal_accept_encoding(head) {
         head.fields.remove_id(FieldId::AcceptEncoding);
         head.fields.push_id(FieldId::AcceptEncoding, &codings);
