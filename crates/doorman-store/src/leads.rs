@@ -12,7 +12,7 @@ use crate::NotKept;
 use crate::chooser::Chooser;
 use crate::disk::Forget;
 use crate::fill::lock;
-use crate::line::{Busy, Key, LINE_MAX, Lead, Led, Seat, Told, Undone, Wait};
+use crate::line::{Busy, Key, LINE_MAX, Lead, Led, Patience, Seat, Told, Undone, Wait};
 use crate::object::Object;
 use crate::shard::Shard;
 use crate::store::{Found, Store, charge, table_hash};
@@ -69,7 +69,7 @@ impl Store {
         patience: Duration,
         now: Now,
     ) -> Led {
-        self.lead_until(key, chooser, instead_of, now.instant + patience, now)
+        self.lead_until(key, chooser, instead_of, Patience::new(patience, now), now)
     }
 
     pub(crate) fn lead_until(
@@ -77,7 +77,7 @@ impl Store {
         key: &UrlKey,
         chooser: &Chooser<'_>,
         instead_of: Option<Arc<Object>>,
-        deadline: Instant,
+        patience: Patience,
         now: Now,
     ) -> Led {
         let mut shard = lock(self.shard(key.hash()));
@@ -111,7 +111,7 @@ impl Store {
         let (ticket, seat) = (self.next_id(), Arc::new(Seat::default()));
         fetch.line.insert(ticket, Arc::clone(&seat));
         let (store, key, id) = (Arc::clone(self), key.clone(), fetch.id);
-        Led::Wait(Wait { store, key, busy, id, ticket, seat, deadline, instead_of })
+        Led::Wait(Wait { store, key, busy, id, ticket, seat, patience, instead_of })
     }
 
     /// The right to fetch a response that nobody waits for: for those who will not wait, or who want
@@ -124,9 +124,10 @@ impl Store {
         instead_of: Option<Arc<Object>>,
     ) -> Lead {
         let id = self.next_id();
-        let lead = self.new_lead(Key::of(key), mix(id), id, instead_of, true);
+        let mut lead = self.new_lead(Key::of(key), mix(id), id, instead_of, true);
         let mut shard = lock(self.shard(key.hash()));
         let selector = chooser.selector_for(newest_names(&shard, key));
+        lead.beside = self.busy_hash(key, &selector);
         shard.busy.entry(lead.busy).or_default().push(Busy::new(&lead, selector));
         lead
     }
@@ -141,7 +142,7 @@ impl Store {
     ) -> Lead {
         let (store, began) = (Arc::clone(self), self.purges.next());
         self.notes.led();
-        Lead { store, key, busy, id, began, instead_of, is_alone, is_over: false }
+        Lead { store, key, busy, id, began, instead_of, is_alone, beside: busy, is_over: false }
     }
 
     fn busy_hash(&self, key: &UrlKey, selector: &[u8]) -> u64 {
@@ -165,6 +166,7 @@ impl Store {
         fetch.undone = undone;
         fetch.is_published = true;
         let line = std::mem::take(&mut fetch.line);
+        let beside = shard.lines_beside(lead);
         let (mut gone, mut before) = (None, None);
         if undone != Undone::Hard {
             if undone == Undone::Soft {
@@ -176,7 +178,9 @@ impl Store {
         }
         drop(shard);
         self.forget(&gone);
-        tell(line, || Told::Published(Arc::clone(object)));
+        for line in std::iter::once(line).chain(beside) {
+            tell(line, || Told::Published(Arc::clone(object)));
+        }
         match undone {
             Undone::Hard => Published::Hidden,
             Undone::No | Undone::Soft => Published::Found(before),
@@ -293,9 +297,11 @@ impl Store {
             shard.mark(lead.key.hash, until);
         }
         let fetch = shard.end_fetch(lead);
+        // What is marked as uncacheable is not to be waited for behind another fetch either.
+        let beside = if until.is_some() { shard.lines_beside(lead) } else { Vec::new() };
         drop(shard);
-        if let Some(fetch) = fetch {
-            tell(fetch.line, told);
+        for line in fetch.map(|fetch| fetch.line).into_iter().chain(beside) {
+            tell(line, &told);
         }
     }
 
@@ -325,6 +331,19 @@ impl Store {
                 _ => return,
             }
         }
+    }
+
+    /// When one whose patience is over looks again, because another has just gone to fetch in his
+    /// place; `None`: he goes himself.
+    pub(crate) fn overtake(&self, wait: &Wait, now: Instant) -> Option<Instant> {
+        let mut shard = lock(self.shard(wait.key.hash()));
+        let fetches = shard.busy.get_mut(&wait.busy)?;
+        let fetch = fetches.iter_mut().find(|fetch| fetch.id == wait.id)?;
+        let later = wait.patience.later(fetch.overtaken, now);
+        if later.is_none() {
+            fetch.overtaken = Some(now);
+        }
+        later
     }
 
     pub(crate) fn leave(&self, wait: &Wait) {
@@ -357,6 +376,7 @@ impl Busy {
             is_alone: lead.is_alone,
             undone: Undone::No,
             is_published: false,
+            overtaken: None,
             line: BTreeMap::new(),
         }
     }
@@ -379,6 +399,14 @@ impl Key {
 impl Shard {
     fn fetch(&mut self, lead: &Lead) -> Option<&mut Busy> {
         self.busy.get_mut(&lead.busy)?.iter_mut().find(|fetch| fetch.id == lead.id)
+    }
+
+    /// Those who wait behind other fetches for what a fetch that is alone has got; they wait no more.
+    pub(crate) fn lines_beside(&mut self, lead: &Lead) -> Vec<BTreeMap<u64, Arc<Seat>>> {
+        let fetches = self.busy.get_mut(&lead.beside).filter(|_| lead.is_alone);
+        let fetches = fetches.into_iter().flatten();
+        let same = fetches.filter(|fetch| fetch.key.bytes == lead.key.bytes);
+        same.map(|fetch| std::mem::take(&mut fetch.line)).collect()
     }
 
     /// The variant for the same requests as `object`.

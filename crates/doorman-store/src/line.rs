@@ -30,6 +30,33 @@ use crate::tier::OnDisk;
 /// Requests in one line; whoever comes later goes on by himself.
 pub const LINE_MAX: usize = 65_536;
 
+/// How many times its patience one waits at most, behind one who is slow and others who overtake him.
+const PATIENCES: u32 = 3;
+
+/// How long one waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// How long before somebody overtakes.
+    each: Duration,
+    /// When it is to be looked whether somebody must.
+    pub(crate) until: Instant,
+    /// When it is over in any case.
+    last: Instant,
+}
+
+impl Patience {
+    pub(crate) fn new(each: Duration, now: Now) -> Self {
+        Self { each, until: now.instant + each, last: now.instant + each.saturating_mul(PATIENCES) }
+    }
+
+    /// When to look again, if somebody has overtaken at `overtaken`; `None`: now it is the turn of this
+    /// one.
+    pub(crate) fn later(&self, overtaken: Option<Instant>, now: Instant) -> Option<Instant> {
+        let next = overtaken? + self.each;
+        (now < next && now < self.last).then(|| next.min(self.last))
+    }
+}
+
 /// How much of a fetch a purge has undone since it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Undone {
@@ -50,6 +77,8 @@ pub(crate) struct Busy {
     pub(crate) undone: Undone,
     /// Its response is found: there is no line any more.
     pub(crate) is_published: bool,
+    /// When one in line last had enough of waiting and went to fetch for himself.
+    pub(crate) overtaken: Option<Instant>,
     pub(crate) line: BTreeMap<u64, Arc<Seat>>,
 }
 
@@ -150,6 +179,8 @@ pub struct Lead {
     /// What the response is to replace.
     pub(crate) instead_of: Option<Arc<Object>>,
     pub(crate) is_alone: bool,
+    /// Of one that is alone: where those wait who would wait for the same.
+    pub(crate) beside: u64,
     pub(crate) is_over: bool,
 }
 
@@ -223,7 +254,7 @@ pub struct Wait {
     pub(crate) id: u64,
     pub(crate) ticket: u64,
     pub(crate) seat: Arc<Seat>,
-    pub(crate) deadline: Instant,
+    pub(crate) patience: Patience,
     pub(crate) instead_of: Option<Arc<Object>>,
 }
 
@@ -234,10 +265,12 @@ impl fmt::Debug for Wait {
 }
 
 impl Wait {
-    /// When waiting ends: whoever waits sees to it that [`Wait::poll`] is called then.
+    /// When to look again: whoever waits sees to it that [`Wait::poll`] is called then, which may move it.
+    /// Of many who wait behind a slow fetch one at a time goes to fetch for himself, and what he gets is
+    /// for all of them.
     #[must_use]
     pub const fn deadline(&self) -> Instant {
-        self.deadline
+        self.patience.until
     }
 
     /// What came of it. `chooser` is the one that the place was asked for with. A response that was
@@ -247,12 +280,21 @@ impl Wait {
         loop {
             let told = {
                 let mut state = lock(&self.seat.0);
-                let told = state.told.take();
-                if told.is_none() && now.instant < self.deadline {
-                    let old = keep(&mut state.waker, cx);
+                let mut told = state.told.take();
+                if told.is_none() {
+                    if now.instant < self.patience.until {
+                        let old = keep(&mut state.waker, cx);
+                        drop(state);
+                        drop(old);
+                        return Poll::Pending;
+                    }
                     drop(state);
-                    drop(old);
-                    return Poll::Pending;
+                    if let Some(later) = self.store.overtake(self, now.instant) {
+                        self.patience.until = later;
+                        continue;
+                    }
+                    state = lock(&self.seat.0);
+                    told = state.told.take();
                 }
                 // Whatever is told from now on goes to somebody else.
                 state.has_left = true;
@@ -275,7 +317,7 @@ impl Wait {
                 return Poll::Ready(Waited::Object(object));
             }
             let instead_of = self.instead_of.take();
-            match self.store.lead_until(&self.key, chooser, instead_of, self.deadline, now) {
+            match self.store.lead_until(&self.key, chooser, instead_of, self.patience, now) {
                 Led::Lead(lead) => return Poll::Ready(Waited::Lead(lead)),
                 Led::Alone(lead) => return Poll::Ready(Waited::Uncacheable(lead)),
                 Led::Found(object) => return Poll::Ready(Waited::Object(object)),

@@ -30,6 +30,7 @@ impl Store {
             fresh.make_stale();
         }
         let is_kept = undone != Undone::Hard && self.renew(&mut shard, object, fresh);
+        let beside = shard.lines_beside(lead);
         drop(shard);
         self.forget([object]);
         if is_kept {
@@ -38,8 +39,8 @@ impl Store {
             }
             self.notes.freshened();
         }
-        if let Some(fetch) = fetch {
-            tell(fetch.line, || Told::Published(Arc::clone(fresh)));
+        for line in fetch.map(|fetch| fetch.line).into_iter().chain(beside) {
+            tell(line, || Told::Published(Arc::clone(fresh)));
         }
         is_kept
     }

@@ -67,7 +67,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("`max-object` of the store"),
     Directive::new("methods", &[Cache], &[some("GET|HEAD", Choice(&["GET", "HEAD"], &[]))], "What is answered from the store: GET, or GET and HEAD.", "methods GET HEAD")
         .default("GET HEAD"),
-    Directive::new("lock", &[Cache], &[one("TIME|off", Any("a time up to 60s, or off"))], "How long requests wait for one that fetches the same before they fetch for themselves; with off nobody waits.", "lock 5s")
+    Directive::new("lock", &[Cache], &[one("TIME|off", Any("a time up to 60s, or off"))], "How long requests wait for one that fetches the same before one of them fetches too; none waits longer than three times that. With off nobody waits.", "lock 5s")
         .default("5s"),
     Directive::new("slice", &[Cache], &[one("SIZE|off", Any("a size from 64KiB to 64MiB, or off"))], "Fetch and keep bodies in pieces of this size, so that a part of a large one does not wait for all of it.", "slice 1MiB")
         .default("off"),

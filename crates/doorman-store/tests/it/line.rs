@@ -127,6 +127,53 @@ fn rxu_02_patience_ends() {
     assert_eq!(whole(&client.hit(&store).unwrap()), b"mine");
 }
 
+/// RXU-02: of many who wait behind a slow fetch one goes for himself each time their patience ends, and
+/// what he gets is for all. Nobody waits longer than three times.
+#[test]
+fn rxu_02_one_at_a_time_overtakes_a_fetch_that_hangs() {
+    for answered in [true, false] {
+        let store = store(1 << 20);
+        let client = Client::of(&store, "http://a.example/", &[]);
+        let _hung = client.lead(&store);
+        let mut waits: Vec<_> = (0..50).map(|_| wait(client.led(&store))).collect();
+        let cx = Context::from_waker(Waker::noop());
+        let mut gone = Vec::new();
+        let mut at_once = |waits: &mut Vec<Wait>, seconds| {
+            let (mut leads, mut objects) = (Vec::new(), 0);
+            waits.retain_mut(|wait| match wait.poll(&cx, &client.chooser(), at(seconds)) {
+                Poll::Pending => true,
+                Poll::Ready(Waited::TimedOut(lead)) => {
+                    leads.push(lead);
+                    false
+                }
+                Poll::Ready(Waited::Object(_)) => {
+                    objects += 1;
+                    false
+                }
+                Poll::Ready(_) => panic!(),
+            });
+            let counts = (leads.len(), objects);
+            gone.extend(leads.pop());
+            drop(leads);
+            (counts, gone.pop())
+        };
+        let ((leads, objects), lead) = at_once(&mut waits, 5);
+        assert_eq!((leads, objects, waits.len()), (1, 0, 49));
+        assert_eq!(waits[0].deadline(), at(10).instant);
+        let lead = lead.unwrap();
+        if answered {
+            let filling = Answer::default().fill(&client, lead, None).unwrap();
+            assert_eq!(at_once(&mut waits, 6).0, (0, 49));
+            filling.finish().unwrap();
+            continue;
+        }
+        assert_eq!(at_once(&mut waits, 9).0, (0, 0));
+        assert_eq!(at_once(&mut waits, 10).0, (1, 0));
+        assert_eq!(at_once(&mut waits, 15).0, (48, 0), "three times is enough");
+        lead.fail();
+    }
+}
+
 /// CDE-14: what is not to be shared is shared with nobody, and nobody waits for the next.
 #[test]
 fn cde_14_a_refusal_releases_all_at_once() {
