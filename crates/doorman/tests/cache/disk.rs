@@ -1,7 +1,7 @@
 //! What is on disk: it is there after an end and after a crash (OPS-06), it is never wrong, and a disk
 //! that takes nothing more costs nobody an answer (OPS-03).
 
-use doorman_testkit::origin::{Script, Seen};
+use doorman_testkit::origin::{Script, Seen, Step};
 use doorman_testkit::process::{Program, folder, free_address};
 use doorman_testkit::sums::Pattern;
 
@@ -290,6 +290,33 @@ fn what_is_purged_softly_is_stale_after_a_crash() {
     house.crash(&ON_DISK);
     house.get("/a").is("1");
     house.get("/b").is("0");
+}
+
+/// What came cut is not on disk, however far it came.
+#[test]
+fn cin_01_what_was_cut_is_not_there_after_a_restart() {
+    const LENGTH: u64 = 2_500_000;
+    let mut house = House::start(&ON_DISK, |n, seen| {
+        let part = if n == 0 && seen.target() != "/whole" { LENGTH - 1_000 } else { LENGTH };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {LENGTH}\r\n\r\n"
+        );
+        let script = Script::new().send(head).then(Step::SendPattern(Pattern { seed: 4 }, part));
+        if part < LENGTH { script.close() } else { script }
+    });
+    for target in ["/1", "/2", "/3"] {
+        assert!(!house.get(target).whole, "{target}");
+    }
+    assert!(house.get("/whole").whole);
+    house.until("the whole one", || house.objects("disk") >= 1);
+    assert_eq!(house.objects("disk"), 1);
+    house.crash(&ON_DISK);
+    for target in ["/1", "/2", "/3", "/whole"] {
+        let got = house.get(target);
+        assert!(got.whole && got.body.len() as u64 == LENGTH, "{target}: {}", got.body.len());
+        assert_eq!(Pattern { seed: 4 }.differs(0, &got.body), None, "{target}");
+        assert_eq!(house.asked(target), if target == "/whole" { 1 } else { 2 });
+    }
 }
 
 /// Somebody tidies up under the program's feet.

@@ -88,6 +88,40 @@ fn cin_03_a_body_ended_without_tls_saying_so_is_not_kept() {
     }
 }
 
+/// All who read while it comes see that it is cut, and nobody who comes later.
+#[test]
+fn cin_01_a_cut_is_seen_by_all_who_read() {
+    let house = House::caching("lock 30s", |n, seen| {
+        let framing = if seen.target() == "/chunks" {
+            "Transfer-Encoding: chunked\r\n\r\n40\r\n"
+        } else {
+            "Content-Length: 64\r\n\r\n"
+        };
+        let head = format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n{framing}");
+        match n {
+            0 => Script::new().send(head + &WHOLE[..20]).hold().send(&WHOLE[20..40]).close(),
+            _ => fresh("", WHOLE),
+        }
+    });
+    for target in ["/chunks", "/counted"] {
+        house.origin().hold_again();
+        let mut begun = house.at_once(&vec![Ask::get(target); 12]);
+        for begun in &mut begun {
+            let _ = begun.wait("\r\n\r\n");
+        }
+        house.origin().release();
+        for mut begun in begun {
+            let (rest, _) = begun.raw.take_all().expect("an end");
+            let text = String::from_utf8_lossy(&rest).into_owned();
+            assert!(text.contains(&WHOLE[..20]) && !text.contains(WHOLE), "{target}: {text}");
+            assert!(!text.ends_with("\r\n0\r\n\r\n"), "{target}: {text}");
+        }
+        house.get(target).is(WHOLE);
+        house.get(target).is(WHOLE);
+        assert_eq!(house.asked(target), 2, "{target}");
+    }
+}
+
 /// So many bytes, in two parts with a gate between them.
 fn in_two(length: u64) -> Script {
     let body = Pattern { seed: length }.bytes(usize::try_from(length).expect("small"));

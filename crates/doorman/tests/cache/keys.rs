@@ -34,6 +34,18 @@ fn cpo_06_the_target_says_the_host_where_it_has_one() {
 }
 
 #[test]
+fn cpo_06_a_second_host_fills_nobodys_page() {
+    let house = House::fronted("", |_, seen| fresh("", &seen.head));
+    for front in [Front::H1, Front::H2, Front::H3] {
+        let target = format!("/{front:?}");
+        // Refused in whatever way, or the first one counts.
+        let _ = house.try_ask(front, &Ask::get(&target).with("host", "evil.test"));
+        let text = house.ask(front, &Ask::get(&target)).text();
+        assert!(text.starts_with("GET ") && !text.contains("evil"), "{front:?}: {text}");
+    }
+}
+
+#[test]
 fn cpo_07_one_host_has_one_key_and_a_port_is_never_lost() {
     let house = House::fronted("", |_, seen| fresh("", seen.field("host").unwrap_or_default()));
     let (port, secure) = (house.plain.port(), house.secure.port());

@@ -173,6 +173,39 @@ fn cpo_12_a_smuggled_request_fills_nobodys_page() {
     }
 }
 
+/// What comes behind a response that was not asked for is no answer to the next request.
+#[test]
+fn cpo_12_a_second_response_fills_nobodys_page() {
+    let house = House::fronted("", |_, seen| {
+        let evil = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nevil";
+        let good = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n";
+        let (method, target) = (seen.method(), seen.target());
+        match target.rsplit('/').next().unwrap_or_default() {
+            "counted" => {
+                let body = if method == "HEAD" { "" } else { "good" };
+                Script::new().send(format!("{good}Content-Length: 4\r\n\r\n{body}{evil}"))
+            }
+            "chunked" => Script::new().send(format!(
+                "{good}Transfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\n\r\n{evil}"
+            )),
+            "empty" => Script::new().send(format!("HTTP/1.1 204 No Content\r\n\r\n{evil}")),
+            "none" => Script::new().send(format!("HTTP/1.1 304 Not Modified\r\n\r\n{evil}")),
+            _ => fresh("", target),
+        }
+    });
+    for front in FRONTS {
+        for (n, attack) in ["counted", "chunked", "empty", "none", "counted"].iter().enumerate() {
+            let method = if n == 4 { "HEAD" } else { "GET" };
+            let target = format!("/{front:?}/{n}/{attack}");
+            let _ = house.try_ask(front, &Ask::new(method, &target));
+            for victim in 0..3 {
+                let target = format!("/{front:?}/{n}/{victim}");
+                house.ask(front, &Ask::get(&target)).is(&target);
+            }
+        }
+    }
+}
+
 /// The attacker's request makes the origin answer with `status`; the victim's must not get that.
 fn not_denied(setup: &Setup<'_>, status: &'static str, fields: &'static str) {
     let house = House::start(setup, move |_, seen| match seen.field("x-attack") {

@@ -317,3 +317,30 @@ fn a_part_is_given_while_the_rest_is_coming() {
     let got = house.get_with("/a", &[("range", "bytes=40-43")]);
     assert_eq!((got.status, got.body.as_slice()), (206, &WHOLE[40..=43]));
 }
+
+#[test]
+fn a_part_of_what_is_not_kept_is_the_origins_to_give() {
+    let house = House::fronted("", |_, seen| {
+        let fields = "Cache-Control: private\r\nETag: \"v1\"\r\n";
+        match seen.field("range") {
+            Some("bytes=4-7") => {
+                let fields = format!("{fields}Content-Range: bytes 4-7/64\r\n");
+                reply("206 Partial Content", &fields, &WHOLE[4..8])
+            }
+            Some(_) => reply("416 No", "Content-Range: bytes */64\r\n", b""),
+            None => reply("200 OK", fields, WHOLE),
+        }
+    });
+    for front in FRONTS {
+        let target = format!("/{front:?}");
+        for n in 1..=3 {
+            let got = house.ask(front, &Ask::get(&target).with("range", "bytes=4-7"));
+            assert_eq!((got.status, got.text().as_str()), (206, "4567"), "{front:?}");
+            assert_eq!(got.field("content-range"), Some("bytes 4-7/64"));
+            assert!(house.asked(&target) <= n + 1, "{front:?}");
+        }
+        let got = house.ask(front, &Ask::get(&target).with("range", "bytes=90-"));
+        assert_eq!(got.status, 416, "{front:?}");
+        honest(&house.ask(front, &Ask::get(&target)));
+    }
+}
