@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorman_cache::{
-    Admission, Forward, Handled, NotStored, PackedHead, Precondition, SetCookie, Vary, admit,
-    condition, evaluate, freshened, freshened_by_head, may_serve_on_error, normal_accept_encoding,
+    Admission, Forward, Handled, NotStored, PackedHead, Precondition, Vary, admit, condition,
+    evaluate, freshened, freshened_by_head, may_serve_on_error, normal_accept_encoding,
     not_modified, storable_head, strip_for_fill,
 };
 use doorman_http::{Body, FieldId, Length, Method, Now, RequestHead, ResponseHead};
@@ -265,10 +265,7 @@ impl Slot {
         };
         let object = Arc::clone(filling.object());
         let held = Held::of(exchange.record());
-        let Answer { mut head, body } = answer;
-        if cache.rules.set_cookie == SetCookie::Strip {
-            head.fields.remove_id(FieldId::SetCookie);
-        }
+        let Answer { head, body } = answer;
         let status = head.status;
         let told = Told::forwarded(Cached::Miss, self.why, Some(status));
         // Whom the origin has answered gets its own head: some of it may be for nobody else.
