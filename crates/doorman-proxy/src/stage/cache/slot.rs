@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorman_cache::{
-    Admission, Forward, Handled, NotStored, PackedHead, Precondition, Vary, admit, condition,
-    evaluate, freshened, freshened_by_head, may_serve_on_error, normal_accept_encoding,
-    not_modified, storable_head, strip_for_fill,
+    Admission, Cookies, Forward, Handled, NotStored, PackedHead, Precondition, SetCookie, Vary,
+    admit, condition, evaluate, freshened, freshened_by_head, may_serve_on_error,
+    normal_accept_encoding, not_modified, storable_head, strip_for_fill,
 };
 use doorman_http::{Body, FieldId, Length, Method, Now, RequestHead, ResponseHead};
 use doorman_net::Net;
@@ -265,7 +265,12 @@ impl Slot {
         };
         let object = Arc::clone(filling.object());
         let held = Held::of(exchange.record());
-        let Answer { head, body } = answer;
+        let Answer { mut head, body } = answer;
+        // An origin that was shown no cookies sets one for a client that it does not know: it would take
+        // the place of the one that this client has.
+        if cache.rules.set_cookie == SetCookie::Strip && cache.rules.cookies == Cookies::Ignore {
+            head.fields.remove_id(FieldId::SetCookie);
+        }
         let status = head.status;
         let told = Told::forwarded(Cached::Miss, self.why, Some(status));
         // Whom the origin has answered gets its own head: some of it may be for nobody else.
