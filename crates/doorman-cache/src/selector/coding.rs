@@ -78,7 +78,8 @@ pub fn normal_accept_encoding(request: &RequestHead) -> Option<Vec<u8>> {
 }
 
 /// Whether the client takes a stored response with this `Content-Encoding`; `None` for a response that
-/// has none. A client that says nothing takes anything.
+/// has none. A client that says nothing takes anything. A coding that nobody here knows was not asked
+/// for: the origin sends it whatever it is asked, so it passes unless the client refuses it.
 #[must_use]
 pub fn coding_is_acceptable(request: &RequestHead, content_encoding: Option<&[u8]>) -> bool {
     let Some(said) = Said::of(request) else { return true };
@@ -91,7 +92,7 @@ pub fn coding_is_acceptable(request: &RequestHead, content_encoding: Option<&[u8
         is_coded = true;
         let takes = match bit_of(coding) {
             Some(bit) => said.takes_known(bit),
-            None => takes_unknown(request, coding).unwrap_or(said.others == Some(true)),
+            None => takes_unknown(request, coding).unwrap_or(said.others != Some(false)),
         };
         if !takes {
             return false;
@@ -262,6 +263,8 @@ mod tests {
             (Some("*"), Some("dcb"), true),
             (Some("*, dcb;q=0"), Some("dcb"), false),
             (Some("dcb"), Some("dcb"), true),
+            (Some("gzip"), Some("dcb"), true),
+            (Some("gzip, *;q=0"), Some("dcb"), false),
             (Some("dcb, DCB;q=0"), Some("dcb"), false),
             (Some("gzip, *;q=0"), Some("br"), false),
             (Some("gzip, *;q=0"), None, false),
