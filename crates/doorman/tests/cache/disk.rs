@@ -8,6 +8,7 @@ use doorman_testkit::sums::Pattern;
 use crate::rig::{Ask, Begun, FRONTS, Front, House, Setup, bare, fresh, said};
 
 const ON_DISK: Setup<'_> = Setup {
+    global: "",
     store: "memory 16MiB; disk 64MiB @DISK",
     cache: "purge from 127.0.0.0/8",
     site: "@CACHE; proxy web",

@@ -20,6 +20,7 @@ mod keys;
 mod poison;
 mod purge;
 mod ranges;
+mod review;
 mod rig;
 mod seen;
 mod together;

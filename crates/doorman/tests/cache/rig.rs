@@ -25,6 +25,8 @@ const SOON: Duration = Duration::from_secs(20);
 /// What a house is made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup<'a> {
+    /// Lines of the `global` block beside ours.
+    pub(crate) global: &'a str,
     /// Lines of the `store` block, in which `@DISK` is a folder that outlives the process.
     pub(crate) store: &'a str,
     /// Lines of the `cache` block.
@@ -44,6 +46,7 @@ pub(crate) struct Setup<'a> {
 impl Default for Setup<'_> {
     fn default() -> Self {
         Self {
+            global: "",
             store: "memory 32MiB",
             cache: "",
             site: "@CACHE; proxy web",
@@ -175,7 +178,7 @@ impl House {
         let text = format!(
             "doorman 1\n\
              global {{ data {data}/data; bind 127.0.0.1; admin unix:admin.sock; workers 2; drain 3s\n\
-             metrics {}; log access json stdout\n{} }}\n\
+             metrics {}; log access json stdout\n{}\n}}\n\
              store main {{\n{}\n}}\n\
              upstream web {{\nserver @SCHEME{}\n{}\n}}\n\
              site http://*:{plain} {{\n{site}\n}}\n{under_tls}",

@@ -1,6 +1,6 @@
 //! By what a request is sought.
 
-use doorman_cache::{Asked, Cookies, UrlKey, is_for_origin, range};
+use doorman_cache::{Asked, Cookies, UrlKey, is_for_origin, range, strip_for_fill};
 use doorman_http::{Body, FieldId, FieldSet, Length, Method, RequestHead};
 use doorman_route::Query;
 use doorman_store::Chooser;
@@ -131,10 +131,12 @@ impl<'p> Sought<'p> {
         self.is_stripped = true;
     }
 
-    /// Puts them back.
+    /// Puts them back, in place of those that the origin was to be asked with for all.
     pub(super) fn give_conditions_back(&mut self, request: &mut RequestHead) {
-        if let Some(conditional) = self.conditional.take() {
-            *request = *conditional;
+        match self.conditional.take() {
+            Some(conditional) => *request = *conditional,
+            None if self.is_stripped => strip_for_fill(request),
+            None => {}
         }
         self.is_stripped = false;
     }

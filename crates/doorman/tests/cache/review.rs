@@ -1,0 +1,69 @@
+//! What an attacker, or an unlucky hour, finds between the stories of the others.
+
+use doorman_testkit::origin::{Script, Seen};
+
+use crate::rig::{Ask, House, bare, said};
+
+/// The part of `body` that a request asks for, if it asks for one range.
+fn part(seen: &Seen, fields: &str, body: &[u8]) -> Option<Vec<u8>> {
+    let (first, last) = seen.field("range")?.strip_prefix("bytes=")?.split_once('-')?;
+    let first: usize = first.parse().ok()?;
+    let last = last.parse().unwrap_or(usize::MAX).min(body.len() - 1);
+    let head = format!(
+        "HTTP/1.1 206 Partial Content\r\n{fields}Content-Range: bytes {first}-{last}/{}\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len(),
+        last + 1 - first
+    );
+    Some([head.as_bytes(), &body[first..=last]].concat())
+}
+
+/// What the origin is asked for slices is not the client's own wish: where there are no slices to be
+/// had it gets what it asked for.
+#[test]
+fn what_cannot_be_sliced_is_answered_whole() {
+    for fields in ["Cache-Control: private\r\nETag: \"a\"\r\n", "Cache-Control: max-age=60\r\n"] {
+        let house = House::caching("slice 64KiB", move |_, seen| {
+            let body = vec![b'a'; 200_000];
+            match part(seen, fields, &body) {
+                Some(part) => Script::new().send(part),
+                None => said(fields, body),
+            }
+        });
+        let got = house.get("/a");
+        assert_eq!((got.status, got.body.len(), got.whole), (200, 200_000, true), "{fields}");
+        let some = house.get_with("/a", &[("range", "bytes=5-9")]);
+        assert_eq!((some.status, some.body.len()), (206, 5), "{fields}");
+    }
+}
+
+/// Nor is what it was asked to validate what is stored.
+#[test]
+fn nobody_is_told_that_he_has_what_another_has() {
+    // The first to validate gets a 304 for something else, and the right to fetch goes to the second,
+    // whose answer is for nobody else.
+    let house = House::caching("", |n, seen| match (n, seen.field("if-none-match")) {
+        (0, _) => said("Cache-Control: max-age=60\r\nAge: 60\r\nETag: \"a\"\r\n", "old"),
+        (1, Some(_)) => {
+            Script::new().hold().send("HTTP/1.1 304 Not Modified\r\nETag: \"b\"\r\n\r\n")
+        }
+        (_, Some(_)) => bare("304 Not Modified", "ETag: \"b\"\r\n"),
+        (_, None) => said("Cache-Control: private\r\nETag: \"b\"\r\n", "new"),
+    });
+    house.get("/a").is("old");
+    let first = house.begin(&Ask::get("/a"));
+    house.origin().wait_for_requests(2);
+    let second = house.begin(&Ask::get("/a"));
+    let_others_wait(&house);
+    house.origin().release();
+    first.got().is("new");
+    second.got().is("new");
+}
+
+/// Requests that were begun before this reach the store before it returns.
+fn let_others_wait(house: &House) {
+    for n in 0..5 {
+        let _ = house.begin(&Ask::get(&format!("/{n}")));
+        house.until("another page", || house.asked(&format!("/{n}")) == 1);
+    }
+}
