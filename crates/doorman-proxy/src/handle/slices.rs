@@ -18,6 +18,9 @@ use crate::stage::share::Ways;
 use crate::stage::{edit, stick};
 use crate::stop::Stop;
 
+/// A body is never put together of these.
+const TWO_VERSIONS: BodyError = BodyError::UpstreamMalformed("the slices are of two versions");
+
 impl<N: Net> Proxy<N> {
     /// Answers by slices of `size` bytes. `None`: what is asked for is not to be had so.
     pub(super) async fn sliced<'p>(
@@ -140,7 +143,9 @@ impl<N: Net> Fetcher<N> {
         }
         let piece = cache::piece(shadow, &mut sought, &mut exchange, Some(&self.anchor)).await;
         let slot = match piece {
-            Piece::Stored(object) => return Ok(object),
+            Piece::Stored(object) if self.anchor.holds(&object) => return Ok(object),
+            // Another client has fetched it meanwhile, of another version than the first slice is.
+            Piece::Stored(_) => return Err(TWO_VERSIONS),
             // The first slice was this client's to have, and the others are of the same whole.
             Piece::Own => return Err(BodyError::UpstreamClosed),
             Piece::Ask(slot) => slot,
@@ -155,7 +160,7 @@ impl<N: Net> Fetcher<N> {
             Sliced::Object(object) if self.anchor.holds(&object) => Ok(object),
             Sliced::Object(_) => {
                 slice::forget(&whole);
-                Err(BodyError::UpstreamMalformed("the slices are of two versions"))
+                Err(TWO_VERSIONS)
             }
             Sliced::Answer(_) => {
                 slice::forget(&whole);

@@ -2,7 +2,7 @@
 
 use doorman_testkit::origin::{Script, Seen};
 
-use crate::rig::{Ask, House, bare, said};
+use crate::rig::{Ask, Front, House, Setup, bare, said};
 
 /// The part of `body` that a request asks for, if it asks for one range.
 fn part(seen: &Seen, fields: &str, body: &[u8]) -> Option<Vec<u8>> {
@@ -58,6 +58,43 @@ fn nobody_is_told_that_he_has_what_another_has() {
     house.origin().release();
     first.got().is("new");
     second.got().is("new");
+}
+
+/// Slices that another client has asked for meanwhile may be those of a newer version.
+#[test]
+fn cin_10_slices_that_others_fetch_are_of_the_same_whole() {
+    const SLICE: usize = 16 << 20;
+    let setup = Setup {
+        store: "memory 256MiB; max-object 64MiB",
+        cache: "lock 30s; slice 16MiB; purge from 127.0.0.0/8",
+        ..Setup::default()
+    };
+    let house = House::start(&setup, |n, seen| {
+        if seen.target() != "/a" {
+            return bare("404 Not Found", "Content-Length: 0\r\n");
+        }
+        // The first to ask gets a slice of what is replaced then.
+        let version = if n == 0 { b'a' } else { b'b' };
+        let fields = format!("Cache-Control: max-age=60\r\nETag: \"{version}\"\r\n");
+        let part = part(seen, &fields, &vec![version; SLICE + 1_000]).expect("a range");
+        if n == 2 { Script::new().hold().send(part) } else { Script::new().send(part) }
+    });
+    // Who does not read what there is asks for no more.
+    let mut behind = house.begin(&Ask::get("/a").with("connection", "close"));
+    let _ = behind.wait("\r\n\r\n");
+    assert_eq!(house.ask(Front::Plain, &Ask::new("PURGE", "/a")).status, 200);
+    std::thread::scope(|scope| {
+        let ahead = scope.spawn(|| house.get("/a"));
+        house.origin().wait_for_requests(3);
+        let first = behind.raw.take_exactly(SLICE).expect("the first slice");
+        assert!(first.iter().all(|byte| *byte == b'a'));
+        let_others_wait(&house);
+        house.origin().release();
+        let ahead = ahead.join().expect("a story that goes on");
+        assert!(ahead.whole && ahead.body.iter().all(|byte| *byte == b'b'));
+    });
+    let (last, _) = behind.raw.take_all().expect("an end");
+    assert_eq!(last.len(), 0, "the last slice is not to be had any more");
 }
 
 /// Requests that were begun before this reach the store before it returns.
