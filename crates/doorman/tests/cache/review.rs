@@ -2,7 +2,7 @@
 
 use doorman_testkit::origin::{Script, Seen};
 
-use crate::rig::{Ask, Front, House, Setup, bare, said};
+use crate::rig::{Ask, Front, House, Setup, bare, fresh, said};
 
 /// The part of `body` that a request asks for, if it asks for one range.
 fn part(seen: &Seen, fields: &str, body: &[u8]) -> Option<Vec<u8>> {
@@ -58,6 +58,28 @@ fn nobody_is_told_that_he_has_what_another_has() {
     house.origin().release();
     first.got().is("new");
     second.got().is("new");
+}
+
+/// The head of a page of one client's own is not put on what others are given.
+#[test]
+fn cde_06_what_head_says_to_one_client_is_for_that_client() {
+    for field in ["cookie", "authorization"] {
+        let house = House::caching("", move |_, seen| {
+            let whose = seen.field(field).map(|who| format!("X-User: {who}\r\n"));
+            let whose = whose.unwrap_or_default();
+            if seen.method() == "HEAD" {
+                return bare("200 OK", &format!("ETag: \"a\"\r\nContent-Length: 4\r\n{whose}"));
+            }
+            fresh(&format!("ETag: \"a\"\r\n{whose}"), "page")
+        });
+        house.get("/a").is("page");
+        let own = house.ask(Front::Plain, &Ask::new("HEAD", "/a").with(field, "alice"));
+        assert_eq!(own.field("x-user"), Some("alice"), "{field}");
+        let others = house.get("/a");
+        others.is("page");
+        assert_eq!(others.field("x-user"), None, "{field}");
+        assert_eq!(house.asked("/a"), 2, "{field}: what is stored has not changed");
+    }
 }
 
 /// Slices that another client has asked for meanwhile may be those of a newer version.

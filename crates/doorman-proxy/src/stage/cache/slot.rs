@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorman_cache::{
-    Admission, Cookies, Forward, Handled, NotStored, PackedHead, Precondition, SetCookie, Vary,
-    admit, condition, evaluate, freshened, freshened_by_head, may_serve_on_error,
+    Admission, Cookies, Forward, Handled, NotStored, PackedHead, Precondition, SetCookie, Use, Vary, admit, condition, decide, evaluate, freshened, freshened_by_head, may_serve_on_error,
     normal_accept_encoding, not_modified, storable_head, strip_for_fill,
 };
 use doorman_http::{Body, FieldId, Length, Method, Now, RequestHead, ResponseHead};
@@ -283,6 +282,13 @@ impl Slot {
     /// (RFC 9111 section 4.3.5).
     fn head_answered(&self, sought: &Sought<'_>, answer: &Answer, now: Now) {
         let Some(stored) = &self.stored else { return };
+        // What a client is told of a page of its own says nothing of what others are given, and what
+        // it wants nowhere stored is not stored by parts either.
+        let used = decide(&sought.asked, &stored.meta(), now);
+        let is_own = matches!(used, Use::Validate(why) if why.is_personal());
+        if is_own || sought.asked.no_store {
+            return;
+        }
         let mut head = unpacked(stored);
         let rules = &sought.cache.rules;
         let length = stored.length();
