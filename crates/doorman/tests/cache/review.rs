@@ -1,6 +1,8 @@
 //! What an attacker, or an unlucky hour, finds between the stories of the others.
 
-use doorman_testkit::origin::{Script, Seen};
+use std::sync::Arc;
+
+use doorman_testkit::origin::{Origin, Script, Seen, answering};
 
 use crate::rig::{Ask, Front, House, Setup, bare, fresh, said};
 
@@ -117,6 +119,42 @@ fn cin_10_slices_that_others_fetch_are_of_the_same_whole() {
     });
     let (last, _) = behind.raw.take_all().expect("an end");
     assert_eq!(last.len(), 0, "the last slice is not to be had any more");
+}
+
+/// Who stands in for an origin does not speak in its name, not even of what is stored.
+#[test]
+fn a_stand_in_says_nothing_of_what_another_has_given() {
+    let other = Origin::start(answering(Arc::new(|seen: &Seen| {
+        let fields = "Cache-Control: max-age=60\r\nETag: \"a\"\r\nX-From: other\r\n";
+        match (seen.method(), seen.field("if-none-match")) {
+            ("HEAD", _) => bare("200 OK", fields),
+            (_, Some(_)) => bare("304 Not Modified", fields),
+            _ => said(fields, "other"),
+        }
+    })));
+    let setup = Setup {
+        upstream: &format!("}}\nupstream other {{\nserver {}", other.address()),
+        site: "@CACHE; proxy web 50% other 50% { sticky-share \"{header.x-id}\" }",
+        ..Setup::default()
+    };
+    let mut house = House::start(&setup, |_, _| {
+        said("Cache-Control: max-age=60\r\nAge: 60\r\nETag: \"a\"\r\n", "page")
+    });
+    let ids: Vec<String> = (0..64).map(|id: u32| id.to_string()).collect();
+    let id = ids.iter().find(|id| {
+        let _ = house.get_with(&format!("/{id}"), &[("x-id", id)]);
+        house.asked(&format!("/{id}")) == 1
+    });
+    let id = id.expect("half of them belong here");
+    let ask = |method: &str| Ask::new(method, "/a").with("x-id", id);
+    house.ask(Front::Plain, &ask("GET")).is("page");
+    house.stop_origin();
+    assert_eq!(house.ask(Front::Plain, &ask("HEAD")).status, 200);
+    house.ask(Front::Plain, &ask("GET")).is("other");
+    house.start_origin();
+    let again = house.ask(Front::Plain, &ask("GET"));
+    again.is("page");
+    assert_eq!(again.field("x-from"), None);
 }
 
 /// Requests that were begun before this reach the store before it returns.

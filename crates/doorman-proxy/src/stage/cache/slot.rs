@@ -103,15 +103,20 @@ impl Slot {
             self.lead.fail();
             return Ok(Taken::Answer(stale));
         }
+        if upstream != sought.upstream {
+            // Another upstream stood in: what it says is not to be told in the first one's name, nor
+            // does it know what that one has given.
+            if status == 304 && self.is_conditional {
+                sought.is_mistaken = true;
+                return Ok(Taken::Again);
+            }
+            return Ok(self.pass(sought, answer, NotStored::Bypass, exchange, now));
+        }
         if sought.is_head {
             self.head_answered(sought, &answer, now);
         }
         if status == 304 && self.is_conditional {
             return Ok(self.validated(sought, answer, exchange, now));
-        }
-        if upstream != sought.upstream {
-            // Another upstream stood in: what it says is not to be told in the first one's name.
-            return Ok(self.pass(sought, answer, NotStored::Bypass, exchange, now));
         }
         match self.admission(sought, &answer, exchange, now) {
             Ok(stored) => Ok(self.store(sought, answer, stored, exchange, now)),
