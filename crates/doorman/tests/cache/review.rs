@@ -121,6 +121,29 @@ fn cin_10_slices_that_others_fetch_are_of_the_same_whole() {
     assert_eq!(last.len(), 0, "the last slice is not to be had any more");
 }
 
+/// A client that is in a hurry is in a hurry by itself.
+#[test]
+fn a_deadline_of_one_client_cuts_no_answer_of_another() {
+    let house = House::fronted("lock 30s", |_, _| {
+        let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 8\r\n\r\nhalf";
+        Script::new().send(head).hold().send("half")
+    });
+    let hurried = Ask::get("/a").all(&[
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("grpc-timeout", "300m"),
+    ]);
+    std::thread::scope(|scope| {
+        let hurried = scope.spawn(|| house.try_ask(Front::H2, &hurried));
+        house.origin().wait_for_requests(1);
+        let other = scope.spawn(|| house.ask(Front::H2, &Ask::get("/a")));
+        let _ = hurried.join().expect("a story that goes on");
+        house.origin().release();
+        other.join().expect("a story that goes on").is("halfhalf");
+    });
+    house.ask(Front::H2, &Ask::get("/a")).is("halfhalf");
+}
+
 /// Who stands in for an origin does not speak in its name, not even of what is stored.
 #[test]
 fn a_stand_in_says_nothing_of_what_another_has_given() {

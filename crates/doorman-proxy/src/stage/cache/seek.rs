@@ -9,6 +9,7 @@ use super::invalidate::{self, Change};
 use crate::exchange::Exchange;
 use crate::plan::PlanCache;
 use crate::record::Cached;
+use crate::stage::grpc;
 use crate::stop::Stop;
 
 /// Fields by which clients have some origins answer for another URL or method than they ask for: an
@@ -173,6 +174,11 @@ pub(crate) fn seek<'p>(
     let Some(place) = cache.place(upstream) else { return Ok(bypass(exchange, "place")) };
     if head.upgrade.is_some() {
         return Ok(bypass(exchange, "upgrade"));
+    }
+    // A call has a deadline of its own, which must not be that of others who read its answer, and one
+    // that breaks off is told so by trailers.
+    if grpc::is_call(head) {
+        return Ok(bypass(exchange, "grpc"));
     }
     // These are the origin's to judge (RFC 9111 section 4.3.2).
     if is_for_origin(head) {
