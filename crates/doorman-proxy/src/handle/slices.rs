@@ -70,6 +70,10 @@ impl<N: Net> Proxy<N> {
                 }
             }
         };
+        if !cache::is_readable(&object, exchange) {
+            sought.is_own = true;
+            return Ok(None);
+        }
         let Some(anchor) = Anchor::of(&object) else { return Ok(None) };
         let anchor = Rc::new(anchor);
         let now = self.core.clock.now();

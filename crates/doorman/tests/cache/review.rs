@@ -144,6 +144,29 @@ fn a_deadline_of_one_client_cuts_no_answer_of_another() {
     house.ask(Front::H2, &Ask::get("/a")).is("halfhalf");
 }
 
+fn said_as(status: &str, body: &str) -> Script {
+    doorman_testkit::origin::reply(status, "", body.as_bytes())
+}
+
+/// A form that the client cannot read is not for it, however bad the hour is.
+#[test]
+fn cin_13_who_waited_in_vain_gets_nothing_that_it_cannot_read() {
+    let house = House::caching("lock 30s; stale-if-error 1h", |n, _| match n {
+        0 => said("Cache-Control: max-age=60\r\nAge: 60\r\nContent-Encoding: gzip\r\n", "coded"),
+        1 => Script::new().hold().send("HTTP/1.1 503 Not Now\r\nContent-Length: 0\r\n\r\n"),
+        _ => said_as("200 OK", "plain"),
+    });
+    let coded = Ask::get("/a").with("accept-encoding", "gzip");
+    house.ask(Front::Plain, &coded).is("coded");
+    let first = house.begin(&coded);
+    house.origin().wait_for_requests(2);
+    let second = house.begin(&Ask::get("/a").with("accept-encoding", "identity"));
+    let_others_wait(&house);
+    house.origin().release();
+    first.got().is("coded");
+    second.got().is("plain");
+}
+
 /// Who stands in for an origin does not speak in its name, not even of what is stored.
 #[test]
 fn a_stand_in_says_nothing_of_what_another_has_given() {

@@ -30,6 +30,7 @@ use crate::record::Cached;
 pub(crate) use beside::beside;
 pub(crate) use recall::{Piece, Recalled, piece, recall, refresh, whole};
 pub(crate) use seek::{Again, Seek, Sought, seek};
+pub(crate) use serve::is_readable;
 pub(crate) use slot::{Holds, Taken};
 pub(crate) use tell::past;
 

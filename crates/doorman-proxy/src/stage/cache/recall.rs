@@ -227,6 +227,7 @@ fn failed(
 ) -> Recalled {
     if let Some(object) = &stored
         && may_serve_on_error(&sought.asked, &object.meta(), now)
+        && serve::is_readable(object, exchange)
         && let Some(answer) =
             serve::serve(sought, exchange, object, &Told::hit(Cached::Stale, Some(tell::ERROR)))
     {

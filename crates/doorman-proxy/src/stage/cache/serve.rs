@@ -17,7 +17,7 @@ use crate::exchange::Exchange;
 use crate::record::Cached;
 
 /// Whether the client can read the coding of a stored response (CIN-13).
-pub(super) fn is_readable(object: &Arc<Object>, exchange: &Exchange) -> bool {
+pub(crate) fn is_readable(object: &Arc<Object>, exchange: &Exchange) -> bool {
     coding_is_acceptable(&exchange.head, object.head().first(FieldId::ContentEncoding))
 }
 
