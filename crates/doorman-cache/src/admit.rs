@@ -62,6 +62,8 @@ pub(crate) fn prohibition(
     match status {
         206 => return Some(NotStored::Partial),
         0..=199 | 304 | 600.. => return Some(NotStored::Status(status)),
+        // Said of the conditions, the range, the expectation or the haste of one request.
+        412 | 416 | 417 | 425 => return Some(NotStored::Status(status)),
         _ => {}
     }
     if control.forbids_storing(is_understood(status)) {

@@ -144,6 +144,23 @@ fn a_deadline_of_one_client_cuts_no_answer_of_another() {
     house.ask(Front::H2, &Ask::get("/a")).is("halfhalf");
 }
 
+/// A page about ranges or conditions is the answer to one request, not to a URL.
+#[test]
+fn cpo_15_nobody_is_told_of_ranges_or_conditions_of_others() {
+    let house = House::caching("ttl 1m 200 404 412 416", |n, seen| {
+        let asks = seen.field("range").is_some() || seen.field("if-none-match").is_some();
+        match (n, asks) {
+            (_, true) => said_as("416 Range Not Satisfiable", "no such range"),
+            (0, false) => said("Cache-Control: private\r\n", "own"),
+            (_, false) => said("", "page"),
+        }
+    });
+    // An answer for one client alone lets the wishes of the next go along to the origin.
+    house.get("/a").is("own");
+    let _ = house.get_with("/a", &[("range", "bytes=1000-"), ("if-none-match", "\"a\"")]);
+    house.get("/a").is("page");
+}
+
 fn said_as(status: &str, body: &str) -> Script {
     doorman_testkit::origin::reply(status, "", body.as_bytes())
 }
