@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 
 use doorman_cache::{Chosen, Vary, VaryNames, selector, vary_of};
-use doorman_http::RequestHead;
+use doorman_http::{FieldId, FieldSet, RequestHead};
+
+const PERSONAL: FieldSet = FieldSet::of(&[FieldId::Authorization, FieldId::Cookie]);
 
 /// What chooses among the variants of a URL.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,12 @@ impl Chooser<'_> {
         let mut bytes = Vec::new();
         selector(self.place, self.chosen, names, self.request, &mut bytes);
         bytes
+    }
+
+    /// Whether the request has what makes origins answer it alone: `Cookie` or `Authorization`.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        self.request.fields.has_any(PERSONAL)
     }
 
     /// Whether the response with this selector was made for requests such as this.

@@ -88,7 +88,7 @@ impl Store {
             Some(Found::Disk(on_disk)) => return Led::Disk(on_disk),
             _ => {}
         }
-        if shard.is_marked(key.hash(), now.instant) {
+        if shard.is_marked(key.hash(), chooser.is_personal(), now.instant) {
             drop(shard);
             return Led::Alone(self.alone(key, chooser, instead_of));
         }
@@ -244,7 +244,7 @@ impl Store {
         lead.is_over = true;
         let was_there = self.take_out(&mut shard, object);
         if let Some(until) = until {
-            shard.mark(lead.key.hash, until);
+            shard.mark(lead.key.hash, false, until);
         }
         let fetch = shard.end_fetch(lead);
         let back = before.filter(|_| was_there);
@@ -288,13 +288,13 @@ impl Store {
     pub(crate) fn end_lead(
         &self,
         lead: &mut Lead,
-        until: Option<Instant>,
+        mark: Option<(bool, Instant)>,
         told: impl Fn() -> Told,
     ) {
         let mut shard = lock(self.shard(lead.key.hash));
         lead.is_over = true;
-        if let Some(until) = until {
-            shard.mark(lead.key.hash, until);
+        if let Some((is_personal, until)) = mark {
+            shard.mark(lead.key.hash, is_personal, until);
         }
         let fetch = shard.end_fetch(lead);
         // What is marked as uncacheable is not to be waited for behind another fetch either.

@@ -109,6 +109,8 @@ struct State {
 pub(crate) enum Told {
     Published(Arc<Object>),
     Refused,
+    /// Refused for what the request of the one who led had of its own.
+    RefusedPersonal,
     Failed,
     Next(Lead),
 }
@@ -200,11 +202,22 @@ impl Lead {
 
     /// The response is not stored. All in line go on by themselves, at once, and for `keep` from
     /// `now` on nobody waits for a response for this URL; with no time at all there is no marker.
-    pub fn refuse(mut self, why: NotStored, keep: Duration, now: Now) {
-        let until = (!keep.is_zero()).then(|| now.instant + keep);
+    pub fn refuse(self, why: NotStored, keep: Duration, now: Now) {
+        self.refused(why, (false, keep), now);
+    }
+
+    /// The same for a response to a personal request ([`Chooser::is_personal`]), which says nothing
+    /// of others: only such requests do not wait, and of those in line who are not personal one leads.
+    pub fn refuse_personal(self, why: NotStored, keep: Duration, now: Now) {
+        self.refused(why, (true, keep), now);
+    }
+
+    fn refused(mut self, why: NotStored, (is_personal, keep): (bool, Duration), now: Now) {
+        let mark = (!keep.is_zero()).then(|| (is_personal, now.instant + keep));
         let store = Arc::clone(&self.store);
         store.refuse_key(&self.key, why, now);
-        store.end_lead(&mut self, until, || Told::Refused);
+        let told = || if is_personal { Told::RefusedPersonal } else { Told::Refused };
+        store.end_lead(&mut self, mark, told);
     }
 
     /// The fetch failed. All in line are told at once, to serve something stale or the same failure:
@@ -305,14 +318,17 @@ impl Wait {
                     self.store.leave(self);
                     return Poll::Ready(Waited::TimedOut(self.alone(chooser)));
                 }
-                Some(Told::Refused) => {
+                Some(Told::RefusedPersonal) if !chooser.is_personal() => None,
+                Some(Told::Refused | Told::RefusedPersonal) => {
                     return Poll::Ready(Waited::Uncacheable(self.alone(chooser)));
                 }
                 Some(Told::Failed) => return Poll::Ready(Waited::Failed),
                 Some(Told::Next(lead)) => return Poll::Ready(Waited::Lead(lead)),
-                Some(Told::Published(object)) => object,
+                Some(Told::Published(object)) => Some(object),
             };
-            if chooser.matches(object.selector()) && !object.is_cut() {
+            let fits =
+                |object: &Arc<Object>| chooser.matches(object.selector()) && !object.is_cut();
+            if let Some(object) = object.filter(fits) {
                 object.touch();
                 return Poll::Ready(Waited::Object(object));
             }

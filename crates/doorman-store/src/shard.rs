@@ -23,6 +23,8 @@ use crate::tier::Placed;
 pub const VARIANTS_MAX: usize = 128;
 /// Keys that are marked as uncacheable, in one shard; the oldest goes first.
 const MARKERS_MAX: usize = 1_024;
+/// What tells the mark of a key for personal requests alone from the one for everybody.
+const FOR_PERSONAL: u128 = 1 << 64;
 
 /// Hashes of keys are good already.
 #[derive(Default)]
@@ -327,12 +329,15 @@ impl Shard {
         self.markers.len()
     }
 
-    /// Whether a key is marked as uncacheable.
-    pub(crate) fn is_marked(&self, hash: u128, now: Instant) -> bool {
-        self.markers.get(&hash).is_some_and(|until| now < *until)
+    /// Whether a key is marked as uncacheable: for everybody, or for requests such as this.
+    pub(crate) fn is_marked(&self, hash: u128, is_personal: bool, now: Instant) -> bool {
+        let has = |hash| self.markers.get(&hash).is_some_and(|until| now < *until);
+        has(hash) || is_personal && has(hash ^ FOR_PERSONAL)
     }
 
-    pub(crate) fn mark(&mut self, hash: u128, until: Instant) {
+    /// Marks a key as uncacheable, for everybody or for personal requests alone.
+    pub(crate) fn mark(&mut self, hash: u128, is_personal: bool, until: Instant) {
+        let hash = if is_personal { hash ^ FOR_PERSONAL } else { hash };
         if self.markers.insert(hash, until).is_none() {
             self.marked.push_back(hash);
         }
@@ -344,8 +349,10 @@ impl Shard {
     }
 
     pub(crate) fn unmark(&mut self, hash: u128) {
-        if self.markers.remove(&hash).is_some() {
-            self.marked.retain(|marked| *marked != hash);
+        for hash in [hash, hash ^ FOR_PERSONAL] {
+            if self.markers.remove(&hash).is_some() {
+                self.marked.retain(|marked| *marked != hash);
+            }
         }
     }
 

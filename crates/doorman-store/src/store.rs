@@ -235,7 +235,9 @@ impl Store {
                 self.told(&found);
                 found.touched()
             }
-            None if shard.is_marked(key.hash(), now.instant) => Found::Uncacheable,
+            None if shard.is_marked(key.hash(), chooser.is_personal(), now.instant) => {
+                Found::Uncacheable
+            }
             None => Found::Miss,
         }
     }

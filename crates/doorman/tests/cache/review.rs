@@ -165,6 +165,29 @@ fn said_as(status: &str, body: &str) -> Script {
     doorman_testkit::origin::reply(status, "", body.as_bytes())
 }
 
+/// What makes one client's answer its own says nothing of those of others, who still wait for each
+/// other.
+#[test]
+fn rxu_clients_with_answers_of_their_own_keep_nobody_from_waiting() {
+    for field in ["cookie", "authorization", "x-bad"] {
+        let house = House::caching("lock 30s", |n, seen| match n {
+            0 if seen.field("x-bad").is_some() => said_as("400 Bad Request", "bad"),
+            0 => said("Cache-Control: max-age=60\r\n", "own"),
+            _ => Script::new().hold().send(
+                "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\npage",
+            ),
+        });
+        let _ = house.get_with("/a", &[(field, "a=1")]);
+        let begun = house.at_once(&vec![Ask::get("/a"); 10]);
+        let_others_wait(&house);
+        house.origin().release();
+        for got in begun {
+            got.got().is("page");
+        }
+        assert_eq!(house.asked("/a"), 2, "{field}");
+    }
+}
+
 /// A form that the client cannot read is not for it, however bad the hour is.
 #[test]
 fn cin_13_who_waited_in_vain_gets_nothing_that_it_cannot_read() {
@@ -218,6 +241,26 @@ fn a_stand_in_says_nothing_of_what_another_has_given() {
     let again = house.ask(Front::Plain, &ask("GET"));
     again.is("page");
     assert_eq!(again.field("x-from"), None);
+}
+
+/// Nor are those who wait behind one let go all at once.
+#[test]
+fn rxu_behind_an_answer_of_its_own_one_of_the_others_leads() {
+    let house = House::caching("lock 30s", |_, seen| {
+        let fields = "Cache-Control: max-age=60\r\nContent-Length: 4\r\n";
+        let page = if seen.field("cookie").is_some() { "mine" } else { "page" };
+        Script::new().hold().send(format!("HTTP/1.1 200 OK\r\n{fields}\r\n{page}"))
+    });
+    let own = house.begin(&Ask::get("/a").with("cookie", "a=1"));
+    house.origin().wait_for_requests(1);
+    let begun = house.at_once(&vec![Ask::get("/a"); 10]);
+    let_others_wait(&house);
+    house.origin().release();
+    own.got().is("mine");
+    for got in begun {
+        got.got().is("page");
+    }
+    assert_eq!(house.asked("/a"), 2);
 }
 
 /// Requests that were begun before this reach the store before it returns.

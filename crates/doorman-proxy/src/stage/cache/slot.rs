@@ -319,15 +319,21 @@ impl Slot {
     ) -> Taken {
         let Self { lead, is_own, why: forward, .. } = self;
         // What was asked for without a method, a body or enough uses that could be stored says nothing
-        // about the URL.
+        // about the URL. Nor does an error, which somebody may have provoked for the others.
         let says_nothing = matches!(
             why,
             NotStored::Method
                 | NotStored::RequestNoStore
                 | NotStored::TooFewUses
                 | NotStored::Partial
+                | NotStored::Status(400..)
         ) || (is_own && answer.head.status == 304);
-        lead.refuse(why, if says_nothing { Duration::ZERO } else { UNCACHEABLE }, now);
+        let keep = if says_nothing { Duration::ZERO } else { UNCACHEABLE };
+        if sought.chooser(&exchange.head).is_personal() {
+            lead.refuse_personal(why, keep, now);
+        } else {
+            lead.refuse(why, keep, now);
+        }
         // A client that wants a part of something that cannot be stored must not be sent the whole.
         if !is_own && answer.head.status == 200 && sought.wants_part(&exchange.head) {
             sought.is_own = true;
