@@ -71,6 +71,7 @@ impl Exchange {
         let request = Request { head, body: Body::empty(), interim: None };
         let mut beside = Self::new(&self.conn, request, books, started);
         beside.captures = self.captures.clone();
+        beside.trust = self.trust;
         let (id, client) = (self.id(), self.client());
         let record = beside.record();
         (record.request_id, record.client) = (id, client);
@@ -116,6 +117,11 @@ impl Exchange {
     pub(crate) fn forward(&mut self, mode: ForwardedMode) {
         let conn = self.conn();
         forward(mode, &mut self.head, &conn.peer, self.trust);
+    }
+
+    /// Whether what its peer says of scheme and host is believed.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trust == Trust::Trusted
     }
 
     /// The request's id.

@@ -65,7 +65,7 @@ impl PlanCache {
             store: ground.store(store, faults)?,
             rules: rules(written),
             keys: keys(written),
-            chosen: chosen(written),
+            chosen: chosen(written, !config.global.trusted_proxies.is_empty()),
             vary_ignore: written.vary_ignore.iter().map(|n| bytes(&n.value)).collect(),
             bypass: bypass.into(),
             head: written.methods.value == CacheMethods::GetAndHead,
@@ -149,8 +149,13 @@ fn keys(written: &Cache) -> KeyRules {
     KeyRules { ignore_query, only_query, sort_query: written.sort_query.value }
 }
 
-fn chosen(written: &Cache) -> Chosen {
+/// Where there are trusted peers, what they say of scheme and host counts: it goes to origins as it is,
+/// and they answer by it (CPO-06). What others say of it never does.
+fn chosen(written: &Cache, has_trusted: bool) -> Chosen {
     let (mut headers, mut cookies) = (Vec::new(), Vec::new());
+    if has_trusted {
+        headers.extend(["x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"].map(bytes));
+    }
     for part in &written.key {
         match &part.value {
             CacheKeyPart::Header(name) => headers.push(bytes(name)),

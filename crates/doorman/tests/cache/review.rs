@@ -188,6 +188,26 @@ fn rxu_clients_with_answers_of_their_own_keep_nobody_from_waiting() {
     }
 }
 
+/// What a peer says that is trusted goes to the origin, which answers by it.
+#[test]
+fn cpo_06_schemes_that_a_trusted_peer_tells_are_not_mixed() {
+    let setup =
+        Setup { cache: "stale 1h", global: "trusted-proxies 127.0.0.0/8", ..Setup::default() };
+    let house = House::start(&setup, |_, seen| {
+        let control = "Cache-Control: max-age=60\r\nAge: 60\r\nX-Frame-Options: DENY\r\n";
+        said(control, seen.field("x-forwarded-proto").unwrap_or("none"))
+    });
+    for n in 0..10 {
+        for scheme in ["https", "http"] {
+            house.get_with("/a", &[("x-forwarded-proto", scheme)]).is(scheme);
+        }
+        house.until("asked anew", || house.asked("/a") > n);
+    }
+    let host = |host| house.get_with("/host", &[("x-forwarded-host", host)]);
+    assert_eq!((host("a").status, host("b").status), (200, 200));
+    assert_eq!(house.requests("/host").len(), 2);
+}
+
 /// A form that the client cannot read is not for it, however bad the hour is.
 #[test]
 fn cin_13_who_waited_in_vain_gets_nothing_that_it_cannot_read() {

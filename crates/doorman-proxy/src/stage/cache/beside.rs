@@ -13,6 +13,14 @@ use crate::house::Books;
 /// What every origin may be told of what its clients understand.
 const UNDERSTOOD: [FieldId; 2] = [FieldId::Accept, FieldId::AcceptEncoding];
 
+/// What a trusted peer says of scheme and host.
+const TOLD: [FieldId; 4] = [
+    FieldId::Forwarded,
+    FieldId::XForwardedProto,
+    FieldId::XForwardedHost,
+    FieldId::XForwardedPort,
+];
+
 /// A request for what `object` is an answer to: before edits, and with nothing of the client's but by
 /// what this variant was chosen (CDE-13). It is edited like any other. `None` if it cannot be made.
 pub(crate) fn beside(
@@ -44,6 +52,10 @@ pub(crate) fn beside(
         }
     };
     UNDERSTOOD.iter().for_each(|id| copy(id.name().as_bytes()));
+    if exchange.is_trusted() {
+        // Origins answer by these: with a redirect, for one, where another scheme is said.
+        TOLD.iter().for_each(|id| copy(id.name().as_bytes()));
+    }
     vary_of(object.selector()).iter().for_each(&mut copy);
     sought.cache.chosen.headers.iter().for_each(|name| copy(name));
     let chosen = sought.cache.chosen.cookies.iter();
