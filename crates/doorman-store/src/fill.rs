@@ -24,6 +24,9 @@ pub(crate) const PIECE_MAX: usize = 256 * 1024;
 const JOIN_BELOW: usize = 32 * 1024;
 /// How far the writer of a window may be ahead of its slowest reader, bytes.
 pub(crate) const WINDOW: u64 = 1024 * 1024;
+/// The same where memory is full already: of windows there may be as many as there are readers that do
+/// not read, and what they hold is more than the store was given.
+pub(crate) const NARROW: u64 = 64 * 1024;
 
 /// The body ended before its end: what was read so far must not be taken for the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +92,8 @@ struct State {
     /// Bytes that came so far.
     len: u64,
     end: End,
-    window: bool,
+    /// How far the writer may be ahead, bytes; `None` if this is no window.
+    window: Option<u64>,
     /// Bytes that `held` counts for this fill.
     counted: u64,
     readers: Vec<Option<Seat>>,
@@ -114,7 +118,7 @@ impl Fill {
                 start: 0,
                 len: 0,
                 end: End::Growing,
-                window: false,
+                window: None,
                 counted: 0,
                 readers: Vec::new(),
                 free: Vec::new(),
@@ -151,7 +155,7 @@ impl Fill {
             self.held.fetch_add(size, Ordering::Relaxed);
         }
         state.join();
-        if state.window && state.behind == 0 {
+        if state.window.is_some() && state.behind == 0 {
             state.recount();
             state.trim(&self.held);
         }
@@ -181,10 +185,11 @@ impl Fill {
         wake(wakers);
     }
 
-    /// From now on nobody may join, and what every reader has read is dropped.
-    pub(crate) fn open_window(&self) {
+    /// From now on nobody may join, what every reader has read is dropped, and the writer is at most
+    /// `ahead` bytes and a piece before the slowest.
+    pub(crate) fn open_window(&self, ahead: u64) {
         let mut state = lock(&self.state);
-        state.window = true;
+        state.window = Some(ahead);
         state.recount();
         state.trim(&self.held);
     }
@@ -192,13 +197,11 @@ impl Fill {
     /// Whether the writer may push: always unless this is a window.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Room> {
         let mut state = lock(&self.state);
-        if !state.window {
-            return Poll::Ready(Room::Free);
-        }
+        let Some(ahead) = state.window else { return Poll::Ready(Room::Free) };
         let slowest = state.readers.iter().flatten().map(|seat| seat.at).min();
         match slowest {
             None => Poll::Ready(Room::Abandoned),
-            Some(at) if state.len.saturating_sub(at) < WINDOW => Poll::Ready(Room::Free),
+            Some(at) if state.len.saturating_sub(at) < ahead => Poll::Ready(Room::Free),
             Some(_) => {
                 let old = keep(&mut state.writer, cx);
                 drop(state);
@@ -220,7 +223,7 @@ impl Fill {
     /// A reader from `at` on; `None` if these bytes are gone because the body has become a window.
     pub(crate) fn join(self: &Arc<Self>, at: u64) -> Option<FillReader> {
         let mut state = lock(&self.state);
-        if state.window {
+        if state.window.is_some() {
             return None;
         }
         let seat = Some(Seat { at, waker: None });
@@ -250,7 +253,7 @@ impl State {
     /// one behind it: a byte is copied as often as its piece doubles, so at most 16 times.
     fn join(&mut self) {
         // The first piece of a window is counted by readers and stays as it is.
-        let keep = if self.window { 2 } else { 1 };
+        let keep = if self.window.is_some() { 2 } else { 1 };
         while self.pieces.len() > keep {
             let last = self.pieces.len() - 1;
             let (at, before) = &self.pieces[last - 1];
@@ -292,7 +295,7 @@ impl State {
 
     /// A reader moved from `from` on, or left if `to` is `None`: what it alone held back goes.
     fn moved(&mut self, from: u64, to: Option<u64>, held: &AtomicU64) -> Option<Waker> {
-        if !self.window {
+        if self.window.is_none() {
             return None;
         }
         let end = self.first_end();

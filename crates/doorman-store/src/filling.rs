@@ -10,7 +10,7 @@ use doorman_cache::NotStored;
 use doorman_http::Now;
 
 use crate::body::{Body, Long, Pieces};
-use crate::fill::{Fill, Room};
+use crate::fill::{Fill, NARROW, Room, WINDOW};
 use crate::leads::{Before, Published};
 use crate::line::Lead;
 use crate::object::{Object, Parts, SMALL_MAX};
@@ -126,7 +126,7 @@ impl Filling {
     }
 
     /// Whether [`Filling::push`] may be called: at once while the response is to be stored; after
-    /// that when its slowest reader is less than 1 MiB behind.
+    /// that when its slowest reader is less than 1 MiB behind, or 64 KiB where memory is full.
     pub fn poll_room(&self, cx: &Context<'_>) -> Poll<Room> {
         self.fill.poll_room(cx)
     }
@@ -148,7 +148,7 @@ impl Filling {
     /// Nobody may join any more, and the key is free for others.
     fn let_go(&mut self, why: NotKept, refusal: NotStored) {
         self.is_window = true;
-        self.fill.open_window();
+        self.fill.open_window(if why == NotKept::NoRoom { NARROW } else { WINDOW });
         if self.kept.is_err() {
             return;
         }
