@@ -112,6 +112,7 @@ impl PurgeLog {
         if began == self.next() || object.tags().next().is_none() {
             return Undone::No;
         }
+        let own: Vec<u64> = object.tags().map(|tag| KeyHash::of(0, tag)).collect();
         let recent = lock(&self.recent);
         if recent.front().is_some_and(|(oldest, ..)| began < *oldest) {
             return Undone::Hard;
@@ -119,7 +120,7 @@ impl PurgeLog {
         let since = recent.iter().rev().take_while(|(number, ..)| *number >= began);
         let mut undone = Undone::No;
         for (_, tag, how) in since {
-            if object.tags().any(|own| KeyHash::of(0, own) == *tag) {
+            if own.contains(tag) {
                 undone = undone.max(how.undone());
             }
         }
