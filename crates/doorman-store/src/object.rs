@@ -25,6 +25,9 @@ pub const TAGS_MAX: usize = 64;
 /// Tags longer than this, bytes, are not kept.
 pub const TAG_LEN_MAX: usize = 256;
 
+/// What a tag costs in the index beside its bytes: an entry of a table, and a set with one entry.
+const TAG_OVERHEAD: u64 = 256;
+
 /// Bits of `marks`.
 const STALE: u8 = 1;
 const REFRESHING: u8 = 2;
@@ -162,6 +165,11 @@ impl Object {
             rest = behind;
             Some(tag)
         })
+    }
+
+    /// Bytes that the index needs to find it by its tags: at worst no other object has any of them.
+    pub(crate) fn tags_cost(&self) -> u64 {
+        self.tags().map(|tag| tag.len() as u64 + TAG_OVERHEAD).sum()
     }
 
     /// Its head.

@@ -109,11 +109,11 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// What an object in the index counts for.
+/// What an object in the index counts for: always the same, as long as it is there.
 pub(crate) fn charge(object: &Object) -> u64 {
     // What the index keeps of objects on disk is bounded by the size of the disk tier, and no object
     // in memory would have to go for it.
-    if object.is_stub() { 0 } else { object.size() + OVERHEAD }
+    if object.is_stub() { 0 } else { object.size() + OVERHEAD + object.tags_cost() }
 }
 
 impl Store {
