@@ -16,7 +16,7 @@ use crate::exchange::Exchange;
 use crate::house::{CorePlan, Proxy};
 use crate::plan::{PlanEnding, PlanRoute};
 use crate::record::End;
-use crate::stage::cache::{Looked, Recalled, Seek, Sought, Taken};
+use crate::stage::cache::{Change, Looked, Recalled, Seek, Sought, Taken};
 use crate::stage::mirror::At;
 use crate::stage::share::Ways;
 use crate::stage::stick::Stuck;
@@ -33,6 +33,18 @@ const QUESTIONS_MAX: u32 = 3;
 struct Going<'p> {
     ways: Ways,
     tie: Option<Stuck<'p>>,
+}
+
+/// How a request is answered.
+enum First<'p> {
+    /// So.
+    Answer(Answer),
+    /// By the store, which takes longer.
+    Recall(Box<Sought<'p>>),
+    /// By an origin.
+    Ask,
+    /// By an origin, and what is stored may not hold any more.
+    Change(Change<'p>),
 }
 
 impl<N: Net> Proxy<N> {
@@ -71,35 +83,21 @@ impl<N: Net> Proxy<N> {
         let date = self.books.date(exchange.started().unix_seconds());
         // Clients are known by what they sent, not by what edits make of it.
         let tie = stick::tie(plan, ways.first, exchange);
-        let seek = match &route.cache {
-            None => Seek::Bypass,
-            Some(cache) => cache::seek(cache, ways.first, exchange)?,
-        };
-        edit::request(route, exchange)?;
-        early::mark(&mut exchange.head);
         let at = At { site, route: index };
-        if let Some(mirror) = &route.mirror {
-            mirror::begin(mirror, self, plan, at, exchange, self.net.dice());
-        }
+        let first = self.first(plan, at, ways.first, exchange)?;
         let mut going = Going { ways, tie };
-        let answer = match seek {
-            Seek::Look(sought) => match cache::look(&sought, exchange) {
-                Looked::Answer(answer) => answer,
-                Looked::Stale(answer, refresh) => {
-                    self.refresh(plan, at, &sought, refresh, exchange);
-                    answer
-                }
-                // In a box: who does not use the cache must not be larger for it.
-                Looked::Ask => {
-                    Box::pin(self.recall(plan, at, sought, &mut going, exchange)).await?
-                }
-            },
-            Seek::Bypass => {
+        let answer = match first {
+            First::Answer(answer) => answer,
+            // In a box: who does not use the cache must not be larger for it.
+            First::Recall(sought) => {
+                Box::pin(self.recall(plan, at, sought, &mut going, exchange)).await?
+            }
+            First::Ask => {
                 let mut answer = self.ask(plan, route, &mut going, exchange).await?;
                 cache::past(route.cache.as_ref(), &exchange.head.method, &mut answer.head);
                 answer
             }
-            Seek::Change(change) => {
+            First::Change(change) => {
                 let mut answer = Box::pin(self.ask(plan, route, &mut going, exchange)).await?;
                 change.answered(exchange, &answer);
                 cache::past(route.cache.as_ref(), &exchange.head.method, &mut answer.head);
@@ -115,6 +113,43 @@ impl<N: Net> Proxy<N> {
         stick::mark(going.tie.as_ref(), exchange, &mut response);
         share::mark(route, &going.ways, exchange, &mut response);
         Ok(response)
+    }
+
+    /// All that is done to a request before anybody waits: what is sought is not what is sent. What is
+    /// found at once costs no memory of its own.
+    fn first<'p>(
+        &self,
+        plan: &'p Rc<CorePlan<N>>,
+        at: At,
+        upstream: usize,
+        exchange: &mut Exchange,
+    ) -> Result<First<'p>, Stop> {
+        let route = &plan.plan.sites[at.site].routes[at.route];
+        let seek = match &route.cache {
+            None => Seek::Bypass,
+            Some(cache) => cache::seek(cache, upstream, exchange)?,
+        };
+        edit::request(route, exchange)?;
+        early::mark(&mut exchange.head);
+        if let Some(mirror) = &route.mirror {
+            mirror::begin(mirror, self, plan, at, exchange, self.net.dice());
+        }
+        Ok(match seek {
+            Seek::Bypass => First::Ask,
+            Seek::Change(change) => First::Change(change),
+            Seek::Look(sought) => {
+                let answer = match cache::look(&sought, exchange) {
+                    Looked::Answer(answer) => answer,
+                    Looked::Stale(answer, refresh) => {
+                        self.refresh(plan, at, &sought, refresh, exchange);
+                        answer
+                    }
+                    Looked::Ask => return Ok(First::Recall(Box::new(sought))),
+                };
+                sought.end();
+                First::Answer(answer)
+            }
+        })
     }
 
     /// Asks origins, by the ways that the request has, and takes their marks off the answer.

@@ -295,9 +295,7 @@ impl State {
 
     /// A reader moved from `from` on, or left if `to` is `None`: what it alone held back goes.
     fn moved(&mut self, from: u64, to: Option<u64>, held: &AtomicU64) -> Option<Waker> {
-        if self.window.is_none() {
-            return None;
-        }
+        self.window?;
         let end = self.first_end();
         if from < end && to.is_none_or(|to| to >= end) && !self.pieces.is_empty() {
             self.behind = self.behind.saturating_sub(1);

@@ -297,8 +297,9 @@ impl Store {
             shard.mark(lead.key.hash, is_personal, until);
         }
         let fetch = shard.end_fetch(lead);
-        // What is marked as uncacheable is not to be waited for behind another fetch either.
-        let beside = if until.is_some() { shard.lines_beside(lead) } else { Vec::new() };
+        // What is marked as uncacheable for all is not to be waited for behind another fetch either.
+        let is_for_all = mark.is_some_and(|(is_personal, _)| !is_personal);
+        let beside = if is_for_all { shard.lines_beside(lead) } else { Vec::new() };
         drop(shard);
         for line in fetch.map(|fetch| fetch.line).into_iter().chain(beside) {
             tell(line, &told);

@@ -76,7 +76,7 @@ pub(super) struct Seeking<'p> {
     cache: &'p PlanCache,
     decision: Decision,
     url: String,
-    sought: Option<Box<Sought<'p>>>,
+    sought: Option<Sought<'p>>,
 }
 
 /// Seeks a request, which is not edited yet.

@@ -28,6 +28,7 @@ use crate::exchange::Exchange;
 use crate::record::Cached;
 
 pub(crate) use beside::beside;
+pub(crate) use invalidate::Change;
 pub(crate) use recall::{Piece, Recalled, piece, recall, refresh, whole};
 pub(crate) use seek::{Again, Seek, Sought, seek};
 pub(crate) use serve::is_readable;
@@ -57,7 +58,7 @@ pub(crate) fn look(sought: &Sought<'_>, exchange: &mut Exchange) -> Looked {
 /// What may be done with a stored response.
 fn use_of(sought: &Sought<'_>, exchange: &mut Exchange, object: &Arc<Object>) -> Looked {
     let now = exchange.started();
-    if !serve::is_readable(object, exchange) {
+    if !is_readable(object, exchange) {
         return Looked::Ask;
     }
     match decide(&sought.asked, &object.meta(), now) {

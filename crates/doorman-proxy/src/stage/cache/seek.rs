@@ -1,5 +1,7 @@
 //! By what a request is sought.
 
+use std::cell::Cell;
+
 use doorman_cache::{Asked, Cookies, UrlKey, is_for_origin, range, strip_for_fill};
 use doorman_http::{Body, FieldId, FieldSet, Length, Method, RequestHead};
 use doorman_route::Query;
@@ -32,7 +34,7 @@ pub(crate) enum Seek<'p> {
     /// It may change what is stored under this key.
     Change(Change<'p>),
     /// It may be answered from the store.
-    Look(Box<Sought<'p>>),
+    Look(Sought<'p>),
 }
 
 /// A request that may be answered from the store.
@@ -93,7 +95,22 @@ impl Again {
     }
 }
 
+thread_local! {
+    /// A key whose memory the next request can use.
+    static KEY: Cell<UrlKey> = Cell::default();
+}
+
+/// Memory of a key, in bytes, up to which it is kept: longer ones are rare.
+const KEPT_MAX: usize = 1024;
+
 impl<'p> Sought<'p> {
+    /// It has been found.
+    pub(crate) fn end(self) {
+        if self.key.bytes().len() <= KEPT_MAX {
+            KEY.set(self.key);
+        }
+    }
+
     /// The same, to be sought again by itself.
     pub(crate) fn again(&self) -> Again {
         Again { key: self.key.clone(), place: self.place, upstream: self.upstream }
@@ -196,14 +213,15 @@ pub(crate) fn seek<'p>(
             return Ok(bypass(exchange, "rule"));
         }
     }
-    let key = UrlKey::of(head, &cache.keys, cache.store.seed());
+    let mut key = KEY.take();
+    key.set(head, &cache.keys, cache.store.seed());
     let asked = Asked::of(head, &cache.rules);
     if cache.rules.cookies == Cookies::Ignore {
         keep_chosen(&mut exchange.head, &cache.chosen.cookies);
     }
     standardise_host(&mut exchange.head);
     take_detours_off(&mut exchange.head);
-    Ok(Seek::Look(Box::new(Sought {
+    Ok(Seek::Look(Sought {
         cache,
         key,
         place,
@@ -214,7 +232,7 @@ pub(crate) fn seek<'p>(
         is_stripped: false,
         is_mistaken: false,
         is_own: false,
-    })))
+    }))
 }
 
 /// Takes all cookies off but those by which variants are told apart: by these the origin may answer.

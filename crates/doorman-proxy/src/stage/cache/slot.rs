@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorman_cache::{
-    Admission, Cookies, Forward, Handled, NotStored, PackedHead, Precondition, SetCookie, Use, Vary, admit, condition, decide, evaluate, freshened, freshened_by_head, may_serve_on_error,
+    Admission, Cookies, Forward, Handled, NotStored, PackedHead, Precondition, SetCookie, Use,
+    Vary, admit, condition, decide, evaluate, freshened, freshened_by_head, may_serve_on_error,
     normal_accept_encoding, not_modified, storable_head, strip_for_fill,
 };
 use doorman_http::{Body, FieldId, Length, Method, Now, RequestHead, ResponseHead};
