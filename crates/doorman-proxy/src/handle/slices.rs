@@ -3,16 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use doorman_http::{BodyError, RequestHead, Source};
+use doorman_http::{BodyError, Now, RequestHead, Source};
 use doorman_net::Net;
 use doorman_net::dial::Answer;
-use doorman_store::Object;
+use doorman_store::{Lead, Object};
 
 use super::Going;
 use crate::exchange::Exchange;
 use crate::house::{CorePlan, Proxy};
 use crate::stage::cache::slice::{self, Anchor, Fetched, Pieces, Sliced};
-use crate::stage::cache::{self, Again, Holds, Piece, Sought, Taken};
+use crate::stage::cache::{self, Again, Holds, Piece, Slot, Sought, Taken};
 use crate::stage::mirror::At;
 use crate::stage::share::Ways;
 use crate::stage::{edit, stick};
@@ -42,6 +42,7 @@ impl<N: Net> Proxy<N> {
             }
             Piece::Ask(slot) => {
                 sought.keep_conditions_of(&first);
+                let whole = (cache::whole(sought, exchange), slot.requested());
                 slice::ask_for(0, size, &mut exchange.head);
                 let asked = self.ask(plan, route, going, exchange).await;
                 // Who stands in for an origin does not know what that one has given.
@@ -65,7 +66,7 @@ impl<N: Net> Proxy<N> {
                 match answer {
                     Sliced::Object(object) => (object, false),
                     Sliced::Answer(answer) => {
-                        return self.unsliced(sought, going, answer, exchange);
+                        return self.unsliced(sought, going, answer, whole, exchange);
                     }
                 }
             }
@@ -103,6 +104,7 @@ impl<N: Net> Proxy<N> {
         sought: &mut Sought<'_>,
         going: &Going<'_>,
         answer: Answer,
+        (lead, requested): (Lead, Now),
         exchange: &mut Exchange,
     ) -> Result<Option<Answer>, Stop> {
         // A part that cannot be stored was not what the client asked for.
@@ -110,7 +112,7 @@ impl<N: Net> Proxy<N> {
             sought.is_own = true;
             return Ok(None);
         }
-        let slot = cache::whole(self, sought, exchange);
+        let slot = Slot::whole(lead, requested);
         match slot.take(self, sought, going.ways.first, Ok(answer), exchange)? {
             Taken::Answer(answer) => Ok(Some(answer)),
             Taken::Again => Ok(None),

@@ -32,7 +32,7 @@ pub(crate) use invalidate::Change;
 pub(crate) use recall::{Piece, Recalled, piece, recall, refresh, whole};
 pub(crate) use seek::{Again, Seek, Sought, seek};
 pub(crate) use serve::is_readable;
-pub(crate) use slot::{Holds, Taken};
+pub(crate) use slot::{Holds, Slot, Taken};
 pub(crate) use tell::past;
 
 /// What the first look at the store says.

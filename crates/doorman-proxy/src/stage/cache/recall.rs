@@ -8,7 +8,7 @@ use doorman_cache::{Forward, Use, decide, may_serve_on_error};
 use doorman_http::{Body, FieldId, Now};
 use doorman_net::dial::Answer;
 use doorman_net::{Alarm, Net, heads};
-use doorman_store::{Found, Led, Object, OnDisk, Refresh, Wait, Waited};
+use doorman_store::{Found, Lead, Led, Object, OnDisk, Refresh, Wait, Waited};
 
 use super::slice::Anchor;
 use super::slot::Slot;
@@ -329,13 +329,8 @@ pub(crate) async fn piece<N: Net>(
     Piece::Ask(Slot::lead(lead, stored, why, sought, exchange, now))
 }
 
-/// The right to store the whole where a slice was asked for and the whole was given.
-pub(crate) fn whole<N: Net>(
-    proxy: &Proxy<N>,
-    sought: &mut Sought<'_>,
-    exchange: &mut Exchange,
-) -> Slot {
-    let now = proxy.core.clock.now();
-    let lead = sought.cache.store.alone(&sought.key, &sought.chooser(&exchange.head), None);
-    Slot::lead(lead, None, Forward::UriMiss, sought, exchange, now)
+/// The right to store the whole, should an origin give that where a slice is asked for. It is to be
+/// taken before: what is purged meanwhile must not be stored.
+pub(crate) fn whole(sought: &Sought<'_>, exchange: &Exchange) -> Lead {
+    sought.cache.store.alone(&sought.key, &sought.chooser(&exchange.head), None)
 }

@@ -79,6 +79,12 @@ impl Slot {
         Self { lead, stored, why, is_conditional, is_own: false, requested: now }
     }
 
+    /// A question for a slice, of which the answer is the whole.
+    pub(crate) const fn whole(lead: Lead, requested: Now) -> Self {
+        let why = Forward::UriMiss;
+        Self { lead, stored: None, why, is_conditional: false, is_own: false, requested }
+    }
+
     /// Takes the origin's answer. `None`: it must be asked once more.
     pub(crate) fn take<N: Net>(
         self,
@@ -158,7 +164,7 @@ impl Slot {
     }
 
     /// When the origin was asked.
-    pub(super) const fn requested(&self) -> Now {
+    pub(crate) const fn requested(&self) -> Now {
         self.requested
     }
 
