@@ -6,6 +6,7 @@
 //! complete, and is the answer to its own request (I4, I5); every wait ends (I9). A seed that fails
 //! is run alone with `SIM_SEED=N`; some seeds are run twice, and must repeat to the byte.
 
+mod cache;
 mod client;
 mod message;
 mod origin;
@@ -165,7 +166,8 @@ async fn story(sim: Sim, back: Back, seed: u64, gentle: bool) {
             Back::H2 => origin_h2::start(&sim, address(origin), seed, gentle, &ledger),
         }
     }
-    let core = proxy(&sim, back);
+    let text = CONFIG.replace('@', if back == Back::H1 { "h1" } else { "h2c" });
+    let (core, _) = proxy(&sim, &text);
     let clients = (0..6).map(|n| {
         let (sim, ledger) = (sim.clone(), Rc::clone(&ledger));
         tokio::task::spawn_local(client::run(sim, seed, n, gentle, ledger))
@@ -193,17 +195,17 @@ fn judge(ledger: &Ledger) {
 }
 
 /// Starts the proxy at 192.0.2.1:80.
-fn proxy(sim: &Sim, back: Back) -> Rc<Core> {
+fn proxy(sim: &Sim, text: &str) -> (Rc<Core>, Arc<Plan>) {
     let clock = sim.clock();
-    let text = CONFIG.replace('@', if back == Back::H1 { "h1" } else { "h2c" });
     let loaded = load(&MemorySource::new().file("sim.conf", text), "sim.conf");
     let config = Arc::new(loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)));
     let tickets = TicketKeys::new(Arc::new(clock)).expect("the system has randomness");
     let ground = Ground::new("/nonexistent".into(), clock, tickets);
-    let plan = Plan::compile(&config, &ground).plan.expect("the configuration compiles");
+    let compiled = Plan::compile(&config, &ground);
+    let plan = Arc::new(compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics)));
     let core = Core::new(clock);
     let books = Books::new(clock, Arc::new(CoreCounters::default()), Rc::new(Tell));
-    let proxy = Proxy::new(sim.net(), Rc::clone(&core), books, Arc::new(plan));
+    let proxy = Proxy::new(sim.net(), Rc::clone(&core), books, Arc::clone(&plan));
     let listener = sim.listen(address("192.0.2.1:80")).expect("the address is free");
     let doorway = Doorway {
         listener: 0,
@@ -214,7 +216,7 @@ fn proxy(sim: &Sim, back: Back) -> Rc<Core> {
     };
     let doorway = Rc::new(RefCell::new(doorway));
     tokio::task::spawn_local(accept(Rc::clone(&core), listener, doorway, proxy, Gate::default()));
-    core
+    (core, plan)
 }
 
 fn address(text: &str) -> SocketAddr {

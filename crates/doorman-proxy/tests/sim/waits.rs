@@ -3,21 +3,16 @@
 //! waits. In every seed: who stays gets an answer of a known kind; and when all is over the lines are
 //! empty, no place is taken and no pass is out (RXU-07).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use doorman_config::{MemorySource, load};
-use doorman_net::serve::{Doorway, Gate, Trade, accept};
-use doorman_net::tls::TicketKeys;
-use doorman_net::{Address, Core, Net, ServeSettings};
-use doorman_proxy::{Books, CoreCounters, Ground, Plan, Proxy};
+use doorman_net::{Address, Net};
 use doorman_testkit::sim::{Faults, Sim, SimStream, simulate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::message::draw;
-use crate::{STORY_MAX, Tell, address};
+use crate::{STORY_MAX, address, proxy};
 
 /// Seeds of a run.
 const SEEDS: u64 = 300;
@@ -69,7 +64,7 @@ async fn story(sim: Sim, seed: u64) {
             tokio::task::spawn_local(origin(sim.clone(), at, seed * 7 + number, Rc::clone(&over)))
         })
         .collect();
-    let (core, plan) = proxy(&sim);
+    let (core, plan) = proxy(&sim, CONFIG);
     let clients = (0..CLIENTS)
         .map(|n| tokio::task::spawn_local(client(sim.clone(), seed, n)))
         .collect::<Vec<_>>();
@@ -176,28 +171,4 @@ async fn read(stream: &mut SimStream) -> String {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Starts the proxy at 192.0.2.1:80.
-fn proxy(sim: &Sim) -> (Rc<Core>, Arc<Plan>) {
-    let clock = sim.clock();
-    let loaded = load(&MemorySource::new().file("sim.conf", CONFIG), "sim.conf");
-    let config = Arc::new(loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)));
-    let tickets = TicketKeys::new(Arc::new(clock)).expect("the system has randomness");
-    let ground = Ground::new("/nonexistent".into(), clock, tickets);
-    let plan = Arc::new(Plan::compile(&config, &ground).plan.expect("it compiles"));
-    let core = Core::new(clock);
-    let books = Books::new(clock, Arc::new(CoreCounters::default()), Rc::new(Tell));
-    let proxy = Proxy::new(sim.net(), Rc::clone(&core), books, Arc::clone(&plan));
-    let listener = sim.listen(address("192.0.2.1:80")).expect("the address is free");
-    let doorway = Doorway {
-        listener: 0,
-        settings: Rc::new(ServeSettings::default()),
-        tls: None,
-        announcers: None,
-        trade: Trade::Http,
-    };
-    let doorway = Rc::new(RefCell::new(doorway));
-    tokio::task::spawn_local(accept(Rc::clone(&core), listener, doorway, proxy, Gate::default()));
-    (core, plan)
 }
