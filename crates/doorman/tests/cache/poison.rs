@@ -11,7 +11,12 @@ fn mirrored(_: usize, seen: &Seen) -> Script {
 
 /// The attacker asks with these fields, then the victim without; neither it nor the store may know.
 fn unkeyed(fields: &[(&str, &str)]) {
-    let house = House::fronted("", mirrored);
+    unkeyed_at("@CACHE; proxy web", fields);
+    unkeyed_at("@CACHE; forwarded off; proxy web", fields);
+}
+
+fn unkeyed_at(site: &str, fields: &[(&str, &str)]) {
+    let house = House::start(&Setup { site, secure: true, ..Setup::default() }, mirrored);
     for front in FRONTS {
         for (n, (name, value)) in fields.iter().enumerate() {
             let target = format!("/{front:?}/{n}");
@@ -30,6 +35,7 @@ fn cpo_02_what_clients_say_of_hosts_and_schemes_reaches_nobody() {
     unkeyed(&[
         ("x-forwarded-host", "evil.test"),
         ("x-forwarded-scheme", "evil"),
+        ("x_forwarded_host", "evil"),
         ("x-forwarded-proto", "evil"),
         ("x-forwarded-port", "1-evil"),
         ("x-forwarded-server", "evil"),
@@ -46,6 +52,9 @@ fn cpo_03_what_would_rewrite_targets_and_methods_reaches_nobody() {
         ("x-http-method-override", "EVIL"),
         ("x-http-method", "EVIL"),
         ("x-method-override", "EVIL"),
+        // Origins that make variables of fields take these for the same.
+        ("x_original_url", "/evil"),
+        ("X-Http_Method-Override", "EVIL"),
     ]);
 }
 
@@ -74,6 +83,23 @@ fn cpo_03_nor_where_answers_were_private_before() {
                 assert!(!text.contains("evil"), "{front:?} {name}: {text}");
             }
         }
+    }
+}
+
+#[test]
+fn cpo_03_what_the_operator_says_stays() {
+    let site = "@CACHE; request-header set X-Original-Host own; request-header set X-Original-Url {path}; proxy web";
+    let house = House::start(&Setup { site, secure: true, ..Setup::default() }, |_, seen| {
+        let told = ["x-original-host", "x-original-url", "x-rewrite-url"];
+        fresh("", told.map(|name| seen.all(name).join("+")).join(" "))
+    });
+    for front in FRONTS {
+        let target = format!("/{front:?}");
+        let evil =
+            [("x-original-host", "evil"), ("x-original-url", "/evil"), ("x-rewrite-url", "/evil")];
+        house.ask(front, &Ask::get(&target).all(&evil)).is(&format!("own {target} "));
+        house.ask(front, &Ask::get(&target)).is(&format!("own {target} "));
+        assert_eq!(house.asked(&target), 1, "{front:?}");
     }
 }
 
