@@ -13,7 +13,6 @@ const ON_DISK: Setup<'_> = Setup {
     cache: "purge from 127.0.0.0/8",
     site: "@CACHE; proxy web",
     upstream: "",
-    global: "",
     secure: false,
     shell: None,
 };

@@ -35,8 +35,6 @@ pub(crate) struct Setup<'a> {
     pub(crate) site: &'a str,
     /// Lines of the `upstream` block.
     pub(crate) upstream: &'a str,
-    /// Lines of the `global` block.
-    pub(crate) global: &'a str,
     /// Whether there is a site under TLS, too.
     pub(crate) secure: bool,
     /// What a shell does before it becomes the program.
@@ -51,7 +49,6 @@ impl Default for Setup<'_> {
             cache: "",
             site: "@CACHE; proxy web",
             upstream: "",
-            global: "",
             secure: false,
             shell: None,
         }
