@@ -52,7 +52,7 @@ fn statuses() {
     for status in 100..700 {
         let never = match status {
             206 => Some(NotStored::Partial),
-            100..=199 | 304 | 600.. => Some(NotStored::Status(status)),
+            100..=199 | 304 | 412 | 416 | 417 | 425 | 600.. => Some(NotStored::Status(status)),
             _ => None,
         };
         let error = |is_refused: bool| is_refused.then_some(NotStored::Status(status));
