@@ -174,8 +174,11 @@ impl<N: Net> Fetcher<N> {
                 slice::forget(&whole);
                 Err(TWO_VERSIONS)
             }
-            Sliced::Answer(_) => {
-                slice::forget(&whole);
+            Sliced::Answer(answer) => {
+                // A failure says nothing of what there is.
+                if !matches!(answer.head.status, 429 | 500..) {
+                    slice::forget(&whole);
+                }
                 Err(BodyError::UpstreamMalformed("no slice where one was before"))
             }
         }

@@ -283,6 +283,64 @@ fn rxu_behind_an_answer_of_its_own_one_of_the_others_leads() {
     assert_eq!(house.asked("/a"), 2);
 }
 
+/// What is not in the key is taken off before operators make something of the request, and what they
+/// make of it stays.
+#[test]
+fn cpo_08_edits_see_what_is_keyed_and_stay_what_they_are() {
+    let setup = Setup {
+        cache: "only-query page",
+        site: "@CACHE; rewrite ^/item/(.*)$ /item?id={1}&{query}; proxy web\n\
+               request-header set X-Query {query}; request-header set X-Original-URL {path}",
+        ..Setup::default()
+    };
+    let house = House::start(&setup, |_, seen| {
+        let seen = (seen.target(), seen.field("x-query"), seen.field("x-original-url"));
+        fresh("", format!("{seen:?}"))
+    });
+    let ask = |detour| house.get_with("/item/5?page=1&evil=2", &[("x-original-url", detour)]);
+    for detour in ["/evil", "/item"] {
+        ask(detour).is("(\"/item?id=5&page=1\", Some(\"id=5&page=1\"), Some(\"/item\"))");
+    }
+    house.get("/item/5?page=1").is(&ask("/evil").text());
+    assert_eq!(house.origin().requests().len(), 1);
+}
+
+/// Cookies that are part of the key are not among those that are ignored.
+#[test]
+fn cookies_that_are_keyed_reach_the_origin() {
+    let house = House::caching("cookies ignore; key cookie lang; key cookie unit", |_, seen| {
+        fresh("", format!("{:?}", seen.all("cookie")))
+    });
+    let ask = |cookie| house.get_with("/a", &[("cookie", cookie)]);
+    for (n, cookie, expect) in [
+        (1, "id=1; lang=de", "[\"lang=de\"]"),
+        (1, "lang=de; lang=fr; id=2", "[\"lang=de\"]"),
+        (2, "lang=fr; id=1", "[\"lang=fr\"]"),
+        (3, "unit=m; id=1; lang=de", "[\"lang=de; unit=m\"]"),
+        (4, "id=3", "[]"),
+    ] {
+        ask(cookie).is(expect);
+        assert_eq!(house.asked("/a"), n, "{cookie}");
+    }
+}
+
+/// An origin that fails once has no other version.
+#[test]
+fn cin_10_slices_outlive_a_failure() {
+    let house = House::caching("slice 64KiB", |n, seen| match n {
+        1 => said_as("503 Not Now", "no"),
+        _ => {
+            let fields = "Cache-Control: max-age=60\r\nETag: \"a\"\r\n";
+            Script::new().send(part(seen, fields, &[b'a'; 100_000]).expect("a range"))
+        }
+    });
+    let cut = house.get("/a");
+    assert_eq!((cut.whole, cut.body.len()), (false, 65_536));
+    let got = house.get("/a");
+    assert_eq!((got.whole, got.body.len()), (true, 100_000));
+    assert_eq!(house.asked("/a"), 3, "the first slice is still there");
+}
+
 /// Requests that were begun before this reach the store before it returns.
 fn let_others_wait(house: &House) {
     for n in 0..5 {
