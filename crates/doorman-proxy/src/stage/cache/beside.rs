@@ -7,6 +7,7 @@ use doorman_http::{FieldId, Now, RequestHead};
 use doorman_store::Object;
 
 use super::Sought;
+use super::seek::standardise_query;
 use crate::exchange::Exchange;
 use crate::house::Books;
 
@@ -43,6 +44,7 @@ pub(crate) fn beside(
         target.extend_from_slice(query);
     }
     head.set_path_and_query(&target).ok()?;
+    standardise_query(sought.cache, &mut head);
     let mut copy = |name: &[u8]| {
         if FieldId::of(name) == FieldId::Host || head.fields.first_named(name).is_some() {
             return;

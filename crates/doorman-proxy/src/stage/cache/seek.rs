@@ -221,6 +221,7 @@ pub(crate) fn seek<'p>(
     }
     standardise_host(&mut exchange.head);
     take_detours_off(&mut exchange.head);
+    standardise_query(cache, &mut exchange.head);
     Ok(Seek::Look(Sought {
         cache,
         key,
@@ -268,6 +269,15 @@ fn standardise_host(head: &mut RequestHead) {
     }
     // It is made of an authority that was read before.
     let _ = head.set_authority(&authority);
+}
+
+/// What the key leaves out of the query is not asked for either (CPO-08). This comes before edits, too:
+/// they must make nothing of what is not in the key, and what they put into a query stays.
+pub(super) fn standardise_query(cache: &PlanCache, head: &mut RequestHead) {
+    if let Some(query) = cache.keys.asked(head.query()) {
+        // It is made of parts of the query that was there.
+        let _ = head.rewrite_query(query.as_deref());
+    }
 }
 
 /// Takes the client's detours off, before edits: what the operator sets is the same for all. Most

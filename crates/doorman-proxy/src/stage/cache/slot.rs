@@ -51,7 +51,7 @@ impl Slot {
         now: Now,
     ) -> Self {
         sought.give_conditions_back(&mut exchange.head);
-        standardise(sought, &mut exchange.head);
+        standardise_codings(&mut exchange.head);
         Self { lead, stored, why, is_conditional: false, is_own: true, requested: now }
     }
 
@@ -74,7 +74,7 @@ impl Slot {
             Some(known) => condition(known, head),
             None => strip_for_fill(head),
         }
-        standardise(sought, head);
+        standardise_codings(head);
         let is_conditional = known.is_some();
         Self { lead, stored, why, is_conditional, is_own: false, requested: now }
     }
@@ -414,16 +414,10 @@ fn passed(
     Taken::Answer(answer)
 }
 
-/// Makes a request one on behalf of all who are sought by its key: the origin sees nothing by which it
-/// could answer two of them differently, but for what variants are told apart by.
-fn standardise(sought: &Sought<'_>, head: &mut RequestHead) {
+/// All who take the same codings ask for them alike: variants are told apart by no more.
+fn standardise_codings(head: &mut RequestHead) {
     if let Some(codings) = normal_accept_encoding(head) {
         head.fields.remove_id(FieldId::AcceptEncoding);
         head.fields.push_id(FieldId::AcceptEncoding, &codings);
-    }
-    // What the key leaves out of the query is not asked for either (CPO-08).
-    if let Some(query) = sought.cache.keys.asked(head.query()) {
-        // It is made of parts of the query that was there.
-        let _ = head.rewrite_query(query.as_deref());
     }
 }
