@@ -19,7 +19,6 @@ use crate::stage::{edit, stick};
 use crate::stop::Stop;
 
 /// A body is never put together of these.
-const TWO_VERSIONS: BodyError = BodyError::UpstreamMalformed("the slices are of two versions");
 
 impl<N: Net> Proxy<N> {
     /// Answers by slices of `size` bytes. `None`: what is asked for is not to be had so.
@@ -155,9 +154,8 @@ impl<N: Net> Fetcher<N> {
         }
         let piece = cache::piece(shadow, &mut sought, &mut exchange, Some(&self.anchor)).await;
         let slot = match piece {
-            Piece::Stored(object) if self.anchor.holds(&object) => return Ok(object),
-            // Another client has fetched it meanwhile, of another version than the first slice is.
-            Piece::Stored(_) => return Err(TWO_VERSIONS),
+            // What another has fetched meanwhile may be of another version.
+            Piece::Stored(object) => return self.same(&whole, object),
             // The first slice was this client's to have, and the others are of the same whole.
             Piece::Own => return Err(BodyError::UpstreamClosed),
             Piece::Ask(slot) => slot,
@@ -169,11 +167,7 @@ impl<N: Net> Fetcher<N> {
         let now = shadow.core.clock.now();
         let place = (index, self.size);
         match slice::take(slot, &sought, place, answer, &mut exchange, now) {
-            Sliced::Object(object) if self.anchor.holds(&object) => Ok(object),
-            Sliced::Object(_) => {
-                slice::forget(&whole);
-                Err(TWO_VERSIONS)
-            }
+            Sliced::Object(object) => self.same(&whole, object),
             Sliced::Answer(answer) => {
                 // A failure says nothing of what there is.
                 if !matches!(answer.head.status, 429 | 500..) {
@@ -182,5 +176,13 @@ impl<N: Net> Fetcher<N> {
                 Err(BodyError::UpstreamMalformed("no slice where one was before"))
             }
         }
+    }
+    /// A slice, if it is one of the same whole as the first.
+    fn same(&self, whole: &Sought<'_>, slice: Arc<Object>) -> Result<Arc<Object>, BodyError> {
+        if self.anchor.holds(&slice) {
+            return Ok(slice);
+        }
+        slice::forget(whole);
+        Err(BodyError::UpstreamMalformed("the slices are of two versions"))
     }
 }
