@@ -26,7 +26,7 @@ use doorman_testkit::sim::{Fault, Faults, Sim, simulate};
 use crate::message::draw;
 use crate::{STORY_MAX, address, proxy};
 use judge::Seen;
-use model::{MANNERS, Page, Truth};
+use model::{Page, Truth};
 
 /// Seeds of a run.
 const SEEDS: u64 = 100;
@@ -177,6 +177,9 @@ fn end(scene: &Scene, plan: &Plan) {
     let stats = scene.store.stats();
     assert_eq!(stats.fetches, 0, "fetches: {stats:?}");
     assert!(stats.bytes <= stats.limit, "memory: {stats:?}");
+    if stats.counts.evicted > 0 {
+        scene.seen.add("evicted");
+    }
     for server in &plan.upstreams[0].servers {
         assert_eq!(server.state.in_flight(), 0, "places at {}", server.name);
     }
@@ -187,28 +190,28 @@ fn end(scene: &Scene, plan: &Plan) {
 
 /// Pages change, and no cache is told.
 async fn edit(sim: Sim, scene: Rc<Scene>, over: Rc<Cell<bool>>) {
-    let seed = scene.truth.seed ^ 0xED17;
+    let seed = scene.truth.seed;
     for turn in 0.. {
         if over.get() {
             return;
         }
-        sim.wait(Duration::from_millis(draw(seed, turn * 3, 1_500))).await;
-        scene.truth.change(Page::drawn(seed, turn * 3 + 1));
+        sim.wait(Duration::from_millis(draw(seed, 5_000_000 + turn * 3, 3_000))).await;
+        scene.truth.change(Page::drawn(seed, 5_000_000 + turn * 3 + 1));
     }
 }
 
 /// What is stored is purged, in every way.
 async fn purge(sim: Sim, scene: Rc<Scene>, plan: Arc<Plan>, over: Rc<Cell<bool>>) {
     let truth = &scene.truth;
-    let seed = truth.seed ^ 0x9013;
+    let seed = truth.seed;
     for turn in 0.. {
         if over.get() {
             return;
         }
-        let at = |place: u64, below: u64| draw(seed, turn * 7 + place, below);
+        let at = |place: u64, below: u64| draw(seed, 6_000_000 + turn * 7 + place, below);
         sim.wait(Duration::from_millis(at(0, 4_000))).await;
-        let page = Page::drawn(seed, turn * 7 + 1);
-        let kind = MANNERS[usize::try_from(at(2, MANNERS.len() as u64)).expect("small")].kind;
+        let page = Page::drawn(seed, 6_000_000 + turn * 7 + 1);
+        let kind = page.manner().kind;
         let key = |path: &str| {
             let keys = plan.keys(&scene.store, &format!("http://a.test{path}"));
             keys.expect("a URL").remove(0)

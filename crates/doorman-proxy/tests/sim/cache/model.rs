@@ -14,6 +14,9 @@ use crate::message::{Message, draw, pattern};
 /// Pages of each manner.
 pub(super) const PAGES: u64 = 3;
 
+/// Pages that are asked for more than others.
+const HOT: u64 = 5;
+
 /// What an answer depends on beside its URL.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
@@ -114,7 +117,10 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// Most are one of a few, so that several ask for one at a time.
     pub(super) fn drawn(seed: u64, place: u64) -> Self {
+        let is_hot = draw(seed, place ^ 0xCA11, 5) > 0;
+        let place = if is_hot { 77 + draw(seed, place ^ 0x407, HOT) } else { place };
         let manner = draw(seed, place, MANNERS.len() as u64);
         let number = draw(seed, place ^ 0xF00D, PAGES);
         Self { manner: usize::try_from(manner).expect("small"), number }
