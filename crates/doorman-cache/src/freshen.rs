@@ -78,9 +78,11 @@ fn answers_for(stored: &Fields, newer: &Fields) -> bool {
 }
 
 /// Whether an answer to HEAD is about the stored response: all validators that it has must be the
-/// stored ones (section 4.3.5).
+/// stored ones (section 4.3.5). One without any could be about whatever has come since: its fields
+/// would stand above the body of another version.
 fn agrees(stored: &Fields, newer: &Fields) -> bool {
-    same_tag(stored, newer).unwrap_or(true) && same_date(stored, newer).unwrap_or(true)
+    let (tag, date) = (same_tag(stored, newer), same_date(stored, newer));
+    tag.or(date).is_some() && tag != Some(false) && date != Some(false)
 }
 
 /// `None` if the newer response has no entity tag.
