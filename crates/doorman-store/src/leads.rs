@@ -111,7 +111,8 @@ impl Store {
         let (ticket, seat) = (self.next_id(), Arc::new(Seat::default()));
         fetch.line.insert(ticket, Arc::clone(&seat));
         let (store, key, id) = (Arc::clone(self), key.clone(), fetch.id);
-        Led::Wait(Wait { store, key, busy, id, ticket, seat, patience, instead_of })
+        let since = self.purges.next();
+        Led::Wait(Wait { store, key, busy, id, ticket, seat, patience, instead_of, since })
     }
 
     /// The right to fetch a response that nobody waits for: for those who will not wait, or who want
@@ -179,7 +180,7 @@ impl Store {
         drop(shard);
         self.forget(&gone);
         for line in std::iter::once(line).chain(beside) {
-            tell(line, || Told::Published(Arc::clone(object)));
+            tell(line, || Told::Published(Arc::clone(object), lead.began));
         }
         match undone {
             Undone::Hard => Published::Hidden,

@@ -107,7 +107,8 @@ struct State {
 }
 
 pub(crate) enum Told {
-    Published(Arc<Object>),
+    /// The response, and the purges that its fetch comes after.
+    Published(Arc<Object>, u64),
     Refused,
     /// Refused for what the request of the one who led had of its own.
     RefusedPersonal,
@@ -230,7 +231,8 @@ impl Lead {
     /// `object`, which is stored, is the answer after all: those in line get it.
     pub fn answer(mut self, object: &Arc<Object>) {
         let store = Arc::clone(&self.store);
-        store.end_lead(&mut self, None, || Told::Published(Arc::clone(object)));
+        let began = self.began;
+        store.end_lead(&mut self, None, || Told::Published(Arc::clone(object), began));
     }
 
     /// A validation found that `object` still holds (RFC 9111 section 4.3.4): it is stored anew with
@@ -269,6 +271,8 @@ pub struct Wait {
     pub(crate) seat: Arc<Seat>,
     pub(crate) patience: Patience,
     pub(crate) instead_of: Option<Arc<Object>>,
+    /// The purges that this wait comes after.
+    pub(crate) since: u64,
 }
 
 impl fmt::Debug for Wait {
@@ -324,11 +328,14 @@ impl Wait {
                 }
                 Some(Told::Failed) => return Poll::Ready(Waited::Failed),
                 Some(Told::Next(lead)) => return Poll::Ready(Waited::Lead(lead)),
-                Some(Told::Published(object)) => Some(object),
+                Some(Told::Published(object, began)) => Some((object, began)),
             };
-            let fits =
-                |object: &Arc<Object>| chooser.matches(object.selector()) && !object.is_cut();
-            if let Some(object) = object.filter(fits) {
+            let fits = |(object, began): &(Arc<Object>, u64)| {
+                // Whoever came after a purge must not be given what was asked for before it.
+                let undone = self.store.purges.undone_between(object, *began, self.since);
+                chooser.matches(object.selector()) && !object.is_cut() && undone != Undone::Hard
+            };
+            if let Some((object, _)) = object.filter(fits) {
                 object.touch();
                 return Poll::Ready(Waited::Object(object));
             }

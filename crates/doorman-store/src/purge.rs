@@ -109,7 +109,12 @@ impl PurgeLog {
 
     /// What purges by tag have undone of a response that was asked for after purge `began`.
     pub(crate) fn undone(&self, object: &Object, began: u64) -> Undone {
-        if began == self.next() || object.tags().next().is_none() {
+        self.undone_between(object, began, self.next())
+    }
+
+    /// The same, by the purges before `end`.
+    pub(crate) fn undone_between(&self, object: &Object, began: u64, end: u64) -> Undone {
+        if began >= end || object.tags().next().is_none() {
             return Undone::No;
         }
         let own: Vec<u64> = object.tags().map(|tag| KeyHash::of(0, tag)).collect();
@@ -117,7 +122,8 @@ impl PurgeLog {
         if recent.front().is_some_and(|(oldest, ..)| began < *oldest) {
             return Undone::Hard;
         }
-        let since = recent.iter().rev().take_while(|(number, ..)| *number >= began);
+        let before = recent.iter().rev().skip_while(|(number, ..)| *number >= end);
+        let since = before.take_while(|(number, ..)| *number >= began);
         let mut undone = Undone::No;
         for (_, tag, how) in since {
             if own.contains(tag) {

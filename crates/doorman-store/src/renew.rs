@@ -40,7 +40,7 @@ impl Store {
             self.notes.freshened();
         }
         for line in fetch.map(|fetch| fetch.line).into_iter().chain(beside) {
-            tell(line, || Told::Published(Arc::clone(fresh)));
+            tell(line, || Told::Published(Arc::clone(fresh), lead.began));
         }
         is_kept
     }

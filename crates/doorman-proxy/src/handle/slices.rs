@@ -18,8 +18,6 @@ use crate::stage::share::Ways;
 use crate::stage::{edit, stick};
 use crate::stop::Stop;
 
-/// A body is never put together of these.
-
 impl<N: Net> Proxy<N> {
     /// Answers by slices of `size` bytes. `None`: what is asked for is not to be had so.
     pub(super) async fn sliced<'p>(

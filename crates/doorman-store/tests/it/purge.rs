@@ -1,11 +1,12 @@
 //! Purges, against what is stored and against what is on its way; validations.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use doorman_cache::{PackedHead, prefix, site};
 use doorman_http::{FieldId, ResponseHead};
-use doorman_store::{How, Led, NotKept, Object, Purge, Store};
+use doorman_store::{How, Led, NotKept, Object, Purge, Store, Waited};
 
 use crate::kit::{Answer, Client, at, meta, seed, store, store_with, whole};
 
@@ -147,6 +148,30 @@ fn a_purge_wins_against_fetches_under_way() {
 }
 
 /// A validation that began before the purge must not undo it; one that began after does.
+/// Tags are not known before the head comes, so a fetch that began before a purge may be waited for
+/// after it. It answers those who came before alone.
+#[test]
+fn who_comes_after_a_purge_by_tag_gets_nothing_older() {
+    for (purged, is_for_both) in [(&b"t"[..], false), (&b"other"[..], true)] {
+        let store = store(1 << 20);
+        let client = Client::of(&store, "http://a.example/", &[]);
+        let lead = client.lead(&store);
+        let Led::Wait(mut before) = client.led(&store) else { panic!("no wait") };
+        store.purge(&Purge::Tag(purged), How::Hard);
+        let Led::Wait(mut after) = client.led(&store) else { panic!("no wait") };
+        let answer = Answer { tags: vec!["t"], ..Answer::of("body") };
+        let filling = answer.fill(&client, lead, None).unwrap();
+        let cx = Context::from_waker(Waker::noop());
+        let first = before.poll(&cx, &client.chooser(), at(0));
+        assert!(matches!(first, Poll::Ready(Waited::Object(_))), "{first:?}");
+        let second = after.poll(&cx, &client.chooser(), at(0));
+        let is_given = matches!(second, Poll::Ready(Waited::Object(_)));
+        assert_eq!(is_given, is_for_both, "{second:?}");
+        assert!(is_given || matches!(second, Poll::Ready(Waited::Lead(_))), "{second:?}");
+        drop(filling);
+    }
+}
+
 #[test]
 fn a_purge_wins_against_validations_under_way() {
     for (name, what) in WAYS {
