@@ -141,6 +141,10 @@ impl Store {
         instead_of: Option<Arc<Object>>,
         is_alone: bool,
     ) -> Lead {
+        // Before it is known to its shard: a purge that finds no mark finds no fetch either.
+        if UrlKey::is_slice(&key.bytes) {
+            self.has_slices.store(true, Ordering::Relaxed);
+        }
         let (store, began) = (Arc::clone(self), self.purges.next());
         self.notes.led();
         Lead { store, key, busy, id, began, instead_of, is_alone, beside: busy, is_over: false }

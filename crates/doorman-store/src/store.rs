@@ -95,7 +95,7 @@ pub struct Store {
     /// Bytes of bodies that are still coming.
     held: Arc<AtomicU64>,
     pub(crate) ids: AtomicU64,
-    /// Whether a slice was ever stored: purges of URLs look for theirs then.
+    /// Whether a slice was ever stored or fetched: purges of URLs look for theirs then.
     pub(crate) has_slices: AtomicBool,
     pub(crate) purges: PurgeLog,
     pub(crate) notes: Notes,

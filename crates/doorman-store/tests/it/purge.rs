@@ -149,6 +149,20 @@ fn a_purge_wins_against_fetches_under_way() {
 
 /// A validation that began before the purge must not undo it; one that began after does.
 /// Tags are not known before the head comes, so a fetch that began before a purge may be waited for
+/// What is purged of a URL are its slices, too, the first that was ever asked for among them.
+#[test]
+fn a_purge_wins_against_the_first_slice_under_way() {
+    let store = store(1 << 20);
+    let whole = Client::of(&store, "http://a.example/", &[]);
+    let mut slice = Client::of(&store, "http://a.example/", &[]);
+    slice.key = whole.key.slice(0, store.seed());
+    let lead = slice.lead(&store);
+    store.purge(&Purge::Url(&whole.key), How::Hard);
+    let filling = Answer::of("old").fill(&slice, lead, None).unwrap();
+    assert!(slice.hit(&store).is_none());
+    assert_eq!(filling.is_kept(), Err(NotKept::Purged));
+}
+
 /// after it. It answers those who came before alone.
 #[test]
 fn who_comes_after_a_purge_by_tag_gets_nothing_older() {
