@@ -33,8 +33,8 @@ const SEEDS: u64 = 100;
 /// One in so many seeds is run twice.
 const REPEATED: u64 = 10;
 const CLIENTS: u64 = 6;
-/// Bytes of the store: a quarter of what all pages take.
-const MEMORY: u64 = 384 * 1024;
+/// Bytes of the store, by seed: room for a few small pages, for one large one, for most.
+const MEMORY: [u64; 3] = [40 * 1024, 150 * 1024, 384 * 1024];
 /// Bytes of the largest body in it.
 const OBJECT_MAX: u64 = 128 * 1024;
 /// Virtual time after which nothing that was begun for a client may go on.
@@ -51,6 +51,7 @@ upstream o {
 }
 site http://*:80 {
     route /slice/* { cache s { slice 64KiB; lock 1500ms; @ }; proxy o }
+    route /part/* { cache s { slice 64KiB; lock 1500ms; @ }; proxy o }
     route /alone/* { cache s { lock off; @ }; proxy o }
     route /tenant/* { cache s { key header X-Tenant; lock 1500ms; @ }; proxy o }
     route * { cache s { lock 1500ms; @ }; proxy o }
@@ -142,7 +143,7 @@ async fn story(sim: Sim, seed: u64, gentle: bool, seen: Arc<Seen>) {
     }
     let (core, plan) = proxy(&sim, &CONFIG.replace('@', WORDS));
     let store = Arc::clone(plan.stores().next().expect("a store"));
-    store.set_limits(MEMORY, OBJECT_MAX);
+    store.set_limits(MEMORY[draw(seed, 3, 3) as usize], OBJECT_MAX);
     let scene = Rc::new(Scene { truth, store, seen, is_steady });
     let over = Rc::new(Cell::new(false));
     let others = [

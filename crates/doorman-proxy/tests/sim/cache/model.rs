@@ -74,7 +74,7 @@ const fn untagged(manner: Manner) -> Manner {
 }
 
 /// Every manner. The first path segment names it.
-pub(super) const MANNERS: [Manner; 20] = [
+pub(super) const MANNERS: [Manner; 21] = [
     long(40_000, manner("plain", "Cache-Control: max-age=3\r\n", 3)),
     windows(0, 0, manner("strict", "Cache-Control: max-age=2, must-revalidate\r\n", 2)),
     windows(0, 0, manner("check", "Cache-Control: no-cache\r\n", 0)),
@@ -104,6 +104,7 @@ pub(super) const MANNERS: [Manner; 20] = [
     manner("aged", "Cache-Control: max-age=6\r\nAge: 3\r\n", 3),
     windows(0, 0, manner("never", "Cache-Control: no-store\r\n", 0)),
     long(200_000, manner("slice", "Cache-Control: max-age=5\r\n", 5)),
+    by(By::ClientIfOdd, long(150_000, manner("part", "", 5))),
     // Beyond what is stored, often.
     long(200_000, manner("wide", "Cache-Control: max-age=5\r\n", 5)),
     manner("alone", "Cache-Control: max-age=2\r\n", 2),
@@ -135,6 +136,11 @@ impl Page {
 
     pub(super) fn path(self) -> String {
         format!("/{}/{}", self.manner().kind, self.number)
+    }
+
+    /// Whether it is fetched by slices.
+    pub(super) fn is_sliced(self) -> bool {
+        matches!(self.manner().kind, "slice" | "part")
     }
 
     pub(super) const fn manner(self) -> &'static Manner {

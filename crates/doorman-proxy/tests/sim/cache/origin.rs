@@ -60,7 +60,7 @@ impl Manners {
             is_cut: rough(5, 16),
             ignores_ranges: at(6, 8) == 0,
             is_mistaken: rough(7, 16),
-            is_chunked: page.manner().kind != "slice" && at(8, 3) == 0,
+            is_chunked: !page.is_sliced() && at(8, 3) == 0,
         }
     }
 }
@@ -170,8 +170,8 @@ fn said(truth: &Truth, face: &Face, step: u64, request: &Message) -> String {
         said.push_str(&format!("ETag: \"{face}\"\r\n"));
     }
     match manner.kind {
-        "mixed" if face.variant == "all" => said.push_str("Cache-Control: max-age=5\r\n"),
-        "mixed" => said.push_str("Cache-Control: private, max-age=5\r\n"),
+        "mixed" | "part" if face.variant == "all" => said.push_str("Cache-Control: max-age=5\r\n"),
+        "mixed" | "part" => said.push_str("Cache-Control: private, max-age=5\r\n"),
         "given" => {
             let client = request.field("x-client").unwrap_or("none");
             said.push_str(&format!("Set-Cookie: id={client}\r\n"));
