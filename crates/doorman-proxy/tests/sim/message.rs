@@ -211,6 +211,12 @@ pub(crate) fn draw(seed: u64, place: u64, below: u64) -> u64 {
     (z ^ (z >> 31)) % below
 }
 
+/// One of these, drawn from a seed and a place.
+pub(crate) fn drawn<T: Clone>(seed: u64, place: u64, values: &[T]) -> T {
+    let index = draw(seed, place, values.len() as u64);
+    values[usize::try_from(index).expect("small")].clone()
+}
+
 /// A body in chunks of drawn sizes.
 pub(crate) fn chunks(body: &[u8], seed: u64) -> Vec<u8> {
     let mut out = Vec::new();

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use super::model::{By, Face, Page, Step, Truth};
 use super::{Scene, judge};
 use crate::address;
-use crate::message::{Ended, Kind, Message, Reader, draw};
+use crate::message::{Ended, Kind, Message, Reader, draw, drawn};
 
 /// Requests of one client.
 const REQUESTS: u64 = 20;
@@ -71,7 +71,7 @@ pub(super) async fn run(sim: Sim, scene: Rc<Scene>, number: u64) {
     for request in 0..REQUESTS {
         let id = number * 1_000 + request;
         let at = |place: u64, below: u64| draw(truth.seed, id * 41 + place, below);
-        let wait = [0, 0, 1, 20, 200, 800, 2_500, 7_000][(at(1, 8)) as usize];
+        let wait = drawn(truth.seed, id * 41 + 1, &[0, 0, 1, 20, 200, 800, 2_500, 7_000]);
         sim.wait(Duration::from_millis(wait)).await;
         let mut reader = match connection.take() {
             Some(reader) => reader,
@@ -127,14 +127,15 @@ async fn exchange(reader: &mut Reader<SimStream>, asked: &Asked) -> Option<Messa
 }
 
 fn plan(truth: &Truth, number: u64, id: u64, known: &[Face]) -> Asked {
-    let at = |place: u64, below: u64| draw(truth.seed, id * 43 + place + 7_000_000, below);
+    let start = id * 43 + 7_000_000;
+    let at = |place: u64, below: u64| draw(truth.seed, start + place, below);
     let page = Page::drawn(truth.seed, id * 43 + 9_000_000);
-    let method = ["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST"][at(1, 8) as usize];
+    let methods = ["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST"];
+    let method = drawn(truth.seed, start + 1, &methods);
     let mut fields = vec![("X-Client", number.to_string())];
     let mut known_face = None;
     let mut other = None;
-    let one_of =
-        |place, values: &[&str]| values[at(place, values.len() as u64) as usize].to_owned();
+    let one_of = |place, values: &[&str]| drawn(truth.seed, start + place, values).to_owned();
     match page.manner().by {
         By::Field("x-lang") if at(2, 4) > 0 => fields.push(("X-Lang", one_of(3, &["de", "en"]))),
         By::Field("x-tenant") if at(2, 4) > 0 => fields.push(("X-Tenant", one_of(3, &["a", "b"]))),
@@ -178,7 +179,7 @@ fn plan(truth: &Truth, number: u64, id: u64, known: &[Face]) -> Asked {
                 format!("bytes=-{}", span + 1),
                 "bytes=0-9,1000-1999".to_owned(),
             ];
-            fields.push(("Range", range[at(12, 4) as usize].clone()));
+            fields.push(("Range", drawn(truth.seed, start + 12, &range)));
         }
         _ => {}
     }

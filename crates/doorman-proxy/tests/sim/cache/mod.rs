@@ -9,6 +9,7 @@
 //! left in memory once it is purged.
 
 mod client;
+mod found;
 mod judge;
 mod model;
 mod origin;
@@ -23,13 +24,13 @@ use doorman_proxy::Plan;
 use doorman_store::{How, Purge, Store};
 use doorman_testkit::sim::{Fault, Faults, Sim, simulate};
 
-use crate::message::draw;
+use crate::message::{draw, drawn};
 use crate::{STORY_MAX, address, proxy};
 use judge::Seen;
 use model::{Page, Truth};
 
 /// Seeds of a run.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 250;
 /// One in so many seeds is run twice.
 const REPEATED: u64 = 10;
 const CLIENTS: u64 = 6;
@@ -143,7 +144,7 @@ async fn story(sim: Sim, seed: u64, gentle: bool, seen: Arc<Seen>) {
     }
     let (core, plan) = proxy(&sim, &CONFIG.replace('@', WORDS));
     let store = Arc::clone(plan.stores().next().expect("a store"));
-    store.set_limits(MEMORY[draw(seed, 3, 3) as usize], OBJECT_MAX);
+    store.set_limits(drawn(seed, 3, &MEMORY), OBJECT_MAX);
     let scene = Rc::new(Scene { truth, store, seen, is_steady });
     let over = Rc::new(Cell::new(false));
     let others = [

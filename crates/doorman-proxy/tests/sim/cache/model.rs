@@ -9,7 +9,7 @@ use std::time::Duration;
 use doorman_http::Instant;
 use doorman_net::Clock;
 
-use crate::message::{Message, draw, pattern};
+use crate::message::{Message, draw, drawn, pattern};
 
 /// Pages of each manner.
 pub(super) const PAGES: u64 = 3;
@@ -166,7 +166,7 @@ impl Face {
         let place = self.page.id() << 20 | self.version << 1;
         let max = self.page.manner().length_max;
         // Some are empty, some short.
-        let max = [0, 100, max, max, max, max, max, max][(draw(17, place, 8)) as usize];
+        let max = drawn(17, place, &[0, 100, max, max, max, max, max, max]);
         usize::try_from(draw(19, place, max + 1)).expect("small")
     }
 
