@@ -175,6 +175,7 @@ impl<N: Net> Fetcher<N> {
             }
         }
     }
+
     /// A slice, if it is one of the same whole as the first.
     fn same(&self, whole: &Sought<'_>, slice: Arc<Object>) -> Result<Arc<Object>, BodyError> {
         if self.anchor.holds(&slice) {
