@@ -147,8 +147,6 @@ fn a_purge_wins_against_fetches_under_way() {
     }
 }
 
-/// A validation that began before the purge must not undo it; one that began after does.
-/// Tags are not known before the head comes, so a fetch that began before a purge may be waited for
 /// What is purged of a URL are its slices, too, the first that was ever asked for among them.
 #[test]
 fn a_purge_wins_against_the_first_slice_under_way() {
@@ -163,6 +161,7 @@ fn a_purge_wins_against_the_first_slice_under_way() {
     assert_eq!(filling.is_kept(), Err(NotKept::Purged));
 }
 
+/// Tags are not known before the head comes, so a fetch that began before a purge may be waited for
 /// after it. It answers those who came before alone.
 #[test]
 fn who_comes_after_a_purge_by_tag_gets_nothing_older() {
@@ -186,6 +185,7 @@ fn who_comes_after_a_purge_by_tag_gets_nothing_older() {
     }
 }
 
+/// A validation that began before the purge must not undo it; one that began after does.
 #[test]
 fn a_purge_wins_against_validations_under_way() {
     for (name, what) in WAYS {
