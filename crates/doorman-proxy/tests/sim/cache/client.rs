@@ -93,6 +93,7 @@ pub(super) async fn run(sim: Sim, scene: Rc<Scene>, number: u64) {
             match leaves {
                 None => exchange.await,
                 Some(after) => tokio::select! {
+                    biased;
                     answer = exchange => answer,
                     () = sim.wait(after) => None,
                 },

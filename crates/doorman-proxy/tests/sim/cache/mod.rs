@@ -75,7 +75,8 @@ struct Scene {
 fn what_is_kept_is_told_as_it_was_said() {
     let seen = Arc::new(Seen::default());
     if let Ok(seed) = std::env::var("SIM_SEED") {
-        run(seed.parse().expect("SIM_SEED is a number"), &seen);
+        let course = run(seed.parse().expect("SIM_SEED is a number"), &seen);
+        eprintln!("all that happened on the network: {course:x}, {:?}", seen.all());
         return;
     }
     let seeds =
