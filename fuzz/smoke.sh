@@ -7,7 +7,8 @@ seconds=${1:-60}
 # The flags of the fuzzer are unstable ones; this lets the stable compiler take them.
 export RUSTC_BOOTSTRAP=1
 
-mapfile -t targets < <(cargo fuzz list)
+list=$(cargo fuzz list)
+mapfile -t targets <<<"$list"
 each=$((seconds / ${#targets[@]}))
 for target in "${targets[@]}"; do
     mkdir -p "corpus/$target" "seeds/$target"
