@@ -1,9 +1,9 @@
 //! How long a response is fresh, and how old it is when it comes (RFC 9111 sections 4.2.1 to 4.2.3).
 
-use doorman_http::{FieldId, Fields, Now};
+use doorman_http::{FieldId, Fields, Now, date};
 
+use crate::CacheRules;
 use crate::control::{Control, SECONDS_MAX};
-use crate::{CacheRules, date};
 
 /// Where a lifetime comes from; with its seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

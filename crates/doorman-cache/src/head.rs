@@ -1,10 +1,10 @@
 //! What of a response's head is stored (RFC 9111 section 3.1).
 
-use doorman_http::{FieldId, Fields, Now, ResponseHead};
+use doorman_http::{FieldId, Fields, Now, ResponseHead, date};
 
+use crate::CacheRules;
 use crate::control::{directives, field_names};
 use crate::structured::{Bare, Dictionary};
-use crate::{CacheRules, date};
 
 /// The head as it is stored: without what belongs to one connection, one client or one proxy, without
 /// fields that `no-cache` or `private` name, without `Age`, which is made anew for each use. A head

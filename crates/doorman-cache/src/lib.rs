@@ -18,7 +18,6 @@ mod asked;
 mod cache_status;
 mod condition;
 mod control;
-mod date;
 mod decide;
 pub mod evict;
 mod freshen;

@@ -4,9 +4,9 @@
 //! A condition that cannot be read counts as if it were not there, so that the client gets the whole
 //! response: more than it wanted, but never a "not modified" for something it does not have.
 
-use doorman_http::{FieldId, Fields, Method, RequestHead, ResponseHead};
+use doorman_http::{FieldId, Fields, Method, RequestHead, ResponseHead, date};
 
-use crate::{date, validator};
+use crate::validator;
 
 /// What the conditions of a request make of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

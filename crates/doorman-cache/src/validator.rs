@@ -1,8 +1,6 @@
 //! Validators (RFC 9110 section 8.8): which of them a response has, and whether two are the same.
 
-use doorman_http::{FieldId, Fields};
-
-use crate::date;
+use doorman_http::{FieldId, Fields, date};
 
 /// An entity tag (RFC 9110 section 8.8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

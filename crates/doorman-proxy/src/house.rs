@@ -62,7 +62,7 @@ impl Books {
     /// Counters, and the journal for records.
     #[must_use]
     pub fn new(clock: Clock, counters: Arc<CoreCounters>, journal: Rc<dyn Journal>) -> Rc<Self> {
-        let date = RefCell::new(DateLine { second: 0, text: doorman_transform::http_date(0) });
+        let date = RefCell::new(DateLine { second: 0, text: doorman_http::date::write(0) });
         Rc::new(Self { clock, counters, journal: RefCell::new(journal), date })
     }
 
@@ -82,7 +82,7 @@ impl Books {
         let mut date = self.date.borrow_mut();
         if date.second != unix_seconds {
             date.second = unix_seconds;
-            date.text = doorman_transform::http_date(unix_seconds);
+            date.text = doorman_http::date::write(unix_seconds);
         }
         date.text
     }

@@ -8,7 +8,6 @@
 #![forbid(unsafe_code)]
 
 mod cookie;
-mod date;
 mod edit;
 mod expand;
 mod forwarded;
@@ -18,7 +17,6 @@ mod request_id;
 mod rewrite;
 
 pub use cookie::{CookiePart, CookieRewrite, rewrite_cookies};
-pub use date::{HTTP_DATE_LEN, http_date, parse_http_date};
 pub use edit::{EditError, HeaderEdit, HeaderEdits};
 pub use expand::{
     Context, EXPANDED_MAX, ExpandError, Facts, expand_text, expand_url, expand_value, hash_key,

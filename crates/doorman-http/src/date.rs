@@ -4,7 +4,7 @@
 //! date for none would make a response expire that its origin called fresh.
 
 /// Bytes of a date as it is written.
-const LEN: usize = 29;
+pub const LEN: usize = 29;
 const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 const LONG_DAYS: [&[u8]; 7] =
     [b"Thursday", b"Friday", b"Saturday", b"Sunday", b"Monday", b"Tuesday", b"Wednesday"];
@@ -18,7 +18,8 @@ const DAY: u64 = 86_400;
 /// Seconds since the Unix epoch for a date in one of the three forms. `now`, in the same unit, tells
 /// which century a year of two digits is of. `None` for anything else, and for times before the
 /// epoch.
-pub(crate) fn parse(text: &[u8], now: u64) -> Option<u64> {
+#[must_use]
+pub fn parse(text: &[u8], now: u64) -> Option<u64> {
     match text.iter().position(|&byte| byte == b',') {
         Some(3) => fixed(text.first_chunk()?, text.len()),
         Some(comma) => rfc850(text, comma, now),
@@ -97,7 +98,8 @@ fn moment((year, month, day): (u64, u64, u64), clock: &[u8]) -> Option<u64> {
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` for seconds since the Unix epoch. Times past the year 9999 are
 /// written as its end.
-pub(crate) fn write(unix_seconds: u64) -> [u8; LEN] {
+#[must_use]
+pub fn write(unix_seconds: u64) -> [u8; LEN] {
     let seconds = unix_seconds.min(SECONDS_MAX);
     let (days, second) = (seconds / DAY, seconds % DAY);
     let (year, month, day) = civil(days);
