@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -180,7 +181,7 @@ pub enum ReadError {
     Damaged,
     /// The file went to make room.
     Gone,
-    /// Too many reads wait already; the object is as good as before.
+    /// Too many reads wait already, or a reader failed; the object is as good as before.
     Busy,
 }
 
@@ -188,6 +189,8 @@ pub enum ReadError {
 struct Slot<T> {
     done: Option<Result<T, ReadError>>,
     waker: Option<Waker>,
+    /// Whether `done` was there, taken or not.
+    is_told: bool,
 }
 
 type Shared<T> = Arc<Mutex<Slot<T>>>;
@@ -216,46 +219,60 @@ impl<T> Future for Reading<T> {
     }
 }
 
-fn finish<T>(slot: &Shared<T>, done: Result<T, ReadError>) {
-    let mut held = hold(slot);
-    held.done = Some(done);
-    let waker = held.waker.take();
-    drop(held);
-    if let Some(waker) = waker {
-        waker.wake();
+/// The duty to say what became of a read. One that is dropped without a word, because a reader
+/// panicked, says that it could not be read now: nobody waits for ever.
+struct Promise<T>(Shared<T>);
+
+impl<T> Promise<T> {
+    fn new() -> (Self, Reading<T>) {
+        let slot = Arc::new(Mutex::new(Slot { done: None, waker: None, is_told: false }));
+        (Self(Arc::clone(&slot)), Reading(slot))
+    }
+
+    /// Whether somebody still waits for it.
+    fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    fn keep(&self, done: Result<T, ReadError>) {
+        let mut held = hold(&self.0);
+        if held.is_told {
+            return;
+        }
+        (held.is_told, held.done) = (true, Some(done));
+        let waker = held.waker.take();
+        drop(held);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
-fn slot<T>() -> Shared<T> {
-    Arc::new(Mutex::new(Slot { done: None, waker: None }))
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        self.keep(Err(ReadError::Busy));
+    }
 }
 
 /// A read that waits for a reader.
 enum Wanted {
-    Object(Location, Box<[u8]>, Shared<Loaded>),
-    Part(Large, u64, Shared<Bytes>),
+    Object(Location, Box<[u8]>, Promise<Loaded>),
+    Part(Large, u64, Promise<Bytes>),
 }
 
 impl Wanted {
     /// Whether somebody still waits for it.
     fn is_awaited(&self) -> bool {
         match self {
-            Self::Object(_, _, slot) => Arc::strong_count(slot) > 1,
-            Self::Part(_, _, slot) => Arc::strong_count(slot) > 1,
-        }
-    }
-
-    fn refuse(self) {
-        match self {
-            Self::Object(_, _, slot) => finish(&slot, Err(ReadError::Busy)),
-            Self::Part(_, _, slot) => finish(&slot, Err(ReadError::Busy)),
+            Self::Object(_, _, promise) => promise.is_awaited(),
+            Self::Part(_, _, promise) => promise.is_awaited(),
         }
     }
 
     fn serve(self, disk: &Disk) {
         match self {
-            Self::Object(location, key, slot) => finish(&slot, disk.read_now(location, &key)),
-            Self::Part(large, at, slot) => finish(&slot, disk.part_now(&large, at)),
+            Self::Object(location, key, promise) => promise.keep(disk.read_now(location, &key)),
+            Self::Part(large, at, promise) => promise.keep(disk.part_now(&large, at)),
         }
     }
 }
@@ -283,7 +300,8 @@ impl Reads {
         let mut state = hold(&self.state);
         if state.closed || state.wanted.len() >= READS_MAX {
             drop(state);
-            return wanted.refuse();
+            // Too many wait: this is told where it is dropped.
+            return drop(wanted);
         }
         state.wanted.push_back(wanted);
         self.bell.notify_one();
@@ -309,22 +327,24 @@ impl Disk {
 
     /// Has a reader read it.
     pub fn read(&self, location: &Location, key: &[u8]) -> Reading<Loaded> {
-        let slot = slot();
-        self.reads.push(Wanted::Object(*location, key.into(), Arc::clone(&slot)));
-        Reading(slot)
+        let (promise, reading) = Promise::new();
+        self.reads.push(Wanted::Object(*location, key.into(), promise));
+        reading
     }
 
     pub(super) fn want_part(&self, large: Large, at: u64) -> Reading<Bytes> {
-        let slot = slot();
-        self.reads.push(Wanted::Part(large, at, Arc::clone(&slot)));
-        Reading(slot)
+        let (promise, reading) = Promise::new();
+        self.reads.push(Wanted::Part(large, at, promise));
+        reading
     }
 
     /// A reader's loop.
     pub(super) fn serve_reads(&self) {
         while let Some(wanted) = self.reads.next() {
             if wanted.is_awaited() {
-                wanted.serve(self);
+                // A fault of ours costs this one read: its promise tells, and the reader goes on. The
+                // program's hook has counted and logged it.
+                let _ = catch_unwind(AssertUnwindSafe(|| wanted.serve(self)));
             }
         }
     }
@@ -406,4 +426,29 @@ pub(super) fn at_once(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
 /// Reads and waits for it.
 pub(super) fn in_earnest(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact_at(buffer, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll<T>(reading: &mut Reading<T>) -> Poll<Result<T, ReadError>> {
+        Pin::new(reading).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// OPS-09: whoever waits for a reader that panics is told.
+    #[test]
+    fn a_promise_that_is_broken_is_told() {
+        let (promise, mut reading) = Promise::<u8>::new();
+        assert!(promise.is_awaited() && poll(&mut reading).is_pending());
+        drop(promise);
+        assert!(matches!(poll(&mut reading), Poll::Ready(Err(ReadError::Busy))));
+        let (promise, mut reading) = Promise::new();
+        promise.keep(Ok(7));
+        drop(promise);
+        assert!(matches!(poll(&mut reading), Poll::Ready(Ok(7))));
+        let (promise, reading) = Promise::<u8>::new();
+        drop(reading);
+        assert!(!promise.is_awaited());
+    }
 }
