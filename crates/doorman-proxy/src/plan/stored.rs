@@ -46,6 +46,9 @@ impl Plan {
             if (store.memory(), store.max_object()) != (memory, max_object) {
                 store.set_limits(memory, max_object);
             }
+            if let (Some(disk), Some(written)) = (store.disk(), &written.disk) {
+                disk.set_limit(written.value.bytes);
+            }
             store.set_evict(super::stores::method(written));
         }
     }

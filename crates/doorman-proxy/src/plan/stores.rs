@@ -64,9 +64,6 @@ impl Stores {
             .filter(|known| known.directory == directory)
             .and_then(|known| known.store.upgrade())
         {
-            if let (Some(disk), Some(tier)) = (disk, store.disk()) {
-                tier.set_limit(disk.value.bytes);
-            }
             return Some(store);
         }
         known.retain(|_, known| known.store.strong_count() > 0);
