@@ -10,6 +10,7 @@
 
 mod body;
 mod buffer;
+pub mod coding;
 pub mod date;
 mod exchange;
 mod field;
