@@ -4,6 +4,7 @@
 mod acme;
 mod balance;
 mod cache;
+mod compress;
 mod discover;
 mod ejection;
 mod ending;

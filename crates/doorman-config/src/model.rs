@@ -7,6 +7,7 @@
 mod acme;
 mod balance;
 mod cache;
+mod compress;
 mod discover;
 mod global;
 mod health;
@@ -27,6 +28,7 @@ pub use cache::{
     Cache, CacheCookies, CacheKeyPart, CacheMethods, CacheQuery, CacheSetCookie, CacheTtl, Evict,
     QueryName, Store, StoreDisk, StoreId,
 };
+pub use compress::{Breach, CodingLevels, Compress, Decompress};
 pub use discover::{Discover, DiscoverSource, Family};
 pub use global::{
     AccessFormat, AccessLog, Admin, ErrorLog, Global, Limits, LogLevel, LogTarget, Timeouts,

@@ -2,6 +2,7 @@
 //! it; `help`, the JSON Schema, the reference page and the completions are made from it.
 
 mod cache;
+mod compress;
 mod discovery;
 mod health;
 mod later;
@@ -85,6 +86,10 @@ pub enum Within {
     Mirror,
     /// `cache`.
     Cache,
+    /// `compress`.
+    Compress,
+    /// `decompress`.
+    Decompress,
     /// `timeout`.
     Timeout,
 }
@@ -126,6 +131,8 @@ impl Within {
         Within::Buffer,
         Within::Mirror,
         Within::Cache,
+        Within::Compress,
+        Within::Decompress,
         Within::Timeout,
     ];
 
@@ -155,6 +162,8 @@ impl Within {
             Within::Park => "park",
             Within::Store => "store",
             Within::Cache => "cache",
+            Within::Compress => "compress",
+            Within::Decompress => "decompress",
             Within::ClientAuth => "client-auth",
             Within::Health => "health",
             Within::Passive => "passive",
@@ -410,6 +419,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(resilience::DIRECTIVES)
         .chain(options::DIRECTIVES)
         .chain(cache::DIRECTIVES)
+        .chain(compress::DIRECTIVES)
 }
 
 /// The directive of that name in that block.

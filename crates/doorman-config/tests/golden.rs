@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use doorman_config::{
-    Announcer, Cache, CacheQuery, CacheTtl, Condition, Config, EarlyData, Ending, FastCgi, Loaded,
-    MemorySource, Ocsp, Outlier, Passive, QueryName, Route, RouteOptions, Setting, SourceMap,
-    Spanned, StoreDisk, TlsSource, Upstream, UpstreamProtocol, load, render,
+    Announcer, Cache, CacheQuery, CacheTtl, CodingLevels, Compress, Condition, Config, EarlyData,
+    Ending, FastCgi, Loaded, MemorySource, Ocsp, Outlier, Passive, QueryName, Route, RouteOptions,
+    Setting, SourceMap, Spanned, StoreDisk, TlsSource, Upstream, UpstreamProtocol, load, render,
 };
 
 /// Writing to a `String` cannot fail.
@@ -387,6 +387,25 @@ fn describe_cache(config: &Config, cache: &Cache, text: &mut String) {
     }
 }
 
+fn describe_compress(compress: &Compress, text: &mut String) {
+    write!(text, "    compress").expect(TAKES_ALL);
+    for levels in &compress.codings {
+        let CodingLevels { coding, first, kept } = levels.value;
+        write!(text, " {coding:?} {first}/{kept}").expect(TAKES_ALL);
+    }
+    writeln!(text, " min {}", compress.min.value).expect(TAKES_ALL);
+    let written = [
+        ("types", written(&compress.types)),
+        ("breach", written(&compress.breach)),
+        ("recode", written(&compress.recode)),
+    ];
+    for (word, value) in written {
+        if let Some(value) = value {
+            writeln!(text, "      {word} {value}").expect(TAKES_ALL);
+        }
+    }
+}
+
 /// The value of a setting that was written.
 fn written<T: std::fmt::Debug>(setting: &Setting<T>) -> Option<String> {
     setting.span.map(|_| format!("{:?}", setting.value))
@@ -460,6 +479,13 @@ fn describe_route(config: &Config, route: &Route, sources: &SourceMap, text: &mu
     describe_options(&route.options, text);
     if let Some(cache) = &route.options.cache {
         describe_cache(config, cache, text);
+    }
+    if let Some(compress) = &route.options.compress {
+        describe_compress(compress, text);
+    }
+    if let Some(decompress) = &route.options.decompress {
+        let (ratio, max) = (decompress.ratio.value, decompress.max.value);
+        writeln!(text, "    decompress ratio {ratio} max {max}").expect(TAKES_ALL);
     }
 }
 

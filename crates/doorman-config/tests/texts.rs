@@ -193,6 +193,8 @@ fn around(within: Within, example: &str) -> String {
         Within::Cache => {
             format!("store s {{ memory 512MiB }}\n{}", options(&format!("cache s {{ {example} }}")))
         }
+        Within::Compress => options(&format!("compress {{ {example} }}")),
+        Within::Decompress => options(&format!("decompress {{ {example} }}")),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }
@@ -247,8 +249,12 @@ fn help_says_where_and_how() {
     assert!(help.contains("weight N (in `server`)") && help.contains("Default: 1"), "{help}");
     let help = help_directive("timeout").expect("a directive");
     assert!(help.contains("connect TIME") && help.contains("in `upstream`"), "{help}");
-    let help = help_directive("compress").expect("planned");
+    let help = help_directive("waf").expect("planned");
     assert!(help.contains("comes with a later version"), "{help}");
+    let help = help_directive("compress").expect("a directive");
+    let levels = "level zstd|br|gzip N  How hard a coding tries with answers as they pass";
+    assert!(help.contains("compress [zstd|br|gzip|off...] { ... }"), "{help}");
+    assert!(help.contains(levels), "{help}");
     let help = help_directive("max-object").expect("a directive of two blocks");
     assert!(help.contains("in `store`") && help.contains("in `cache`"), "{help}");
     let help = help_directive("lock").expect("a directive");
@@ -367,6 +373,12 @@ fn the_schema_fits_what_loads_and_refuses_unknown_words() {
     check(&store("1GiB", "cache s { stale 24 }"), false);
     check(&store("1GiB", "cache s { key host }"), false);
     check(&store("1GiB", "cache s { methods POST }"), false);
+    check(&store("1GiB", "compress br gzip level br 5 breach pad 64B types text/*"), true);
+    check(&store("1GiB", "compress off; decompress off"), true);
+    check(&store("1GiB", "compress brotli"), false);
+    check(&store("1GiB", "compress { level brotli 5 }"), false);
+    check(&store("1GiB", "compress { min 512 }"), false);
+    check(&store("1GiB", "decompress on"), false);
     check("site http://a.test { reverse_proxy x }", false);
     check("weight 2", false);
     check("global { drain 5 }", false);
@@ -435,6 +447,8 @@ fn what_does_not_fit_together_is_shown_with_both_places() {
         ),
         ("E0244", site("route /x { cache a { ignore-query * a }; proxy 1 }"), ["2:67", "2:65"]),
         ("E0244", site("route /x { cache a { max-object 1GiB }; proxy 1 }"), ["2:63", "1:49"]),
+        ("E0245", site("compress gzip { level gzip 6; kept-level gzip 5 }"), ["2:61", "2:47"]),
+        ("E0208", site("compress gzip br gzip"), ["2:48", "2:40"]),
     ] {
         let loaded = load(&MemorySource::new().file("doorman.conf", text.as_str()), "doorman.conf");
         let fault = loaded.diagnostics.iter().find(|fault| fault.code == code);

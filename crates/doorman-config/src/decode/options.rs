@@ -5,9 +5,9 @@ use super::{Decoder, Policy};
 use crate::item::Item;
 use crate::values;
 use crate::{
-    Buffering, Cache, ClientCert, CookiePart, CookieRewrite, Diagnostic, ErrorAction, ErrorPage,
-    Forwarded, HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart,
-    RouteOptions, RouteTimeouts, Setting, Span, Spanned, StickyShare, UpstreamHost,
+    Buffering, Cache, ClientCert, Compress, CookiePart, CookieRewrite, Decompress, Diagnostic,
+    ErrorAction, ErrorPage, Forwarded, HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite,
+    RewritePart, RouteOptions, RouteTimeouts, Setting, Span, Spanned, StickyShare, UpstreamHost,
 };
 
 /// Most a `buffer` may hold, for each request under way.
@@ -49,6 +49,8 @@ pub(super) enum Line {
     StickyShare(Spanned<StickyShare>),
     Mirror(Option<Mirror>),
     Cache(Option<Box<Cache>>),
+    Compress(Option<Compress>),
+    Decompress(Option<Decompress>),
 }
 
 /// Applies lines to the options of a route.
@@ -74,6 +76,8 @@ pub(super) fn apply(options: &mut RouteOptions, lines: &[Line]) {
             Line::StickyShare(share) => options.sticky_share = Some(share),
             Line::Mirror(mirror) => options.mirror = mirror,
             Line::Cache(cache) => options.cache = cache,
+            Line::Compress(compress) => options.compress = compress,
+            Line::Decompress(decompress) => options.decompress = decompress,
         }
     }
 }
@@ -179,6 +183,8 @@ impl Decoder<'_> {
             "timeout" => Some(Line::Timeouts(self.timeout(item))),
             "mirror" => self.mirror(item).map(Line::Mirror),
             "cache" => self.cache(item).map(Line::Cache),
+            "compress" => self.compress(item).map(Line::Compress),
+            "decompress" => self.decompress(item).map(Line::Decompress),
             _ => return None,
         };
         Some(line.into_iter().collect())

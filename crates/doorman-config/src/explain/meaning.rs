@@ -21,7 +21,7 @@ pub(super) const CODES: &[Explanation] = &[
         "E0203",
         "this comes with a later version",
         "The word is settled, but this version of doorman cannot do it yet. It is an error and not a warning, because a guard that is written down and not in force would be worse than none.",
-        "site http://a.test { compress gzip; proxy 3000 }",
+        "site http://a.test { waf crs; proxy 3000 }",
         "site http://a.test { proxy 3000 }",
     ),
     Explanation::new(
@@ -254,6 +254,13 @@ pub(super) const CODES: &[Explanation] = &[
         "`ttl T force` is for all responses, so it leaves none to a `ttl T` beside it; `ttl T STATUS` may stand with both. `only-query` names all parameters that count, so none is left to ignore. Fields about one connection, ranges and conditions cannot be part of a key, and of `Cookie` only the cookies that matter. No object can be larger than its store takes.",
         "store s { memory 1GiB }\nsite http://a.test { cache s { only-query page; ignore-query utm_* }; proxy 3000 }",
         "store s { memory 1GiB }\nsite http://a.test { cache s { only-query page }; proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0245",
+        "words about compression that do not fit",
+        "A level belongs to a coding that the line offers. What a store keeps is coded a second time to become smaller, so `kept-level` is not below `level`. Event streams and calls of gRPC are never coded, since each piece of them has to arrive at once.",
+        "site http://a.test { compress br gzip { level zstd 3 }; proxy 3000 }",
+        "site http://a.test { compress zstd br gzip { level zstd 3 }; proxy 3000 }",
     ),
 ];
 

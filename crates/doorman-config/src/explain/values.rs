@@ -136,4 +136,11 @@ pub(super) const CODES: &[Explanation] = &[
         "upstream u { server https://10.0.0.1:443; tls pin abc }\nsite http://a.test { proxy u }",
         "upstream u { server https://10.0.0.1:443; tls pin 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU= }\nsite http://a.test { proxy u }",
     ),
+    Explanation::new(
+        "E0320",
+        "not a pattern of media types",
+        "A pattern is a type (`text/html`), all of one kind (`text/*`), all that end in a suffix (`*/*+json`), or everything (`*/*`). It is compared without the parameters of Content-Type, so it has none.",
+        "site http://a.test { compress { types json }; proxy 3000 }",
+        "site http://a.test { compress { types application/json }; proxy 3000 }",
+    ),
 ];

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cache, UpstreamId};
+use super::{Cache, Compress, Decompress, UpstreamId};
 use crate::{Setting, Span, Spanned, Template};
 
 /// Everything that a route may say besides its ending.
@@ -50,6 +50,11 @@ pub struct RouteOptions {
     pub mirror: Option<Mirror>,
     /// `cache`: what is kept, and where; `None`: nothing is. The nearest block holds as a whole.
     pub cache: Option<Box<Cache>>,
+    /// `compress`: which answers are coded; `None`: none is. The nearest line holds as a whole.
+    pub compress: Option<Compress>,
+    /// `decompress`: how answers are decoded for clients that cannot read them; `None`: they are not. The nearest line
+    /// holds as a whole.
+    pub decompress: Option<Decompress>,
 }
 
 impl Default for RouteOptions {
@@ -74,6 +79,8 @@ impl Default for RouteOptions {
             sticky_share: None,
             mirror: None,
             cache: None,
+            compress: None,
+            decompress: None,
         }
     }
 }
