@@ -95,8 +95,7 @@ impl AcceptEncoding {
 
     /// These named with the weight of 1, and nothing else said.
     const fn of_all(named: [bool; 3]) -> Self {
-        let mut said =
-            Self { is_absent: false, named: [None; 3], identity: None, others: None };
+        let mut said = Self { is_absent: false, named: [None; 3], identity: None, others: None };
         let mut at = 0;
         while at < named.len() {
             if named[at] {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use doorman_balance::ServerId;
 use doorman_http::{Body, BodyError, Conn, FieldId, Interim, Now, Request, RequestHead, Response};
 use doorman_route::{AddressSet, Captures};
-use doorman_transform::{ForwardedMode, RequestId, Trust, client_ip, forward, trust};
+use doorman_transform::{Asked, ForwardedMode, RequestId, Trust, client_ip, forward, trust};
 
 use crate::house::Books;
 use crate::record::{End, Record};
@@ -20,6 +20,9 @@ pub(crate) struct Exchange {
     pub(crate) captures: Captures,
     /// What ties it to a server.
     pub(crate) tie: Tie,
+    /// What its client said about the form of answers, where its route asks: before edits, and before
+    /// the cache makes one question of many.
+    pub(crate) coding: Option<Asked>,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,
@@ -60,6 +63,7 @@ impl Exchange {
             interim,
             captures: Captures::default(),
             tie: Tie::default(),
+            coding: None,
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
             record: Some(record),

@@ -10,6 +10,7 @@ use doorman_net::serve::{Handler, Lost, Refused};
 use doorman_net::{Net, within_deadline};
 use doorman_route::{Found, Query};
 use doorman_store::Refresh;
+use doorman_transform::Asked;
 
 use crate::crowd::Admitted;
 use crate::exchange::Exchange;
@@ -17,11 +18,12 @@ use crate::house::{CorePlan, Proxy};
 use crate::plan::{PlanEnding, PlanRoute};
 use crate::record::End;
 use crate::stage::cache::{Change, Looked, Recalled, Seek, Sought, Taken};
+use crate::stage::code::Desk;
 use crate::stage::mirror::At;
 use crate::stage::share::Ways;
 use crate::stage::stick::Stuck;
 use crate::stage::{
-    admit, answer, cache, clients, deadline, early, edit, fetch, grpc, mirror, share, stick,
+    admit, answer, cache, clients, code, deadline, early, edit, fetch, grpc, mirror, share, stick,
 };
 use crate::stop::{Fault, Stop};
 
@@ -67,6 +69,9 @@ impl<N: Net> Proxy<N> {
         *found = Some(site << 32 | index);
         clients::check(site_plan.clients.as_ref(), route, exchange)?;
         early::check(site_plan, exchange)?;
+        if route.code.is_some() {
+            exchange.coding = Some(Asked::of(&exchange.head));
+        }
         admit::check(route, exchange).await?;
         let ways = match &route.ending {
             PlanEnding::Redirect(to, status) => {
@@ -109,6 +114,13 @@ impl<N: Net> Proxy<N> {
         {
             return Ok(page);
         }
+        let answer = match &route.code {
+            None => answer,
+            Some(code) => {
+                let desk = Desk { coders: &self.coders, clock: self.core.clock };
+                code::answer(&desk, code, exchange, answer, || self.net.dice())
+            }
+        };
         let mut response = edit::response(route, exchange, answer, date);
         stick::mark(going.tie.as_ref(), exchange, &mut response);
         share::mark(route, &going.ways, exchange, &mut response);

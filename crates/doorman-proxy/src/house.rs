@@ -9,6 +9,7 @@ use doorman_balance::{Balancer, BreakerStep, Split};
 use doorman_net::dial::{self, Dialler, Pool, fastcgi};
 use doorman_net::seam::Stream;
 use doorman_net::{Clock, Core, Net};
+use doorman_transform::Coders;
 
 use crate::leash::Leash;
 use crate::metrics::{CoreCounters, ListenerCounters};
@@ -128,6 +129,9 @@ impl Books {
                 }
             }
         }
+        for tally in record.coded.iter().chain(&record.decoded) {
+            self.counters.coded(tally);
+        }
         if let (Some(server), Some(sticky)) = (&record.server, record.sticky) {
             server.counters.sticky[sticky as usize].add(1);
         }
@@ -198,6 +202,8 @@ pub struct Proxy<N: Net> {
     pub(crate) books: Rc<Books>,
     current: RefCell<Rc<CorePlan<N>>>,
     pools: RefCell<Pools<N::Stream>>,
+    /// What bodies are coded with.
+    pub(crate) coders: Coders,
     /// Books that nobody reads, for what is no request of a client.
     unread: OnceCell<Rc<Books>>,
 }
@@ -216,7 +222,8 @@ impl<N: Net> Proxy<N> {
         let pools = RefCell::default();
         let current = Rc::new(core_plan(&net, core.clock, &books, &pools, plan));
         let unread = OnceCell::new();
-        Rc::new(Self { net, core, books, current: RefCell::new(current), pools, unread })
+        let coders = Coders::new();
+        Rc::new(Self { net, core, books, current: RefCell::new(current), pools, coders, unread })
     }
 
     /// Follows another plan from now on. Requests under way end with the plan they began with;
@@ -240,6 +247,7 @@ impl<N: Net> Proxy<N> {
             books: Rc::clone(self.unread.get_or_init(unread)),
             current: RefCell::new(Rc::clone(plan)),
             pools: RefCell::default(),
+            coders: self.coders.clone(),
             unread: OnceCell::new(),
         }
     }

@@ -29,4 +29,5 @@ pub use metrics::CoreCounters;
 pub use plan::{Compiled, Ground, Plan, automatic_names, demanded_names};
 pub use record::{Cached, End, Place, Record, ServerPlace, Sticky};
 pub use relay::{RelayEnd, RelayPlace, RelayRecord};
+pub use stage::code::{Direction, Tally};
 pub use stop::{Fault, GrpcCode, Side};

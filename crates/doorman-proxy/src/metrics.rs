@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use doorman_http::coding::Coding;
 use doorman_http::{Version, WIRES, Wire};
 
 use crate::again::Again;
+use crate::stage::code::Tally;
 
 /// A number that one thread adds to and others read.
 #[derive(Debug, Default)]
@@ -237,6 +239,23 @@ pub struct CacheCounters {
     pub refreshes: Counter,
 }
 
+/// Counters of what was done to bodies by one coding in one direction.
+#[derive(Debug, Default)]
+pub struct CodingCounters {
+    /// Bodies, on their way to clients or made for a store.
+    pub bodies: Counter,
+    /// Bytes that were taken in.
+    pub bytes_in: Counter,
+    /// Bytes that came out.
+    pub bytes_out: Counter,
+    /// Time of this core that it took, nanoseconds.
+    pub nanos: Counter,
+}
+
+/// Counters of all codings: by direction in the order of [`Direction::ALL`](crate::Direction::ALL),
+/// then by coding in the order of [`Coding::ALL`].
+pub type CodingTable = [[CodingCounters; Coding::ALL.len()]; crate::Direction::ALL.len()];
+
 /// Name of a site and a route.
 pub type RouteKey = (Box<str>, Box<str>);
 /// Name of an upstream and a server.
@@ -251,6 +270,7 @@ pub struct CoreCounters {
     listeners: Mutex<BTreeMap<Box<str>, Arc<ListenerCounters>>>,
     relays: Mutex<BTreeMap<Box<str>, Arc<RelayCounters>>>,
     caches: Mutex<BTreeMap<Box<str>, Arc<CacheCounters>>>,
+    codings: CodingTable,
 }
 
 impl CoreCounters {
@@ -294,6 +314,21 @@ impl CoreCounters {
     #[must_use]
     pub fn caches(&self) -> Vec<(Box<str>, Arc<CacheCounters>)> {
         entries(&self.caches)
+    }
+
+    /// What coding bodies took.
+    #[must_use]
+    pub const fn codings(&self) -> &CodingTable {
+        &self.codings
+    }
+
+    /// Counts a body in that was coded, or of which a coding was taken off.
+    pub(crate) fn coded(&self, tally: &Tally) {
+        let counters = &self.codings[tally.direction as usize][tally.coding as usize];
+        counters.bodies.add(1);
+        counters.bytes_in.add(tally.bytes_in());
+        counters.bytes_out.add(tally.bytes_out());
+        counters.nanos.add(tally.nanos());
     }
 
     /// Every relay's counters.

@@ -15,6 +15,7 @@ use crate::again::Again;
 use crate::guard::Guard;
 use crate::house::Books;
 use crate::metrics::{CacheCounters, RouteCounters};
+use crate::stage::code::Tally;
 
 /// How an exchange ended: a closed set of words, the same in log, metrics and docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -183,6 +184,12 @@ pub struct Record {
     pub cached: Option<Cached>,
     /// Why, where there is more to say; a closed set of words.
     pub cache_reason: Option<&'static str>,
+    /// How its answer was coded on the way; `None`: not at all.
+    pub coded: Option<Rc<Tally>>,
+    /// What it took to take a coding off on the way; `None`: none was.
+    pub decoded: Option<Rc<Tally>>,
+    /// Why its answer was not coded, where its route codes answers; a closed set of words.
+    pub code_reason: Option<&'static str>,
     /// Why further tries were made, in order.
     pub again: Vec<Again>,
     /// How long it waited for a server.
@@ -327,6 +334,9 @@ impl Record {
             sticky: None,
             cached: None,
             cache_reason: None,
+            coded: None,
+            decoded: None,
+            code_reason: None,
             again: Vec::new(),
             waited_micros: 0,
             received: None,
@@ -354,6 +364,7 @@ impl Record {
         self.sticky = None;
         self.cached = None;
         self.cache_reason = None;
+        self.code_reason = None;
         self.again.clear();
         self.waited_micros = 0;
         self.books = books;
@@ -389,6 +400,7 @@ impl Record {
         self.place = None;
         self.server = None;
         self.detail = None;
+        (self.coded, self.decoded) = (None, None);
         KEPT.with_borrow_mut(|kept| {
             if kept.len() < KEPT_MAX {
                 kept.push(self);

@@ -1,8 +1,10 @@
 //! Which content codings a client takes (RFC 9110 section 12.5.3).
 //!
 //! The codings that anybody sends are a handful, so a field becomes a few bits in one pass, without
-//! memory and whatever its length. Elements that cannot be read count as if they were not there.
+//! memory and whatever its length. How an element is read is not decided here, but where the coding of
+//! an answer is chosen, too ([`accepted_codings`]); of its weight only counts whether there is one.
 
+use doorman_http::coding::accepted_codings;
 use doorman_http::{FieldId, RequestHead};
 
 /// The codings that are told apart, in the order of the normal form. `x-gzip` is `gzip` (RFC 9110
@@ -156,34 +158,7 @@ fn bit_of(coding: &[u8]) -> Option<u8> {
 
 /// The codings that are named, and whether each is taken.
 fn elements(request: &RequestHead) -> impl Iterator<Item = (&[u8], bool)> {
-    let all = request.fields.all(FieldId::AcceptEncoding);
-    all.flat_map(|line| line.split(|&b| b == b',')).filter_map(|element| {
-        let mut parts = element.split(|&b| b == b';').map(<[u8]>::trim_ascii);
-        let coding = parts.next().filter(|coding| doorman_http::is_token(coding))?;
-        let mut takes = true;
-        for parameter in parts {
-            let (name, value) = parameter.split_at_checked(2)?;
-            if name.eq_ignore_ascii_case(b"q=") {
-                takes = weighs(value)?;
-            }
-        }
-        Some((coding, takes))
-    })
-}
-
-/// Whether a weight is above zero; `None` if it is no weight (RFC 9110 section 12.4.2).
-fn weighs(weight: &[u8]) -> Option<bool> {
-    let (whole, rest) = weight.split_first()?;
-    let digits = match rest {
-        [] => rest,
-        [b'.', digits @ ..] if digits.len() <= 3 => digits,
-        _ => return None,
-    };
-    match whole {
-        b'0' if digits.iter().all(u8::is_ascii_digit) => Some(digits.iter().any(|&b| b != b'0')),
-        b'1' if digits.iter().all(|&b| b == b'0') => Some(true),
-        _ => None,
-    }
+    accepted_codings(request).map(|(coding, weight)| (coding, weight > 0))
 }
 
 #[cfg(test)]

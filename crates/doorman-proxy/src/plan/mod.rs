@@ -7,6 +7,7 @@
 mod cache;
 mod clients;
 mod compile;
+mod compress;
 mod cookie;
 mod discovered;
 mod edits;
@@ -36,6 +37,7 @@ use crate::crowd::{Crowd, CrowdLimits};
 pub(crate) use cache::PlanCache;
 pub(crate) use clients::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use compile::Faults;
+pub(crate) use compress::{PlanCode, PlanCompress};
 pub(crate) use cookie::{Number, PlanCookie};
 pub use discovered::{Found, Lists, WantedSource, is_discovered, wanted_sources};
 use doorman_balance::health::outlier::OutlierRules;
@@ -159,6 +161,8 @@ pub struct PlanRoute {
     pub(crate) share: Option<PlanShare>,
     /// What is kept of its answers; `None`: nothing.
     pub(crate) cache: Option<PlanCache>,
+    /// What is done to the codings of its answers; `None`: nothing.
+    pub(crate) code: Option<PlanCode>,
     /// Where copies of requests go; `None`: nowhere.
     pub(crate) mirror: Option<PlanMirror>,
     pub(crate) edits: RouteEdits,

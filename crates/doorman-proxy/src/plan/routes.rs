@@ -10,8 +10,8 @@ use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
 use super::{
-    ErrorPages, Ground, PlanCache, PlanEnding, PlanMirror, PlanRoute, PlanShare, PlanSite,
-    RouteEdits, sites, upstreams,
+    ErrorPages, Ground, PlanCache, PlanCode, PlanEnding, PlanMirror, PlanRoute, PlanShare,
+    PlanSite, RouteEdits, sites, upstreams,
 };
 
 pub(super) fn compile(
@@ -123,6 +123,7 @@ impl PlanRoute {
             ending,
             share: None,
             cache: None,
+            code: None,
             mirror: None,
             edits: RouteEdits::default(),
             pages: ErrorPages::default(),
@@ -163,6 +164,10 @@ fn plan(
                 let label = (site, route.name.as_str());
                 PlanCache::compile(config, ground, label, cache, targets, faults)
             }
+            _ => None,
+        },
+        code: match &ending {
+            PlanEnding::Proxy(_) => PlanCode::compile(options, faults),
             _ => None,
         },
         // Without an origin there is nothing to compare an answer with.

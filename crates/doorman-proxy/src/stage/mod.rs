@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod cache;
 pub(crate) mod cgi;
 pub(crate) mod clients;
+pub(crate) mod code;
 pub(crate) mod cookies;
 pub(crate) mod deadline;
 pub(crate) mod early;

@@ -64,6 +64,12 @@ pub(crate) struct Line<'a> {
     pub sticky: Option<&'a str>,
     /// What the cache had to do with it, and why.
     pub cached: Option<(&'a str, Option<&'a str>)>,
+    /// How its answer was coded: the coding, and bytes taken in.
+    pub coded: Option<(&'a str, u64)>,
+    /// The coding that was taken off its answer.
+    pub decoded: Option<&'a str>,
+    /// Why its answer was not coded.
+    pub code_reason: Option<&'a str>,
     /// Why further tries were made.
     pub again: &'a [Again],
     /// How long it waited for a server.
@@ -127,6 +133,9 @@ impl<'a> Line<'a> {
             server: record.server.as_ref().map(|s| (&*s.upstream, &*s.server, record.attempts)),
             sticky: record.sticky.map(doorman_proxy::Sticky::as_str),
             cached: record.cached.map(|cached| (cached.as_str(), record.cache_reason)),
+            coded: record.coded.as_ref().map(|tally| (tally.coding.token(), tally.bytes_in())),
+            decoded: record.decoded.as_ref().map(|tally| tally.coding.token()),
+            code_reason: record.code_reason,
             again: &record.again,
             waited_micros: record.waited_micros,
             tls: record.conn.tls.as_ref().map(|tls| tls.version),
@@ -201,6 +210,16 @@ impl<'a> Line<'a> {
             if let Some(reason) = reason {
                 word(out, b",\"cache_reason\":\"", reason.as_bytes());
             }
+        }
+        if let Some((coding, bytes)) = self.coded {
+            word(out, b",\"coding\":\"", coding.as_bytes());
+            number(out, b",\"coded_bytes\":", bytes);
+        }
+        if let Some(coding) = self.decoded {
+            word(out, b",\"decoded\":\"", coding.as_bytes());
+        }
+        if let Some(reason) = self.code_reason {
+            word(out, b",\"code_reason\":\"", reason.as_bytes());
         }
         if !self.again.is_empty() {
             retries(out, self.again);

@@ -5,6 +5,7 @@
 //! after it is counted under `_other`.
 
 mod cache;
+mod coding;
 mod managed;
 mod process;
 mod resilience;
@@ -89,6 +90,7 @@ impl Exporter {
         servers_now(&mut page, engine);
         resilience::write(&mut page, engine);
         cache::write(&mut page, engine);
+        coding::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);
         handshakes(&mut page, engine);
