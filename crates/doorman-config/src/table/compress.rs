@@ -26,7 +26,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new("min", &[Compress], &[one("SIZE", Size)], "Bytes of the smallest body that is coded, up to 1GiB.", "min 1KiB")
         .default("512B"),
     Directive::new("types", &[Compress], &[some("TYPE", Any("a media type such as text/html, or text/*, */*+json, */*"))], "Media types that are coded, instead of those of the default.", "types text/* application/json */*+json")
-        .default("`text/* */*+json */*+xml application/json application/javascript application/x-javascript application/xml application/x-ndjson application/yaml application/wasm application/vnd.ms-fontobject font/ttf font/otf font/collection image/bmp image/vnd.microsoft.icon image/x-icon`"),
+        .default("`text/* */*+json */*+xml application/json application/javascript application/x-javascript application/xml application/x-ndjson application/wasm application/vnd.ms-fontobject application/x-font-ttf font/otf font/ttf image/bmp image/vnd.microsoft.icon image/x-icon`"),
     Directive::new("breach", &[Compress], &[one("careful|off|pad", Choice(&["careful", "off", "pad"], &[])), optional("SIZE", Size)], "Against secrets that the length of an answer gives away: answers that set cookies and answers to requests with Authorization are not coded, or nothing is done, or each coded answer gets up to so many bytes of chance, 1B to 4KiB.", "breach pad 64B")
         .default("careful"),
     Directive::new("coded", &[Compress], &[one("pass|recode", Choice(&["pass", "recode"], &[]))], "Bodies that the server has coded: they are passed on, or decoded and coded anew where the client likes another coding better. Then `ratio` and `max` of `decompress` bound them.", "coded pass")
