@@ -123,25 +123,25 @@ mod tests {
     #[test]
     fn cin_12_a_coded_form_has_a_weak_tag() {
         let tail = ["vary: Accept-Encoding", "content-encoding: br"];
-        let check = |tag: &str, expect: Option<&str>| {
+        let tagged = |tag: &str, expect: Option<&str>| {
             let before = format!("ETag: {tag}");
             let after = expect.map(|tag| format!("ETag: {tag}"));
             let after: Vec<_> = after.iter().map(String::as_str).chain(tail).collect();
             check(&[&before], &after);
         };
-        check("\"abc\"", Some("W/\"abc\""));
-        check("W/\"abc\"", Some("W/\"abc\""));
-        check("\"\"", Some("W/\"\""));
-        check("W/\"\"", Some("W/\"\""));
+        tagged("\"abc\"", Some("W/\"abc\""));
+        tagged("W/\"abc\"", Some("W/\"abc\""));
+        tagged("\"\"", Some("W/\"\""));
+        tagged("W/\"\"", Some("W/\"\""));
         // What is no tag.
-        check("abc", None);
-        check("\"", None);
-        check("W/", None);
-        check("W/abc", None);
-        check("w/\"abc\"", None);
-        check("\"abc", None);
-        check("", None);
-        self::check(&[], &tail);
+        tagged("abc", None);
+        tagged("\"", None);
+        tagged("W/", None);
+        tagged("W/abc", None);
+        tagged("w/\"abc\"", None);
+        tagged("\"abc", None);
+        tagged("", None);
+        check(&[], &tail);
     }
 
     #[test]
