@@ -227,6 +227,7 @@ impl Store {
         if filled.is_purged() {
             sealed.make_stale();
         }
+        filled.kinship().hand_on(sealed);
         self.put_in(&mut shard, sealed);
         self.offer(&mut shard, sealed, before.is_some());
         drop(shard);

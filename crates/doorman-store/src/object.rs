@@ -17,6 +17,7 @@ use doorman_cache::{Meta, PackedHead};
 use crate::body::{Body, Long, SmallBody};
 use crate::fill::End;
 use crate::reader::ObjectReader;
+use crate::sibling::Kinship;
 
 /// Bodies up to this size, bytes, lie in one allocation with the rest of their object.
 pub const SMALL_MAX: usize = 32 * 1024;
@@ -52,6 +53,7 @@ pub struct Object {
     blob: Box<[u8]>,
     head: PackedHead,
     long: Option<Arc<Long>>,
+    kinship: Kinship,
     meta: Meta,
     hash: u64,
     key_len: u32,
@@ -92,6 +94,7 @@ impl Object {
             blob: blob.into_boxed_slice(),
             head: parts.head,
             long,
+            kinship: Kinship::default(),
             meta: parts.meta,
             hash,
             key_len: u32::try_from(key.len()).ok()?,
@@ -115,12 +118,16 @@ impl Object {
     }
 
     /// The same response with another head, as a 304 or an answer to HEAD makes it (RFC 9111
-    /// sections 4.3.4 and 4.3.5). A small body is copied, a long one is shared.
+    /// sections 4.3.4 and 4.3.5). A small body is copied, a long one is shared, and so are siblings.
     pub(crate) fn with_head(&self, head: PackedHead, meta: Meta) -> Option<Self> {
-        match &self.long {
+        let made = match &self.long {
             Some(long) => self.remade(head, meta, Body::Long(Arc::clone(long))),
             None => self.remade(head, meta, Body::Small(self.small())),
+        }?;
+        if let Some(siblings) = self.kinship.shared() {
+            made.kinship.share(siblings);
         }
+        Some(made)
     }
 
     fn remade(&self, head: PackedHead, meta: Meta, body: Body<'_>) -> Option<Self> {
@@ -214,6 +221,11 @@ impl Object {
             Some(Long::Disk { large, .. }) => Some(large.length()),
             Some(Long::Elsewhere(length)) => Some(*length),
         }
+    }
+
+    /// Where its siblings are.
+    pub(crate) const fn kinship(&self) -> &Kinship {
+        &self.kinship
     }
 
     /// The body as the disk takes it, which shares its bytes.

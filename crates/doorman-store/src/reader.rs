@@ -1,4 +1,4 @@
-//! Reading a stored body: whole or a range of it, while it is filled or after.
+//! Reading a stored body or another form of it: whole or a range, while it comes or after.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,8 +13,9 @@ use crate::body::{Long, SmallBody};
 use crate::disk::{Disk, Large, Reading, Tried};
 use crate::fill::{Cut, FillReader};
 use crate::object::Object;
+use crate::sibling::Sibling;
 
-/// A reader of an object's body. Bytes are shared, never copied; the object lives as long as the
+/// A reader of an object's body, or of a sibling. Bytes are shared, never copied; the object lives as long as the
 /// reader or what it handed out.
 pub struct ObjectReader {
     from: From,
@@ -26,6 +27,7 @@ enum From {
     Small(Arc<Object>),
     Long(Arc<Long>),
     Filling(FillReader),
+    Sibling(Arc<Sibling>),
     Disk { disk: Arc<Disk>, large: Large, reading: Option<Reading<Bytes>> },
 }
 
@@ -55,6 +57,14 @@ impl ObjectReader {
         Some(Self { from, at: range.start, end: range.end })
     }
 
+    pub(crate) const fn of_sibling(sibling: Arc<Sibling>, range: Range<u64>) -> Self {
+        Self { from: From::Sibling(sibling), at: range.start, end: range.end }
+    }
+
+    pub(crate) const fn of_filling(reader: FillReader, range: Range<u64>) -> Self {
+        Self { from: From::Filling(reader), at: range.start, end: range.end }
+    }
+
     /// The next bytes, never empty; `None` at the end of the range or of the body, whatever comes
     /// first. After `None` or [`Cut`] there is nothing more. May be called on any thread; the last
     /// waker that was given is woken.
@@ -73,6 +83,7 @@ impl ObjectReader {
                 Long::Pieces(pieces) => pieces.piece(self.at),
                 _ => None,
             },
+            From::Sibling(sibling) => sibling.piece(self.at),
             From::Filling(reader) => match ready!(reader.poll_next(cx, most)) {
                 Some(Ok(piece)) => Some(piece),
                 Some(Err(cut)) => {

@@ -76,11 +76,13 @@ impl Store {
     /// Puts an object with a new head into the index in the place of the old one, or of what is left
     /// of that, and on disk.
     fn renew(&self, shard: &mut Shard, old: &Arc<Object>, new: &Arc<Object>) -> bool {
+        let before = old;
         let old = match shard.same(old) {
             Some(left) if Arc::ptr_eq(&left, old) || left.is_stub() => left,
             _ => return false,
         };
         let kept = if new.is_in_memory() {
+            before.kinship().hand_on(new);
             Arc::clone(new)
         } else {
             // A body that is read from disk by parts stays there, behind the head that was written

@@ -4,7 +4,7 @@
 //! counters.
 //!
 //! Locks, and what may be taken while they are held: a shard's, then the log of purges or the disk's
-//! queue; a fill's, a seat's, that of the order in which objects go, those of the notes: none. None is held while
+//! queue; a fill's, a seat's, that of an object's siblings, that of the order in which objects go, those of the notes: none. None is held while
 //! somebody is woken or memory of an object is freed, and none across an await point. All are taken
 //! whether or not a thread panicked in them.
 
@@ -24,6 +24,7 @@ use crate::policy::Policy;
 use crate::purge::PurgeLog;
 use crate::seen::Seen;
 use crate::shard::Shard;
+use crate::sibling::Family;
 use crate::tier::{self, OnDisk};
 
 /// Shards of the index. Enough that cores seldom meet in one, few enough that a walk over all is
@@ -94,6 +95,7 @@ pub struct Store {
     used: AtomicU64,
     /// Bytes of bodies that are still coming.
     held: Arc<AtomicU64>,
+    family: Arc<Family>,
     pub(crate) ids: AtomicU64,
     /// Whether a slice was ever stored or fetched: purges of URLs look for theirs then.
     pub(crate) has_slices: AtomicBool,
@@ -166,6 +168,7 @@ impl Store {
             max_object: AtomicU64::new(settings.max_object),
             used: AtomicU64::new(0),
             held: Arc::default(),
+            family: Arc::default(),
             ids: AtomicU64::new(0),
             has_slices: AtomicBool::new(false),
             purges: PurgeLog::default(),
@@ -207,11 +210,19 @@ impl Store {
         self.memory.load(Ordering::Relaxed)
     }
 
-    /// Bytes of memory that they take: objects with what they cost beside their bytes, and bodies
-    /// that are still coming.
+    /// Bytes of memory that they take: objects and their siblings with what they cost beside their
+    /// bytes, and bodies that are still coming.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed).saturating_add(self.held.load(Ordering::Relaxed))
+        let objects = self.used.load(Ordering::Relaxed);
+        objects
+            .saturating_add(self.held.load(Ordering::Relaxed))
+            .saturating_add(self.family.bytes())
+    }
+
+    /// What siblings count.
+    pub(crate) const fn family(&self) -> &Arc<Family> {
+        &self.family
     }
 
     pub(crate) fn held(&self) -> Arc<AtomicU64> {
@@ -324,7 +335,8 @@ impl Store {
             }
             let victim = {
                 let mut policy = lock(&self.policy);
-                // What is not in the order of going: bodies that come, and what must fit.
+                // What is not in the order of going: bodies that come, siblings, which go with their
+                // objects, and what must fit.
                 let others = used.saturating_sub(policy.bytes());
                 policy.evict(memory.saturating_sub(others))
             };

@@ -7,6 +7,7 @@ use crate::disk;
 use crate::fill::lock;
 use crate::notes::Counts;
 use crate::object::Object;
+use crate::sibling::{Form, Kin};
 use crate::store::{Store, table_hash};
 
 /// Figures of a store.
@@ -24,6 +25,10 @@ pub struct Stats {
     pub markers: u64,
     /// Fetches under way.
     pub fetches: u64,
+    /// Other forms of stored bodies, whole.
+    pub siblings: u64,
+    /// Bytes of memory that they take, which `bytes` has in it.
+    pub sibling_bytes: u64,
     /// The disk tier's own figures, if there is one.
     pub disk: Option<disk::Stats>,
     /// What was counted.
@@ -59,6 +64,35 @@ pub struct Described {
     pub tags: Vec<String>,
     /// How often it was found.
     pub hits: u32,
+    /// Other forms of its body, in the order in which they were first asked for.
+    pub siblings: Vec<DescribedSibling>,
+}
+
+/// Another form of a stored body, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedSibling {
+    /// Which form, as its maker names it.
+    pub form: Form,
+    /// What came of it.
+    pub standing: Standing,
+}
+
+/// What came of another form of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is being made.
+    Coming,
+    /// It is kept.
+    Whole {
+        /// Its length in bytes.
+        length: u64,
+        /// What its maker has written down with it.
+        note: u32,
+        /// Whether a better one is being made, or none will be.
+        is_final: bool,
+    },
+    /// It was tried and is of no use; the reason is the maker's own.
+    Refused(u8),
 }
 
 impl Store {
@@ -69,6 +103,8 @@ impl Store {
         let mut stats = Stats {
             bytes: self.used(),
             limit: self.memory(),
+            siblings: self.family().count(),
+            sibling_bytes: self.family().bytes(),
             disk: self.disk().map(|disk| disk.stats()),
             counts: self.notes.counts(),
             ..Stats::default()
@@ -127,6 +163,20 @@ impl Described {
             is_on_disk: object.is_stub(),
             tags: object.tags().map(|tag| String::from_utf8_lossy(tag).into_owned()).collect(),
             hits: object.hits(),
+            siblings: object.kinship().all().iter().map(DescribedSibling::of).collect(),
         }
+    }
+}
+
+impl DescribedSibling {
+    fn of((form, kin): &(Form, Kin)) -> Self {
+        let standing = match kin {
+            Kin::Refused(reason) => Standing::Refused(*reason),
+            Kin::Here(sibling) => sibling.length().map_or(Standing::Coming, |length| {
+                let (note, is_final) = (sibling.note(), sibling.is_final());
+                Standing::Whole { length, note, is_final }
+            }),
+        };
+        Self { form: *form, standing }
     }
 }

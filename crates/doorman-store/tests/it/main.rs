@@ -9,5 +9,6 @@ mod line;
 mod look;
 mod model;
 mod purge;
+mod sibling;
 mod stress;
 mod view;

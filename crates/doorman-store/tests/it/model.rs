@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorman_cache::{NotStored, prefix, site};
-use doorman_store::{Found, How, Led, Purge, Store};
+use doorman_store::{Form, Found, How, Kin, Led, Object, Purge, Store};
 use proptest::prelude::*;
 
 use crate::kit::{Answer, Client, at, meta, seed, store_with, whole};
@@ -37,10 +37,25 @@ enum Step {
         url: usize,
         user: usize,
     },
+    /// Another form of what is there is made, or a better one.
+    Make {
+        url: usize,
+        user: usize,
+        form: u128,
+        end: End,
+    },
     Purge {
         what: What,
         is_soft: bool,
     },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Whole,
+    Unkept,
+    Refused,
+    Dropped,
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +73,8 @@ struct Known {
     body: Vec<u8>,
     tag: usize,
     is_purged: bool,
+    /// What there is of each form: `None` if it is refused, with whether it is as good as can be.
+    forms: BTreeMap<u128, Option<(Vec<u8>, bool)>>,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -69,7 +86,16 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..TAGS.len()).prop_map(What::Tag),
         1 => Just(What::All),
     ];
+    let end = prop_oneof![
+        3 => Just(End::Whole),
+        1 => Just(End::Unkept),
+        1 => Just(End::Refused),
+        1 => Just(End::Dropped),
+    ];
     prop_oneof![
+        6 => (url(), 0..3usize, 0..3u128, end).prop_map(
+            |(url, user, form, end)| Step::Make { url, user, form, end }
+        ),
         8 => (url(), 0..3usize, 0..TAGS.len(), prop::bool::weighted(0.8)).prop_map(
             |(url, user, tag, is_whole)| Step::Fetch { url, user, tag, is_whole }
         ),
@@ -106,15 +132,12 @@ impl Both {
                 let lead = self.lead(&client, client.hit(&self.store));
                 lead.refuse(NotStored::Private, Duration::ZERO, at(0));
             }
+            Step::Make { url, user, form, end } => self.make(number, (url, user), form, end),
             Step::Purge { ref what, is_soft } => self.purge(what, is_soft),
         }
     }
 
-    fn lead(
-        &self,
-        client: &Client,
-        instead_of: Option<Arc<doorman_store::Object>>,
-    ) -> doorman_store::Lead {
+    fn lead(&self, client: &Client, instead_of: Option<Arc<Object>>) -> doorman_store::Lead {
         let chooser = client.chooser();
         match self.store.lead(&client.key, &chooser, instead_of, Duration::ZERO, at(0)) {
             Led::Lead(lead) => lead,
@@ -131,7 +154,42 @@ impl Both {
         filling.push(&body);
         if is_whole {
             filling.finish().unwrap();
-            self.model.insert((url, user), Known { body, tag, is_purged: false });
+            self.model
+                .insert((url, user), Known { body, tag, is_purged: false, forms: BTreeMap::new() });
+        }
+    }
+
+    fn make(&mut self, number: usize, (url, user): (usize, usize), form: u128, end: End) {
+        let Some(object) = self.client(url, user).hit(&self.store) else { return };
+        let Some(known) = self.model.get_mut(&(url, user)) else { panic!("only in the store") };
+        let is_there = known.forms.contains_key(&form);
+        let is_final =
+            is_there && known.forms[&form].as_ref().is_none_or(|(_, is_final)| *is_final);
+        let right = if is_there {
+            assert!(self.store.make(&object, Form(form)).is_none());
+            self.store.improve(&object, Form(form))
+        } else {
+            assert!(self.store.improve(&object, Form(form)).is_none());
+            self.store.make(&object, Form(form))
+        };
+        assert_eq!(right.is_none(), is_final);
+        let Some(mut making) = right else { return };
+        let text = format!("form {form} of {number}").into_bytes();
+        making.push(&text);
+        match end {
+            End::Whole => {
+                making.finish(0).unwrap();
+                known.forms.insert(form, Some((text, is_there)));
+            }
+            End::Unkept | End::Refused => {
+                match end {
+                    End::Unkept => making.finish_unkept(0),
+                    _ => making.refuse(0),
+                }
+                let kept = known.forms.remove(&form).flatten();
+                known.forms.insert(form, kept.map(|(text, _)| (text, true)));
+            }
+            End::Dropped => drop(making),
         }
     }
 
@@ -183,13 +241,35 @@ impl Both {
                     Found::Hit(object) => Some(object),
                     _ => None,
                 };
-                let found = found.map(|object| (whole(&object), object.is_purged()));
+                let found = found.map(|object| {
+                    let (body, is_purged) = (whole(&object), object.is_purged());
+                    (object, body, is_purged)
+                });
                 let known = self.model.get(&(url, user));
+                if let (Some((object, ..)), Some(known)) = (&found, known) {
+                    compare_forms(object, known);
+                }
+                let found = found.map(|(_, body, is_purged)| (body, is_purged));
                 assert_eq!(found, known.map(|known| (known.body.clone(), known.is_purged)));
             }
         }
         let stats = self.store.stats();
         assert_eq!((stats.objects, stats.fetches), (self.model.len() as u64, 0));
+        let siblings = self.model.values().flat_map(|known| known.forms.values().flatten());
+        assert_eq!(stats.siblings, siblings.count() as u64);
+    }
+}
+
+fn compare_forms(object: &Arc<Object>, known: &Known) {
+    for form in 0..3 {
+        let is_same = match (object.sibling(Form(form)), known.forms.get(&form)) {
+            (None, None) | (Some(Kin::Refused(_)), Some(None)) => true,
+            (Some(Kin::Here(sibling)), Some(Some((text, _)))) => {
+                sibling.whole().is_some_and(|whole| whole == text[..])
+            }
+            _ => false,
+        };
+        assert!(is_same, "form {form} of {known:?}");
     }
 }
 

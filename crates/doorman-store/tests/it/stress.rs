@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use doorman_cache::NotStored;
 use doorman_store::{
-    Filling, Found, How, Lead, Led, Object, OnDisk, Purge, Room, Store, Wait, Waited,
+    Filling, Form, Found, How, Kin, Lead, Led, Making, Object, ObjectReader, OnDisk, Purge, Room,
+    Sibling, Store, Wait, Waited,
 };
 
 use crate::disk::Rig;
@@ -80,6 +81,8 @@ struct Worker<'a> {
     read: usize,
     stored: usize,
     loaded: usize,
+    made: usize,
+    read_forms: usize,
 }
 
 impl Worker<'_> {
@@ -185,7 +188,17 @@ impl Worker<'_> {
     }
 
     fn consume(&mut self, object: &Arc<Object>, url: u64, user: u64) {
-        let Some(mut reader) = object.read(0..u64::MAX) else { return };
+        if self.dice.roll(3) == 0 {
+            return self.other_form(object, url, user);
+        }
+        let Some(reader) = object.read(0..u64::MAX) else { return };
+        let (read, is_whole) = self.read(reader);
+        check(&read, is_whole, url, user);
+        self.read += usize::from(is_whole);
+    }
+
+    /// Reads to the end, unless this one leaves before.
+    fn read(&mut self, mut reader: ObjectReader) -> (Vec<u8>, bool) {
         let mut read = Vec::new();
         let leaves = (self.dice.roll(10) == 0).then(|| self.dice.roll(40_000));
         let is_whole = loop {
@@ -198,9 +211,65 @@ impl Worker<'_> {
                 None => break true,
             }
         };
-        check(&read, is_whole, url, user);
-        self.read += usize::from(is_whole);
+        (read, is_whole)
     }
+
+    /// Reads another form of a response, or makes it: the same bytes, each another.
+    fn other_form(&mut self, object: &Arc<Object>, url: u64, user: u64) {
+        let form = Form(self.dice.roll(2).into());
+        match object.sibling(form) {
+            Some(Kin::Here(sibling)) => {
+                self.consume_form(&sibling, url, user);
+                if sibling.wants_better()
+                    && let Some(better) = self.store.improve(object, form)
+                {
+                    self.make(better, object);
+                }
+            }
+            Some(Kin::Refused(_)) => {}
+            None => {
+                let Some(making) = self.store.make(object, form) else { return };
+                let sibling = Arc::clone(making.sibling());
+                self.make(making, object);
+                self.consume_form(&sibling, url, user);
+            }
+        }
+    }
+
+    fn make(&mut self, mut making: Making, object: &Arc<Object>) {
+        let Some(mut reader) = object.read(0..u64::MAX) else { return making.refuse(0) };
+        let gives_up = (self.dice.roll(8) == 0).then(|| self.dice.roll(10_000));
+        loop {
+            // Whoever makes it reads it himself afterwards: he does not wait for others.
+            let room = making.poll_room(&Context::from_waker(std::task::Waker::noop()));
+            let is_late = gives_up.is_some_and(|at| making.len() >= at);
+            if is_late || room != Poll::Ready(Room::Free) {
+                return;
+            }
+            match block(|cx| reader.poll_next(cx)) {
+                Some(Ok(piece)) => making.push(&turned(&piece)),
+                Some(Err(_)) => return,
+                None => break,
+            }
+        }
+        if self.dice.roll(8) == 0 {
+            making.finish_unkept(1);
+        } else {
+            self.made += usize::from(making.finish(1).is_some());
+        }
+    }
+
+    fn consume_form(&mut self, sibling: &Arc<Sibling>, url: u64, user: u64) {
+        let Some(reader) = sibling.read(0..u64::MAX) else { return };
+        let (read, is_whole) = self.read(reader);
+        check(&turned(&read), is_whole, url, user);
+        self.read_forms += usize::from(is_whole);
+    }
+}
+
+/// Another form of bytes, and they themselves if it is made twice.
+fn turned(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|byte| byte ^ 0x5A).collect()
 }
 
 /// What all threads did together.
@@ -209,6 +278,8 @@ struct Done {
     read: usize,
     stored: usize,
     loaded: usize,
+    made: usize,
+    read_forms: usize,
 }
 
 fn run(store: &Arc<Store>) -> Done {
@@ -216,9 +287,11 @@ fn run(store: &Arc<Store>) -> Done {
         let start = |n| {
             scope.spawn(move || {
                 let dice = Dice(n << 40);
-                let mut worker = Worker { store, dice, read: 0, stored: 0, loaded: 0 };
+                let mut worker =
+                    Worker { store, dice, read: 0, stored: 0, loaded: 0, made: 0, read_forms: 0 };
                 worker.run();
-                Done { read: worker.read, stored: worker.stored, loaded: worker.loaded }
+                let Worker { read, stored, loaded, made, read_forms, .. } = worker;
+                Done { read, stored, loaded, made, read_forms }
             })
         };
         let threads: Vec<_> = (0..THREADS).map(start).collect();
@@ -227,6 +300,8 @@ fn run(store: &Arc<Store>) -> Done {
             read: sum.read + one.read,
             stored: sum.stored + one.stored,
             loaded: sum.loaded + one.loaded,
+            made: sum.made + one.made,
+            read_forms: sum.read_forms + one.read_forms,
         })
     })
 }
@@ -235,6 +310,7 @@ fn check_figures(store: &Store, done: &Done) {
     let stats = store.stats();
     let is_enough = done.read > 1_000 && done.stored > 1_000 && stats.counts.evicted > 100;
     assert!(is_enough, "{done:?} {stats:?}");
+    assert!(done.made > 200 && done.read_forms > 500, "{done:?}");
     assert!(stats.bytes <= 1 << 20, "{stats:?}");
     assert_eq!(stats.fetches, 0, "a fetch that nobody leads is left");
     store.purge(&Purge::All, How::Hard);

@@ -9,7 +9,7 @@ use doorman_cache::{
     Admission, Asked, CacheRules, Chosen, KeySeed, PackedHead, UrlKey, Vary, admit, url_of,
 };
 use doorman_http::{Method, Now, RequestHead, ResponseHead};
-use doorman_store::{Chooser, Led, Parts, Settings, Store};
+use doorman_store::{Chooser, Form, Led, Parts, Settings, Store};
 
 /// Bytes that were asked for and not given back.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -47,9 +47,12 @@ pub(crate) struct Cost {
     pub(crate) counted: usize,
 }
 
-/// Stores `count` responses of 1 KiB, and says what each costs. Half of them are found once: that must
-/// not make them larger.
-pub(crate) fn measure(count: usize) -> Cost {
+/// Bytes of a sibling.
+const SIBLING: usize = 300;
+
+/// Stores `count` responses of 1 KiB with so many siblings each, and says what each costs. Half of them
+/// are found once: that must not make them larger.
+pub(crate) fn measure(count: usize, siblings: u128) -> Cost {
     let settings = Settings {
         name: "overhead".into(),
         memory: u64::MAX,
@@ -83,6 +86,14 @@ pub(crate) fn measure(count: usize) -> Cost {
         let Ok(mut filling) = lead.fill(parts, Some(1_024), u64::MAX, now) else { panic!() };
         filling.push(&[0x5A; 1_024]);
         let Ok(object) = filling.finish() else { panic!() };
+        for form in 0..siblings {
+            let Some(mut making) = store.make(&object, Form(form)) else { panic!() };
+            making.push(&[0xA5; SIBLING]);
+            let Some(sibling) = making.finish(0) else { panic!() };
+            // What shares bytes has a place for their count from then on.
+            assert_eq!(sibling.whole().map(|whole| whole.len()), Some(SIBLING));
+            payload += SIBLING;
+        }
         if n % 2 == 0 {
             assert_eq!(object.whole().map(|body| body.len()), Some(1_024));
             drop(object.read(0..u64::MAX));
