@@ -5,3 +5,5 @@
 //! whatever cannot be read is left as it is.
 
 #![forbid(unsafe_code)]
+
+pub mod text;
