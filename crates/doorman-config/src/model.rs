@@ -31,8 +31,8 @@ pub use cache::{
 pub use compress::{Breach, CodingLevels, Compress, Decompress};
 pub use discover::{Discover, DiscoverSource, Family};
 pub use global::{
-    AccessFormat, AccessLog, Admin, ErrorLog, Global, Limits, LogLevel, LogTarget, Timeouts,
-    Workers,
+    AccessFormat, AccessLog, Admin, BackgroundThreads, ErrorLog, Global, Limits, LogLevel,
+    LogTarget, Timeouts, Workers,
 };
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};

@@ -185,6 +185,10 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
     if global.error_log.span.is_some() {
         writeln!(text, "error log {:?}", global.error_log.value).expect(TAKES_ALL);
     }
+    if global.background_threads.span.is_some() {
+        let threads = global.background_threads.value;
+        writeln!(text, "background threads {threads:?}").expect(TAKES_ALL);
+    }
     if let Some(email) = &global.email {
         writeln!(text, "email {}", email.value).expect(TAKES_ALL);
     }

@@ -4,8 +4,8 @@ use super::Decoder;
 use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
-    AccessFormat, AccessLog, Admin, Diagnostic, ErrorLog, Global, Limits, LogLevel, LogTarget,
-    Setting, SocketAddress, Spanned, Timeouts, Workers,
+    AccessFormat, AccessLog, Admin, BackgroundThreads, Diagnostic, ErrorLog, Global, Limits,
+    LogLevel, LogTarget, Setting, SocketAddress, Spanned, Timeouts, Workers,
 };
 
 /// Bounds of a head's size: below, browsers fail; above, a head is an attack.
@@ -35,6 +35,9 @@ impl Decoder<'_> {
                 "log" => self.log(item, &mut global),
                 "zone" => self.fill(item, &mut global.zone, values::name),
                 "workers" => self.set(item, &mut global.workers, workers),
+                "background-threads" => {
+                    self.set(item, &mut global.background_threads, background_threads);
+                }
                 "data" => self.fill(item, &mut global.data, |text| values::file(text, sources)),
                 "trusted-proxies" => {
                     for text in &item.values {
@@ -258,4 +261,15 @@ fn workers(text: &Text) -> Value<Workers> {
     let count = values::number(text, 1, WORKERS_MAX)
         .map_err(|error| error.help("write auto, or a number"))?;
     Ok(count.map(Workers::Count))
+}
+
+fn background_threads(text: &Text) -> Value<BackgroundThreads> {
+    /// Each may hold an image, so more of them would be more memory than work.
+    const THREADS_MAX: u64 = 256;
+    if text.text == "auto" {
+        return Ok(Spanned::new(BackgroundThreads::Auto, text.span));
+    }
+    let count = values::number(text, 1, THREADS_MAX)
+        .map_err(|error| error.help("write auto, or a number"))?;
+    Ok(count.map(BackgroundThreads::Count))
 }

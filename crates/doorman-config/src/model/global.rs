@@ -26,6 +26,8 @@ pub struct Global {
     pub error_log: Setting<ErrorLog>,
     /// How many runtimes.
     pub workers: Setting<Workers>,
+    /// How many threads work in the background.
+    pub background_threads: Setting<BackgroundThreads>,
     /// Where this proxy stands, by the operator's name.
     pub zone: Option<Spanned<String>>,
     /// DNS servers that discovery asks; empty: those of the system.
@@ -132,6 +134,15 @@ pub enum Workers {
     Count(u16),
 }
 
+/// How many threads make what nobody waits for: smaller forms of answers that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackgroundThreads {
+    /// Half as many as the cores that the process may use, at least one.
+    Auto,
+    /// This many, 1 to 256.
+    Count(u16),
+}
+
 /// Bounds on what one client, or all of them, may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -226,6 +237,7 @@ impl Default for Global {
                 to: LogTarget::Stderr,
             }),
             workers: Setting::default_of(Workers::Auto),
+            background_threads: Setting::default_of(BackgroundThreads::Auto),
             zone: None,
             data: None,
             resolvers: Vec::new(),

@@ -160,6 +160,14 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "workers auto",
     )
     .default("auto: one for each core"),
+    Directive::new(
+        "background-threads",
+        &[Global],
+        &[one("auto|N", Any("auto, or a number from 1 to 256"))],
+        "Threads of the lowest priority for what nobody waits for: the smaller forms of kept answers, by `compress` and `optimize`.",
+        "background-threads 2",
+    )
+    .default("auto: one for two cores"),
     Directive::new("zone", &[Global], &[one("ZONE", Name)], "Where this proxy stands: servers of its zone go first.", "zone berlin-1")
         .default("none: zones do not matter"),
     Directive::new(
