@@ -13,6 +13,7 @@ mod global;
 mod health;
 mod listen;
 mod mirror;
+mod optimize;
 mod options;
 mod reach;
 mod relay;
@@ -56,6 +57,7 @@ pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faul
         used_stores: Vec::new(),
         policies: HashMap::new(),
         policy_places: HashMap::new(),
+        unkept: Vec::new(),
         has_dns: false,
         certifies_addresses: false,
         damaged,
@@ -70,6 +72,7 @@ pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faul
         decoder.check_reach(site);
     }
     decoder.check_nameless(&sites);
+    decoder.check_unkept();
     decoder.check_used();
     if sites.is_empty() && relays.is_empty() && !decoder.damaged && decoder.diagnostics.count() == 0
     {
@@ -99,6 +102,8 @@ struct Decoder<'a> {
     policies: HashMap<String, Policy>,
     /// Where each policy stands, so that one that is used too early can be shown.
     policy_places: HashMap<String, Span>,
+    /// Complaints about routes that keep nothing of what would be made, until it is known that nothing else is wrong.
+    unkept: Vec<Diagnostic>,
     /// Whether a certificate authority can be shown records in DNS.
     has_dns: bool,
     /// Whether some authority issues for IP addresses.

@@ -12,6 +12,7 @@ mod discover;
 mod global;
 mod health;
 mod listen;
+mod optimize;
 mod options;
 mod relay;
 mod resilience;
@@ -36,6 +37,9 @@ pub use global::{
 };
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
+pub use optimize::{
+    ImageFormat, ImagePreset, ImageQuality, Optimize, OptimizeImages, OptimizeText, TextKind,
+};
 pub use options::{
     Buffering, ClientCert, CookiePart, CookieRewrite, ErrorAction, ErrorPage, Forwarded,
     HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart, RouteOptions,

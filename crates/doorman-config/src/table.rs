@@ -6,6 +6,7 @@ mod compress;
 mod discovery;
 mod health;
 mod later;
+mod optimize;
 mod options;
 mod process;
 mod relay;
@@ -90,6 +91,10 @@ pub enum Within {
     Compress,
     /// `decompress`.
     Decompress,
+    /// `optimize`.
+    Optimize,
+    /// `preset` in `optimize`.
+    Preset,
     /// `timeout`.
     Timeout,
 }
@@ -133,6 +138,8 @@ impl Within {
         Within::Cache,
         Within::Compress,
         Within::Decompress,
+        Within::Optimize,
+        Within::Preset,
         Within::Timeout,
     ];
 
@@ -164,6 +171,8 @@ impl Within {
             Within::Cache => "cache",
             Within::Compress => "compress",
             Within::Decompress => "decompress",
+            Within::Optimize => "optimize",
+            Within::Preset => "preset",
             Within::ClientAuth => "client-auth",
             Within::Health => "health",
             Within::Passive => "passive",
@@ -420,6 +429,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(options::DIRECTIVES)
         .chain(cache::DIRECTIVES)
         .chain(compress::DIRECTIVES)
+        .chain(optimize::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -504,6 +514,8 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("brotli", "compress"),
     ("brotli_types", "compress { types"),
     ("brotli_comp_level", "compress { level br"),
+    ("image_filter", "optimize images"),
+    ("pagespeed", "optimize"),
     ("basicauth", "basic-auth"),
     ("basic_auth", "basic-auth"),
     ("auth_basic", "basic-auth"),

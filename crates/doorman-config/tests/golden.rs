@@ -10,8 +10,9 @@ use std::path::PathBuf;
 
 use doorman_config::{
     Announcer, Cache, CacheQuery, CacheTtl, CodingLevels, Compress, Condition, Config, EarlyData,
-    Ending, FastCgi, Loaded, MemorySource, Ocsp, Outlier, Passive, QueryName, Route, RouteOptions,
-    Setting, SourceMap, Spanned, StoreDisk, TlsSource, Upstream, UpstreamProtocol, load, render,
+    Ending, FastCgi, ImagePreset, ImageQuality, Loaded, MemorySource, Ocsp, Optimize, OptimizeText,
+    Outlier, Passive, QueryName, Route, RouteOptions, Setting, SourceMap, Spanned, StoreDisk,
+    TlsSource, Upstream, UpstreamProtocol, load, render,
 };
 
 /// Writing to a `String` cannot fail.
@@ -410,6 +411,35 @@ fn describe_compress(compress: &Compress, text: &mut String) {
     }
 }
 
+fn describe_optimize(optimize: &Optimize, text: &mut String) {
+    if let Some(images) = &optimize.images {
+        let quality = |quality: &ImageQuality| {
+            let ImageQuality { avif, webp, jpeg } = quality;
+            format!("quality {avif}/{webp}/{jpeg}")
+        };
+        let formats = images.formats.value.iter().map(|format| format.word());
+        write!(text, "    optimize images {}", formats.collect::<Vec<_>>().join(" "))
+            .expect(TAKES_ALL);
+        let bounds = (images.max_pixels.value, images.max_size.value);
+        writeln!(text, " {} {bounds:?}", quality(&images.quality)).expect(TAKES_ALL);
+        let widths: Vec<u32> = images.widths.iter().map(|width| width.value).collect();
+        if images.resize.is_some() || images.hints.value || !widths.is_empty() {
+            let resize = images.resize.as_ref().map(|name| name.value.as_str());
+            writeln!(text, "      resize {resize:?} hints {} {widths:?}", images.hints.value)
+                .expect(TAKES_ALL);
+        }
+        for preset in &images.presets {
+            let ImagePreset { name, width, height, quality: own } = &preset.value;
+            writeln!(text, "      preset {name} {width:?} {height:?} {}", quality(own))
+                .expect(TAKES_ALL);
+        }
+    }
+    for kind in &optimize.texts {
+        let OptimizeText { kind, max_size } = kind.value;
+        writeln!(text, "    optimize {} max {max_size}", kind.word()).expect(TAKES_ALL);
+    }
+}
+
 /// The value of a setting that was written.
 fn written<T: std::fmt::Debug>(setting: &Setting<T>) -> Option<String> {
     setting.span.map(|_| format!("{:?}", setting.value))
@@ -491,6 +521,7 @@ fn describe_route(config: &Config, route: &Route, sources: &SourceMap, text: &mu
         let (ratio, max) = (decompress.ratio.value, decompress.max.value);
         writeln!(text, "    decompress ratio {ratio} max {max}").expect(TAKES_ALL);
     }
+    describe_optimize(&route.options.optimize, text);
 }
 
 fn describe_options(options: &RouteOptions, text: &mut String) {

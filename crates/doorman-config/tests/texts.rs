@@ -78,6 +78,9 @@ fn around(within: Within, example: &str) -> String {
     };
     let options =
         |inner: &str| site(&format!("use public; {inner}; route /last {{ respond 200 }}"));
+    let cached = |inner: &str| {
+        format!("store s {{ memory 512MiB }}\n{}", options(&format!("cache s; {inner}")))
+    };
     let upstream = |inner: &str| {
         format!(
             "upstream u {{ server https://10.0.0.1:443; {inner} }}\nsite http://a.test {{ proxy u }}\n"
@@ -195,6 +198,18 @@ fn around(within: Within, example: &str) -> String {
         }
         Within::Compress => options(&format!("compress {{ {example} }}")),
         Within::Decompress => options(&format!("decompress {{ {example} }}")),
+        Within::Optimize => {
+            // Each size needs a way to ask for it, and each way a size.
+            let more = match example.split(' ').next() {
+                Some("resize" | "hints") => "widths 320",
+                Some("widths" | "preset") => "resize w",
+                _ => "",
+            };
+            cached(&format!("optimize images {{ {example}; {more} }}"))
+        }
+        Within::Preset => {
+            cached(&format!("optimize images {{ resize w; preset p {{ {example} }} }}"))
+        }
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }
@@ -376,6 +391,14 @@ fn the_schema_fits_what_loads_and_refuses_unknown_words() {
     check(&store("1GiB", "compress br gzip level br 5 breach pad 64B types text/*"), true);
     check(&store("1GiB", "compress off; decompress off"), true);
     check(&store("1GiB", "compress brotli"), false);
+    let images = "images formats webp quality 80 quality avif 60 resize w widths 320 640";
+    let preset = "preset thumb width 160 quality 70";
+    check(&store("1GiB", &format!("optimize {images} {preset}; optimize html css")), true);
+    check(&store("1GiB", "optimize off"), true);
+    check(&store("1GiB", "optimize"), false);
+    check(&store("1GiB", "optimize image"), false);
+    check(&store("1GiB", "optimize images { widths 20000x }"), false);
+    check(&store("1GiB", "optimize images { preset thumb { width 1 2 } }"), false);
     check(&store("1GiB", "compress { level brotli 5 }"), false);
     check(&store("1GiB", "compress { min 512 }"), false);
     check(&store("1GiB", "decompress on"), false);
@@ -447,6 +470,9 @@ fn what_does_not_fit_together_is_shown_with_both_places() {
         ),
         ("E0244", site("route /x { cache a { ignore-query * a }; proxy 1 }"), ["2:67", "2:65"]),
         ("E0244", site("route /x { cache a { max-object 1GiB }; proxy 1 }"), ["2:63", "1:49"]),
+        ("E0246", site("optimize images { resize w; widths 640 320 }"), ["2:70", "2:66"]),
+        ("E0246", site("optimize css; optimize off"), ["2:45", "2:40"]),
+        ("E0208", site("optimize css; optimize js css"), ["2:57", "2:40"]),
         ("E0245", site("compress gzip { level gzip 6; kept-level gzip 5 }"), ["2:61", "2:47"]),
         ("E0208", site("compress gzip br gzip"), ["2:48", "2:40"]),
     ] {

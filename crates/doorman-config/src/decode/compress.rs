@@ -188,7 +188,8 @@ impl Decoder<'_> {
         levels.push(Spanned::new((coding, number.value), item.span));
     }
 
-    fn twice(&mut self, text: &Text, again: Span, first: Span) {
+    /// Reports a value that stands in one list twice.
+    pub(super) fn twice(&mut self, text: &Text, again: Span, first: Span) {
         let message = format!("`{}` stands here twice", text.shown());
         self.say(Diagnostic::error("E0208", again, message).also(first, "the first"));
     }

@@ -1,6 +1,7 @@
 //! Options that policies, sites and routes share. Each statement is decoded once to a [`Line`] and applied to every
 //! route that it is for, in order: policies, site, route.
 
+use super::optimize::{self, OptimizeLine};
 use super::{Decoder, Policy};
 use crate::item::Item;
 use crate::values;
@@ -51,6 +52,7 @@ pub(super) enum Line {
     Cache(Option<Box<Cache>>),
     Compress(Option<Compress>),
     Decompress(Option<Decompress>),
+    Optimize(OptimizeLine),
 }
 
 /// Applies lines to the options of a route.
@@ -78,6 +80,7 @@ pub(super) fn apply(options: &mut RouteOptions, lines: &[Line]) {
             Line::Cache(cache) => options.cache = cache,
             Line::Compress(compress) => options.compress = compress,
             Line::Decompress(decompress) => options.decompress = decompress,
+            Line::Optimize(line) => optimize::apply(&mut options.optimize, line),
         }
     }
 }
@@ -111,6 +114,7 @@ impl Decoder<'_> {
             let line = self.line(item);
             lines.extend(line.into_iter().flatten().filter(|_| !item.is_off()));
         }
+        self.check_optimize_lines(items);
         lines
     }
 
@@ -185,6 +189,7 @@ impl Decoder<'_> {
             "cache" => self.cache(item).map(Line::Cache),
             "compress" => self.compress(item).map(Line::Compress),
             "decompress" => self.decompress(item).map(Line::Decompress),
+            "optimize" => self.optimize(item).map(Line::Optimize),
             _ => return None,
         };
         Some(line.into_iter().collect())

@@ -107,6 +107,7 @@ impl Decoder<'_> {
         }
         let path = Spanned::new(PathPattern::Any, ending.span);
         let options = merged(&[lines, &own], global);
+        self.check_optimized(&options, &ending.value, &[lines]);
         let span = ending.span;
         let (methods, conditions) = (Vec::new(), Vec::new());
         Some(Route { name: "*".to_owned(), methods, path, conditions, ending, options, span })
@@ -138,6 +139,9 @@ impl Decoder<'_> {
         }
         self.check_cached(block, std::iter::once(&ending.value));
         let options = merged(&[site, &lines, &own], global);
+        if !block.is_off() {
+            self.check_optimized(&options, &ending.value, &[site, &lines]);
+        }
         let name = name_of(block);
         Some(Route { name, methods, path, conditions, ending, options, span: block.span })
     }

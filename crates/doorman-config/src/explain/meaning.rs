@@ -262,6 +262,13 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { compress br gzip { level zstd 3 }; proxy 3000 }",
         "site http://a.test { compress zstd br gzip { level zstd 3 }; proxy 3000 }",
     ),
+    Explanation::new(
+        "E0246",
+        "words about optimisation that do not fit",
+        "What is made of images, style sheets, scripts, JSON and SVG is made once and kept beside the original, so a route that optimises them has a `cache`; a route with `cache off` just goes without. Widths and presets are there to be asked for, by a parameter (`resize`) or by what browsers say of their screens (`hints`), and only what is listed is made. Qualities are of formats that lose something.",
+        "site http://a.test { optimize images; proxy 3000 }",
+        "store s { memory 256MiB }\nsite http://a.test { cache s; optimize images; proxy 3000 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[
@@ -320,5 +327,12 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "What servers answer is kept. Redirects and texts of doorman's own are made faster than they could be found.",
         "store s { memory 1GiB }\nsite http://a.test { route /x { cache s; respond 200 }; proxy 3000 }",
         "store s { memory 1GiB }\nsite http://a.test { route /x { cache s; proxy 3000 }; respond 404 }",
+    ),
+    Explanation::new(
+        "W0310",
+        "more forms of an image than are kept",
+        "Each width and each preset may be asked for in each format, and a store keeps 32 forms beside an image: those that are asked for first. For the others the original is served. A handful of widths serves all screens.",
+        "store s { memory 1GiB }\nsite http://a.test { cache s; optimize images { resize w; widths 100 200 300 400 500 600 700 800 900 1000 1100 1200 }; proxy 3000 }",
+        "store s { memory 1GiB }\nsite http://a.test { cache s; optimize images { resize w; widths 320 640 1280 1920 }; proxy 3000 }",
     ),
 ];

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cache, Compress, Decompress, UpstreamId};
+use super::{Cache, Compress, Decompress, Optimize, UpstreamId};
 use crate::{Setting, Span, Spanned, Template};
 
 /// Everything that a route may say besides its ending.
@@ -55,6 +55,8 @@ pub struct RouteOptions {
     /// `decompress`: how answers are decoded for clients that cannot read them; `None`: they are not. The nearest line
     /// holds as a whole.
     pub decompress: Option<Decompress>,
+    /// `optimize`: what is made smaller.
+    pub optimize: Optimize,
 }
 
 impl Default for RouteOptions {
@@ -81,6 +83,7 @@ impl Default for RouteOptions {
             cache: None,
             compress: None,
             decompress: None,
+            optimize: Optimize::default(),
         }
     }
 }
