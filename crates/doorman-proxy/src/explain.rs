@@ -5,6 +5,7 @@
 //! proxy does. Places in the configuration are given as indices; whoever shows them knows the file.
 
 mod cache;
+mod form;
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -34,6 +35,7 @@ use crate::stop::{Fault, Stop};
 use crate::{Books, CoreCounters, NoJournal};
 
 pub use cache::{Cache, CacheWay, Decision, Kept};
+pub use form::{Codes, Decodes, Optimizes};
 
 /// Port that the client of an explained request calls from: the first that systems give out.
 const CLIENT_PORT: u16 = 49_152;
@@ -152,6 +154,12 @@ pub struct Forward {
     pub mirror: Option<(usize, u32)>,
     /// What the cache has to do with it, where the route has one.
     pub cache: Option<Cache>,
+    /// How its answer would be coded, where the route codes answers.
+    pub codes: Option<Codes>,
+    /// What is decoded for clients that cannot read it, where the route does that.
+    pub decodes: Option<Decodes>,
+    /// What would be made of a stored answer, where the route makes something.
+    pub optimizes: Option<Optimizes>,
 }
 
 /// Which way of a split a client goes.
@@ -461,6 +469,13 @@ fn forward(
     let mut ties: Vec<Option<String>> = targets.iter().map(sticky).collect();
     let first = side.as_ref().and_then(|side| side.way).unwrap_or_default();
     let first = targets.get(first).map_or(0, |(upstream, _)| *upstream);
+    // By what the client sent.
+    let codes = route.code.as_ref().and_then(|code| form::codes(code, &exchange.head));
+    let forms = route.cache.as_ref().and_then(|cache| cache.optimize.as_ref());
+    let optimizes = forms.map(|forms| {
+        let shape = crate::stage::optimize::shape(&forms.rules, &exchange.head);
+        form::optimizes(forms, shape, &exchange.head)
+    });
     let seeking = route.cache.as_ref().map(|cache| cache::seek(cache, first, exchange));
     edit::request(route, exchange)?;
     let after = Snapshot::of(&exchange.head);
@@ -510,6 +525,9 @@ fn forward(
         side,
         mirror: route.mirror.as_ref().map(|mirror| (mirror.upstream, mirror.share)),
         cache: seeking.map(|seeking| seeking.tell(targets, exchange)),
+        codes,
+        decodes: route.code.as_ref().and_then(form::decodes),
+        optimizes,
     })
 }
 

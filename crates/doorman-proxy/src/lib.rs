@@ -19,6 +19,7 @@ mod relay;
 mod stage;
 mod standing;
 mod stop;
+mod workshop;
 
 pub use again::Again;
 pub use crowd::{Admitted, Crowd, CrowdLimits};
@@ -30,4 +31,6 @@ pub use plan::{Compiled, Ground, Plan, automatic_names, demanded_names};
 pub use record::{Cached, End, Place, Record, ServerPlace, Sticky};
 pub use relay::{RelayEnd, RelayPlace, RelayRecord};
 pub use stage::code::{Direction, Tally};
+pub use stage::optimize::{KINDS, Made, MadeOf};
 pub use stop::{Fault, GrpcCode, Side};
+pub use workshop::{Workshop, WorkshopCounts};

@@ -190,6 +190,10 @@ pub struct Record {
     pub decoded: Option<Rc<Tally>>,
     /// Why its answer was not coded, where its route codes answers; a closed set of words.
     pub code_reason: Option<&'static str>,
+    /// What its answer was made smaller as; `None`: it went as it was.
+    pub optimized: Option<&'static str>,
+    /// Why it was not, where its route makes answers like it smaller; a closed set of words.
+    pub optimize_reason: Option<&'static str>,
     /// Why further tries were made, in order.
     pub again: Vec<Again>,
     /// How long it waited for a server.
@@ -337,6 +341,8 @@ impl Record {
             coded: None,
             decoded: None,
             code_reason: None,
+            optimized: None,
+            optimize_reason: None,
             again: Vec::new(),
             waited_micros: 0,
             received: None,
@@ -365,6 +371,7 @@ impl Record {
         self.cached = None;
         self.cache_reason = None;
         self.code_reason = None;
+        (self.optimized, self.optimize_reason) = (None, None);
         self.again.clear();
         self.waited_micros = 0;
         self.books = books;

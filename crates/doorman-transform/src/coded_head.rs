@@ -13,6 +13,8 @@ use doorman_http::{FieldId, Fields, ResponseHead};
 const OF_BYTES: [&[u8]; 5] =
     [b"accept-ranges", b"content-digest", b"repr-digest", b"digest", b"content-md5"];
 
+const ACCEPT_ENCODING: &[u8] = b"Accept-Encoding";
+
 /// Edits the head of an answer whose body is coded with `coding` from now on.
 pub fn coded_head(head: &mut ResponseHead, coding: Coding) {
     other_bytes(head);
@@ -31,7 +33,7 @@ pub fn decoded_head(head: &mut ResponseHead) {
 /// (RFC 9110 section 12.5.5): a cache must not give it to that one. It is also for `304 Not Modified`, with
 /// [`weak_tag`].
 pub fn varied_head(head: &mut ResponseHead) {
-    vary(&mut head.fields);
+    vary(&mut head.fields, ACCEPT_ENCODING);
 }
 
 /// Takes off the trailers what speaks of the bytes that the body had before.
@@ -41,10 +43,16 @@ pub fn coded_trailers(trailers: &mut Fields) {
 }
 
 fn other_bytes(head: &mut ResponseHead) {
+    other_form(head);
+    vary(&mut head.fields, ACCEPT_ENCODING);
+}
+
+/// Edits the head of an answer whose body is another form of what its origin gave: whatever speaks of the
+/// bytes goes, and the entity tag speaks of the meaning alone.
+pub fn other_form(head: &mut ResponseHead) {
     head.declared_length = None;
     drop_digests(&mut head.fields);
     weak_tag(&mut head.fields);
-    vary(&mut head.fields);
 }
 
 fn drop_digests(fields: &mut Fields) {
@@ -66,19 +74,19 @@ pub fn weak_tag(fields: &mut Fields) {
     fields.rewrite(FieldId::Etag, |tag| is_tag(tag).then(|| [b"W/", tag].concat()));
 }
 
-/// Adds `Accept-Encoding` to `Vary`, unless it is there or `*` says more.
-fn vary(fields: &mut Fields) {
+/// Adds a name to `Vary`, unless it is there or `*` says more.
+pub fn vary(fields: &mut Fields, by: &[u8]) {
     let names = || fields.all(FieldId::Vary).flat_map(|line| line.split(|&b| b == b','));
     let says = |name: &[u8]| {
         let name = name.trim_ascii();
-        name == b"*" || name.eq_ignore_ascii_case(b"accept-encoding")
+        name == b"*" || name.eq_ignore_ascii_case(by)
     };
     if names().any(says) {
         return;
     }
     if names().all(|name| name.trim_ascii().is_empty()) {
         fields.remove_id(FieldId::Vary);
-        fields.push_id(FieldId::Vary, b"Accept-Encoding");
+        fields.push_id(FieldId::Vary, by);
         return;
     }
     // One line for all of the names: some caches read no more than one.
@@ -87,7 +95,7 @@ fn vary(fields: &mut Fields) {
         line.extend_from_slice(name);
         line.extend_from_slice(b", ");
     }
-    line.extend_from_slice(b"Accept-Encoding");
+    line.extend_from_slice(by);
     fields.remove_id(FieldId::Vary);
     fields.push_id(FieldId::Vary, &line);
 }

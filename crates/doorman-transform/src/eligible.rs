@@ -207,6 +207,21 @@ pub fn eligible_anew(
     }
 }
 
+/// What is known from the request alone: the coding that an answer gets if it is one that is coded, or why
+/// none will be.
+pub fn promised(asked: &Asked, rules: &CodeRules<'_>) -> Verdict {
+    if !asked.has_answer {
+        return Verdict::Not(Reason::Method);
+    }
+    if asked.forbids_change {
+        return Verdict::Not(Reason::NoTransform);
+    }
+    if asked.has_credentials && rules.guard == Guard::Careful {
+        return Verdict::Not(Reason::Secret);
+    }
+    choose(&asked.accept, rules.offered).map_or(Verdict::Not(Reason::NotAccepted), Verdict::Code)
+}
+
 /// The reason that lies in what kind of answer it is.
 fn state(asked: &Asked, response: &ResponseHead) -> Option<Reason> {
     if response.status == 101 || response.upgrade.is_some() {

@@ -22,13 +22,15 @@ mod request_id;
 mod rewrite;
 
 pub use code::{Coder, Coders, Level, PAD_MAX};
-pub use coded_head::{coded_head, coded_trailers, decoded_head, varied_head, weak_tag};
+pub use coded_head::{
+    coded_head, coded_trailers, decoded_head, other_form, varied_head, vary, weak_tag,
+};
 pub use cookie::{CookiePart, CookieRewrite, rewrite_cookies};
 pub use decode::{Bounds, CODINGS_MAX, Codings, DecodeError, Decoder, RATIO_FLOOR, Step, Wants};
 pub use edit::{EditError, HeaderEdit, HeaderEdits};
 pub use eligible::{
     Asked, CodeRules, Guard, Reason, TYPES, TypeError, TypeSet, Verdict, eligible, eligible_anew,
-    forbids_change,
+    forbids_change, promised,
 };
 pub use expand::{
     Context, EXPANDED_MAX, ExpandError, Facts, expand_text, expand_url, expand_value, hash_key,

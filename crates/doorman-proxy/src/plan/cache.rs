@@ -6,13 +6,14 @@ use std::time::Duration;
 use doorman_cache::{CacheRules, Chosen, Cookies, KeyRules, SetCookie, TtlRule};
 use doorman_config::{
     Cache, CacheCookies, CacheKeyPart, CacheMethods, CacheQuery, CacheSetCookie, Config, QueryName,
+    RouteOptions,
 };
 use doorman_http::KeyHash;
 use doorman_route::{AddressSet, Check};
 use doorman_store::Store;
 
 use super::compile::{self, Faults, code};
-use super::{Ground, routes};
+use super::{Ground, PlanForms, routes};
 
 /// What a route keeps, and by which rules.
 pub(crate) struct PlanCache {
@@ -38,6 +39,8 @@ pub(crate) struct PlanCache {
     pub(crate) status_header: bool,
     /// Whose PURGE is obeyed.
     pub(crate) purgers: AddressSet,
+    /// Which smaller forms of what is kept are made; `None`: none.
+    pub(crate) optimize: Option<Box<PlanForms>>,
     /// By upstream: who answers for a response, as a number that is the same in every plan. Two
     /// routes or upstreams that could answer differently never share a response.
     places: Box<[(usize, u64)]>,
@@ -48,10 +51,12 @@ impl PlanCache {
         config: &Config,
         ground: &Ground,
         label: (&str, &str),
-        written: &Cache,
+        options: &RouteOptions,
         targets: &[(usize, u32)],
         faults: &mut Faults,
     ) -> Option<Self> {
+        let written = options.cache.as_ref()?;
+        let optimize = PlanForms::compile(&options.optimize, ground);
         let store = config.stores.get(written.store.value.0 as usize)?;
         let mut bypass = Vec::new();
         for condition in &written.bypass {
@@ -64,7 +69,7 @@ impl PlanCache {
         Some(Self {
             store: ground.store(store, faults)?,
             rules: rules(written),
-            keys: keys(written),
+            keys: keys(written, optimize.as_deref()),
             chosen: chosen(written, !config.global.trusted_proxies.is_empty()),
             vary_ignore: written.vary_ignore.iter().map(|n| bytes(&n.value)).collect(),
             bypass: bypass.into(),
@@ -75,6 +80,7 @@ impl PlanCache {
             tags: written.tags.value.iter().map(names).collect(),
             status_header: written.status_header.value,
             purgers: compile::address_set(written.purge.iter().map(|range| range.value)),
+            optimize,
             places: targets
                 .iter()
                 .map(|(upstream, _)| (*upstream, place(config, label, *upstream)))
@@ -132,7 +138,7 @@ fn rules(written: &Cache) -> CacheRules {
     }
 }
 
-fn keys(written: &Cache) -> KeyRules {
+fn keys(written: &Cache, optimize: Option<&PlanForms>) -> KeyRules {
     let patterns = |names: &[doorman_config::Spanned<QueryName>]| -> Box<[Box<[u8]>]> {
         let pattern = |name: &QueryName| match name {
             QueryName::Exact(name) => bytes(name),
@@ -146,6 +152,9 @@ fn keys(written: &Cache) -> KeyRules {
         CacheQuery::Ignore(names) => (patterns(names), None),
         CacheQuery::Only(names) => (Box::default(), Some(patterns(names))),
     };
+    // One original serves all sizes, and an origin is not asked for any.
+    let size = optimize.and_then(|forms| forms.rules.images.as_ref()?.resize.clone());
+    let ignore_query = ignore_query.into_iter().chain(size).collect();
     KeyRules { ignore_query, only_query, sort_query: written.sort_query.value }
 }
 

@@ -14,6 +14,7 @@ mod edits;
 mod health;
 mod materials;
 mod mirror;
+mod optimize;
 mod pages;
 mod relays;
 mod resilience;
@@ -34,6 +35,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::crowd::{Crowd, CrowdLimits};
+use crate::stage::optimize::Made;
+use crate::workshop::Workshop;
 pub(crate) use cache::PlanCache;
 pub(crate) use clients::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use compile::Faults;
@@ -64,6 +67,7 @@ use doorman_store::Store;
 pub(crate) use edits::{HostEdit, RouteEdits};
 use materials::{Broken, Materials};
 pub(crate) use mirror::{PlanMirror, Seat};
+pub(crate) use optimize::{PlanForms, PlanImages, PlanOptimize, Shape};
 pub(crate) use pages::{ErrorContent, ErrorPages};
 pub use relays::PlanRelay;
 pub(crate) use resilience::{PlanResilience, PlanRetry};
@@ -425,6 +429,10 @@ pub struct Ground {
     /// By upstream. Weak: what no plan and no request holds any more is forgotten.
     resilience: Mutex<HashMap<String, Weak<Resilience>>>,
     stores: stores::Stores,
+    /// Where work is done that no request waits for.
+    pub workshop: Arc<Workshop>,
+    /// What was made of stored answers.
+    pub made: Arc<Made>,
     crowd: Arc<Crowd>,
 }
 
@@ -469,6 +477,8 @@ impl Ground {
             relays: Mutex::default(),
             resilience: Mutex::default(),
             stores: stores::Stores::default(),
+            workshop: Arc::default(),
+            made: Arc::default(),
             crowd: Arc::default(),
         }
     }

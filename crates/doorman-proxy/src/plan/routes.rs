@@ -159,10 +159,10 @@ fn plan(
     PlanRoute {
         name: route.name.as_str().into(),
         share: PlanShare::compile(config, ground, route, faults),
-        cache: match (&ending, &options.cache) {
-            (PlanEnding::Proxy(targets), Some(cache)) => {
+        cache: match &ending {
+            PlanEnding::Proxy(targets) => {
                 let label = (site, route.name.as_str());
-                PlanCache::compile(config, ground, label, cache, targets, faults)
+                PlanCache::compile(config, ground, label, options, targets, faults)
             }
             _ => None,
         },

@@ -14,5 +14,6 @@ pub(crate) mod fetch;
 pub(crate) mod grpc;
 pub(crate) mod key;
 pub(crate) mod mirror;
+pub(crate) mod optimize;
 pub(crate) mod share;
 pub(crate) mod stick;

@@ -284,3 +284,39 @@ proptest! {
         crate::coded_head(&mut case.response, Coding::Gzip);
     }
 }
+
+#[test]
+fn what_the_request_says_is_known_beforehand() {
+    let types = TypeSet::default();
+    let offered = [Coding::Brotli, Coding::Gzip];
+    let rules = |guard| CodeRules { offered: &offered, min: 0, types: &types, guard };
+    for (fields, guard, expect) in [
+        (&[("Accept-Encoding", "gzip")][..], Guard::Careful, Verdict::Code(Coding::Gzip)),
+        (&[("Accept-Encoding", "zstd")], Guard::Careful, Verdict::Not(Reason::NotAccepted)),
+        (&[], Guard::Careful, Verdict::Not(Reason::NotAccepted)),
+        (
+            &[("Accept-Encoding", "br"), ("Authorization", "x y")],
+            Guard::Careful,
+            Verdict::Not(Reason::Secret),
+        ),
+        (
+            &[("Accept-Encoding", "br"), ("Authorization", "x y")],
+            Guard::Off,
+            Verdict::Code(Coding::Brotli),
+        ),
+        (
+            &[("Accept-Encoding", "br"), ("Cache-Control", "no-transform")],
+            Guard::Off,
+            Verdict::Not(Reason::NoTransform),
+        ),
+    ] {
+        let mut request = RequestHead::default();
+        for (name, value) in fields {
+            request.fields.push(name.as_bytes(), value.as_bytes());
+        }
+        assert_eq!(promised(&Asked::of(&request), &rules(guard)), expect, "{fields:?}");
+    }
+    let connect = RequestHead { method: Method::Connect, ..RequestHead::default() };
+    let verdict = promised(&Asked::of(&connect), &rules(Guard::Off));
+    assert_eq!(verdict, Verdict::Not(Reason::Method));
+}

@@ -1,6 +1,7 @@
 //! `doorman explain`: who would answer a request, and why.
 
 mod cache;
+mod form;
 mod json;
 mod relay;
 pub mod running;

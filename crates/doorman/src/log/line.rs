@@ -70,6 +70,10 @@ pub(crate) struct Line<'a> {
     pub decoded: Option<&'a str>,
     /// Why its answer was not coded.
     pub code_reason: Option<&'a str>,
+    /// What its answer was made smaller as.
+    pub optimized: Option<&'a str>,
+    /// Why it was not.
+    pub optimize_reason: Option<&'a str>,
     /// Why further tries were made.
     pub again: &'a [Again],
     /// How long it waited for a server.
@@ -136,6 +140,8 @@ impl<'a> Line<'a> {
             coded: record.coded.as_ref().map(|tally| (tally.coding.token(), tally.bytes_in())),
             decoded: record.decoded.as_ref().map(|tally| tally.coding.token()),
             code_reason: record.code_reason,
+            optimized: record.optimized,
+            optimize_reason: record.optimize_reason,
             again: &record.again,
             waited_micros: record.waited_micros,
             tls: record.conn.tls.as_ref().map(|tls| tls.version),
@@ -217,6 +223,12 @@ impl<'a> Line<'a> {
         }
         if let Some(coding) = self.decoded {
             word(out, b",\"decoded\":\"", coding.as_bytes());
+        }
+        if let Some(kind) = self.optimized {
+            word(out, b",\"optimized\":\"", kind.as_bytes());
+        }
+        if let Some(reason) = self.optimize_reason {
+            word(out, b",\"optimize_reason\":\"", reason.as_bytes());
         }
         if let Some(reason) = self.code_reason {
             word(out, b",\"code_reason\":\"", reason.as_bytes());

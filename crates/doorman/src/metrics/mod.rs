@@ -7,6 +7,7 @@
 mod cache;
 mod coding;
 mod managed;
+mod optimize;
 mod process;
 mod resilience;
 mod text;
@@ -91,6 +92,7 @@ impl Exporter {
         resilience::write(&mut page, engine);
         cache::write(&mut page, engine);
         coding::write(&mut page, engine);
+        optimize::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);
         handshakes(&mut page, engine);

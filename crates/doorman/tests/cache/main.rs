@@ -14,6 +14,7 @@ mod ask;
 mod collapse;
 mod deceive;
 mod disk;
+mod formed;
 mod fresh;
 mod integrity;
 mod keys;

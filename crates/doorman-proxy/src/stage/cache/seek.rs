@@ -9,9 +9,9 @@ use doorman_store::Chooser;
 
 use super::invalidate::{self, Change};
 use crate::exchange::Exchange;
-use crate::plan::PlanCache;
+use crate::plan::{PlanCache, Shape};
 use crate::record::Cached;
-use crate::stage::grpc;
+use crate::stage::{grpc, optimize};
 use crate::stop::Stop;
 
 /// Fields by which clients have some origins answer for another URL or method than they ask for: an
@@ -56,6 +56,8 @@ pub(crate) struct Sought<'p> {
     pub(crate) is_mistaken: bool,
     /// Whether the client is to be answered by an answer of its own.
     pub(crate) is_own: bool,
+    /// What the client asks of an image by its query.
+    pub(crate) shape: Option<Shape>,
 }
 
 /// Fields by which a client wants less than a whole response.
@@ -91,6 +93,7 @@ impl Again {
             is_stripped: true,
             is_mistaken: false,
             is_own: false,
+            shape: None,
         }
     }
 }
@@ -219,6 +222,8 @@ pub(crate) fn seek<'p>(
     if cache.rules.cookies == Cookies::Ignore {
         keep_chosen(&mut exchange.head, &cache.chosen.cookies);
     }
+    let forms = cache.optimize.as_ref();
+    let shape = forms.and_then(|forms| optimize::shape(&forms.rules, &exchange.head));
     standardise_host(&mut exchange.head);
     take_detours_off(&mut exchange.head);
     standardise_query(cache, &mut exchange.head);
@@ -233,6 +238,7 @@ pub(crate) fn seek<'p>(
         is_stripped: false,
         is_mistaken: false,
         is_own: false,
+        shape,
     }))
 }
 

@@ -15,6 +15,8 @@ use super::tell::Told;
 use super::{Sought, tell};
 use crate::exchange::Exchange;
 use crate::record::Cached;
+use crate::stage::code::name_form;
+use crate::stage::optimize;
 
 /// Whether the client can read the coding of a stored response (CIN-13).
 pub(crate) fn is_readable(object: &Arc<Object>, exchange: &Exchange) -> bool {
@@ -43,9 +45,19 @@ pub(super) fn with_head(
 ) -> Option<Answer> {
     let now = exchange.started();
     let meta = object.meta();
+    let mut head = head;
+    if let Some(forms) = &sought.cache.optimize {
+        optimize::varied(&forms.rules, &mut head);
+    }
     let client = sought.client(&exchange.head);
     let (mut head, body) = match client.map_or(Precondition::Pass, |c| evaluate(c, &head)) {
-        Precondition::NotModified => (Box::new(not_modified(&head)), Body::empty()),
+        Precondition::NotModified => {
+            let mut unchanged = Box::new(not_modified(&head));
+            if let Some(client) = client.filter(|_| sought.cache.optimize.is_some()) {
+                name_form(client, &mut unchanged);
+            }
+            (unchanged, Body::empty())
+        }
         Precondition::Failed => {
             let mut failed = heads::response();
             failed.status = 412;
@@ -83,11 +95,30 @@ pub(super) fn push_age(head: &mut ResponseHead, age: u32) {
 /// Head and body of what is sent of a stored response.
 fn content(
     sought: &Sought<'_>,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     object: &Arc<Object>,
     mut head: Box<ResponseHead>,
 ) -> Option<(Box<ResponseHead>, Body)> {
     let length = object.length();
+    // Parts are those of the original.
+    let is_part = sought.client(&exchange.head).is_some_and(range::is_asked);
+    if let Some(forms) = sought.cache.optimize.as_ref().filter(|_| !is_part)
+        && let Some((content, sibling)) =
+            optimize::find(forms, sought.shape, &sought.cache.store, object, &head, exchange)
+    {
+        optimize::edit(&mut head, content);
+        let length = sibling.length();
+        if sought.is_head {
+            head.declared_length = length;
+            return Some((head, Body::empty()));
+        }
+        if let Some(whole) = sibling.whole() {
+            return Some((head, Body::whole(whole)));
+        }
+        let length = length.map_or(Length::Unknown, Length::Known);
+        let reader = sibling.read(0..u64::MAX)?;
+        return Some((head, Body::pulled(Box::new(reader), length)));
+    }
     if sought.is_head {
         head.declared_length = length;
         return Some((head, Body::empty()));

@@ -11,7 +11,7 @@ mod tally;
 use std::rc::Rc;
 
 use doorman_http::coding::Coding;
-use doorman_http::{Body, FieldId, Length, ResponseHead};
+use doorman_http::{Body, FieldId, Length, RequestHead, ResponseHead};
 use doorman_net::Clock;
 use doorman_net::dial::Answer;
 use doorman_transform::{
@@ -60,19 +60,24 @@ pub(crate) fn answer(
     }
 }
 
-/// An answer to a condition names the form that the client has: a weak tag if it asked with that one.
-/// Nothing tells its type, so it may vary.
+/// An answer to a condition says what the one with a body would vary by; nothing tells its type, so it
+/// may.
 fn not_modified(exchange: &Exchange, head: &mut ResponseHead) {
+    name_form(&exchange.head, head);
+    varied_head(head);
+}
+
+/// An answer to a condition names the form that the client has: by a weak tag if it asked with that one.
+pub(crate) fn name_form(request: &RequestHead, head: &mut ResponseHead) {
     let tag = head.fields.first(FieldId::Etag).filter(|tag| tag.starts_with(b"\""));
     let is_weak = tag.is_some_and(|tag| {
         let weak = [b"W/", tag].concat();
-        let mut lines = exchange.head.fields.all(FieldId::IfNoneMatch);
+        let mut lines = request.fields.all(FieldId::IfNoneMatch);
         lines.any(|line| line.windows(weak.len()).any(|part| part == weak))
     });
     if is_weak {
         weak_tag(&mut head.fields);
     }
-    varied_head(head);
 }
 
 /// Takes a coding off: one that the client cannot read, or one in the place of which it gets a better

@@ -5,7 +5,7 @@ use doorman_proxy::Verdict;
 use doorman_proxy::explain::{Answer, Forward, Line, Outcome, Way};
 use serde_json::{Value, json};
 
-use super::{Told, cache, running, text};
+use super::{Told, cache, form, running, text};
 
 /// The whole object.
 pub fn value(told: &Told<'_>) -> Value {
@@ -112,6 +112,7 @@ fn forward(passed: &Forward, told: &Told<'_>) -> Value {
             "upstream": told.looked.plan.upstreams[upstream].name.to_string(),
             "share": f64::from(share) / 10_000.0,
         })),
+        "form": form::value(passed),
         "cache": passed.cache.as_ref().map(|found| cache::value(found, told)),
         "upstreams": passed.ways.iter().map(|way| upstream(way, told)).collect::<Vec<_>>(),
     })

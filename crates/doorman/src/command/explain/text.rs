@@ -10,7 +10,7 @@ use doorman_proxy::Verdict;
 use doorman_proxy::explain::{Answer, Door, Forward, Line, Outcome, Way};
 use doorman_proxy::plan::PlanUpstream;
 
-use super::{Told, cache, running};
+use super::{Told, cache, form, running};
 use crate::command::screen::Screen;
 
 /// Columns of the labels.
@@ -221,6 +221,7 @@ fn forward(passed: &Forward, told: &Told<'_>, page: &mut Page<'_>) {
     if let Some(cache) = &passed.cache {
         cache::lines(cache, told, page);
     }
+    form::lines(passed, told, page);
     if let Some(side) = &passed.side {
         let way = side.way.and_then(|way| passed.ways.get(way));
         let name = way.map(|way| &*told.looked.plan.upstreams[way.upstream].name);

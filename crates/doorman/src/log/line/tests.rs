@@ -29,6 +29,8 @@ fn line() -> Line<'static> {
         coded: None,
         decoded: None,
         code_reason: None,
+        optimized: None,
+        optimize_reason: None,
         again: &[],
         waited_micros: 0,
         tls: Some("TLSv1.3"),

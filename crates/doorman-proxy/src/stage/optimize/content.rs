@@ -1,0 +1,137 @@
+//! Which form of an answer's content: its number in the store, and its words.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use doorman_optimize::image::{self, Format, Want};
+use doorman_optimize::text::{self, Kind};
+use doorman_store::{Form, TOO_LARGE};
+
+use crate::plan::Shape;
+
+/// What is made of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A text without what nobody reads.
+    Text(Kind),
+    /// An image in a format and a size.
+    Image { format: Format, shape: Shape },
+}
+
+/// Kinds of what is made, in the order of the docs.
+pub const KINDS: [&str; 10] =
+    ["html", "css", "js", "json", "svg", "jpeg", "png", "gif", "webp", "avif"];
+
+impl Content {
+    /// Its place in [`KINDS`].
+    pub(super) const fn place(self) -> usize {
+        match self {
+            Self::Text(kind) => kind as usize,
+            Self::Image { format, .. } => 5 + format as usize,
+        }
+    }
+
+    /// Its word, the same in log, metrics and docs.
+    pub(crate) const fn word(self) -> &'static str {
+        KINDS[self.place()]
+    }
+
+    /// Its number. Everything by which it differs is in it, so what was made by other rules is another
+    /// form. The lowest byte is a coding's, the upper half a dictionary's.
+    pub(crate) fn form(self) -> Form {
+        let place = self.place() as u128 + 1;
+        let of_image = match self {
+            Self::Text(_) => 0,
+            Self::Image { format, shape } => {
+                let pixels = |size: Option<u32>| u128::from(size.unwrap_or(0) & 0xFF_FFFF);
+                let quality = u128::from(shape.quality(format).value());
+                quality << 48 | pixels(shape.width) << 24 | pixels(shape.height)
+            }
+        };
+        // Seven bits of quality and 48 of pixels, above a kind and a coding.
+        Form(of_image << 16 & u128::from(u64::MAX) | place << 8)
+    }
+
+    /// The word for why it could not be made.
+    pub(super) fn refusal(self, reason: u8) -> &'static str {
+        let at = usize::from(reason);
+        match self {
+            _ if reason == TOO_LARGE => "too-large",
+            Self::Text(_) => text::Refusal::ALL.get(at).map_or("refused", |why| why.word()),
+            Self::Image { .. } => image::Refusal::ALL.get(at).map_or("refused", |why| why.word()),
+        }
+    }
+
+    /// What is wanted of an image.
+    pub(super) fn want(format: Format, shape: Shape) -> Want {
+        Want {
+            format,
+            max_width: shape.width,
+            max_height: shape.height,
+            quality: shape.quality(format),
+        }
+    }
+}
+
+/// What was made of stored answers, counted by all threads that make it.
+#[derive(Debug, Default)]
+pub struct Made([Counts; KINDS.len()]);
+
+#[derive(Debug, Default)]
+struct Counts {
+    made: AtomicU64,
+    refused: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    nanos: AtomicU64,
+}
+
+/// Figures of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MadeOf {
+    /// The kind.
+    pub kind: &'static str,
+    /// Forms that were made.
+    pub made: u64,
+    /// Answers of which none could be made.
+    pub refused: u64,
+    /// Bytes of what forms were made of.
+    pub bytes_in: u64,
+    /// Bytes of the forms.
+    pub bytes_out: u64,
+    /// Time that the work took, whatever came of it, nanoseconds.
+    pub nanos: u64,
+}
+
+impl Made {
+    /// The figures by kind, in the order of [`KINDS`].
+    #[must_use]
+    pub fn all(&self) -> Vec<MadeOf> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let of = |(kind, counts): (&&'static str, &Counts)| MadeOf {
+            kind,
+            made: read(&counts.made),
+            refused: read(&counts.refused),
+            bytes_in: read(&counts.bytes_in),
+            bytes_out: read(&counts.bytes_out),
+            nanos: read(&counts.nanos),
+        };
+        KINDS.iter().zip(&self.0).map(of).collect()
+    }
+
+    /// Counts a try in; `sizes` are those of what it was made of and of what came of it.
+    pub(super) fn add(&self, content: Content, sizes: Option<(usize, usize)>, nanos: u64) {
+        let counts = &self.0[content.place()];
+        let add = |counter: &AtomicU64, n: u64| counter.fetch_add(n, Ordering::Relaxed);
+        match sizes {
+            None => {
+                add(&counts.refused, 1);
+            }
+            Some((before, after)) => {
+                add(&counts.made, 1);
+                add(&counts.bytes_in, before as u64);
+                add(&counts.bytes_out, after as u64);
+            }
+        }
+        add(&counts.nanos, nanos);
+    }
+}
