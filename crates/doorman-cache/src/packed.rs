@@ -101,6 +101,15 @@ impl PackedHead {
         head.set_reason(start..text.len());
     }
 
+    /// The same with one more field. `None` as for [`PackedHead::pack`].
+    #[must_use]
+    pub fn with_field(&self, id: FieldId, value: &[u8]) -> Option<Self> {
+        let mut head = ResponseHead::new(self.status());
+        self.unpack(&mut head);
+        head.fields.push_id(id, value);
+        Self::pack(&head)
+    }
+
     /// The status.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -275,6 +284,16 @@ mod tests {
         for unpacked in both_ways(&ResponseHead::new(599)) {
             assert_eq!(text(&unpacked), "599 |");
         }
+    }
+
+    #[test]
+    fn a_field_is_added_behind_the_others() {
+        let mut whole = head(200, &[(b"Content-Type", b"text/html")]);
+        let added = PackedHead::pack(&whole).unwrap().with_field(FieldId::Etag, b"\"a\"").unwrap();
+        whole.fields.push_id(FieldId::Etag, b"\"a\"");
+        assert_eq!(added, PackedHead::pack(&whole).unwrap());
+        assert_eq!(added.first(FieldId::Etag), Some(&b"\"a\""[..]));
+        assert_eq!(added.with_field(FieldId::Etag, &[b'x'; 65_536]), None);
     }
 
     #[test]

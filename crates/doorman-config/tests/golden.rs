@@ -377,6 +377,7 @@ fn describe_cache(config: &Config, cache: &Cache, text: &mut String) {
         ("slice", written(&cache.slice)),
         ("tags", written(&cache.tags)),
         ("status", written(&cache.status_header)),
+        ("etag", written(&cache.etag)),
         ("client", written(&cache.client_control)),
         ("cookies", written(&cache.cookies)),
         ("set-cookie", written(&cache.set_cookie)),

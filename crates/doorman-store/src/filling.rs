@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use doorman_cache::NotStored;
-use doorman_http::Now;
+use doorman_http::{FieldId, Now};
 
 use crate::body::{Body, Long, Pieces};
 use crate::fill::{Fill, NARROW, Room, WINDOW};
 use crate::leads::{Before, Published};
 use crate::line::Lead;
 use crate::object::{Object, Parts, SMALL_MAX};
+use crate::tag::BodyTag;
 
 /// How long nobody waits for a response that proved too large while it came.
 const TOO_LARGE: Duration = Duration::from_secs(60);
@@ -47,6 +48,8 @@ pub struct Filling {
     began: Now,
     kept: Result<(), NotKept>,
     is_window: bool,
+    /// The entity tag that it gets; `None`: it has what it has.
+    tag: Option<BodyTag>,
 }
 
 impl fmt::Debug for Filling {
@@ -106,6 +109,7 @@ impl Lead {
             began: now,
             kept,
             is_window: false,
+            tag: None,
         })
     }
 }
@@ -125,6 +129,12 @@ impl Filling {
         self.kept
     }
 
+    /// Once it is whole it gets an entity tag made of its content: for a response that came without a
+    /// validator. To be said before any of the body comes.
+    pub fn tag_by_content(&mut self) {
+        self.tag = Some(BodyTag::new());
+    }
+
     /// Whether [`Filling::push`] may be called: at once while the response is to be stored; after
     /// that when its slowest reader is less than 1 MiB behind, or 64 KiB where memory is full.
     pub fn poll_room(&self, cx: &Context<'_>) -> Poll<Room> {
@@ -142,12 +152,16 @@ impl Filling {
                 self.let_go(NotKept::NoRoom, NotStored::NoRoom);
             }
         }
+        if let Some(tag) = &mut self.tag {
+            tag.take(data);
+        }
         self.fill.push(data);
     }
 
     /// Nobody may join any more, and the key is free for others.
     fn let_go(&mut self, why: NotKept, refusal: NotStored) {
         self.is_window = true;
+        self.tag = None;
         self.fill.open_window(if why == NotKept::NoRoom { NARROW } else { WINDOW });
         if self.kept.is_err() {
             return;
@@ -181,12 +195,15 @@ impl Filling {
 
     fn seal(&mut self, len: u64) -> Result<Arc<Object>, NotKept> {
         let pieces = self.fill.take_over();
+        let head = self.object.head();
+        let tagged = self.tag.take().and_then(|tag| head.with_field(FieldId::Etag, &tag.finish()));
+        let head = tagged.unwrap_or_else(|| head.clone());
         let sealed = if len <= SMALL_MAX as u64 {
             let small: Vec<u8> = pieces.concat();
-            self.object.with_body(Body::Small(&small))
+            self.object.with_parts(head, Body::Small(&small))
         } else {
             let long = Arc::new(Long::Pieces(Pieces::new(pieces)));
-            self.object.with_body(Body::Long(long))
+            self.object.with_parts(head, Body::Long(long))
         };
         let sealed = Arc::new(sealed.ok_or(NotKept::TooLarge)?);
         let store = Arc::clone(&self.lead.store);

@@ -31,6 +31,7 @@ mod seen;
 mod shard;
 mod sibling;
 mod store;
+mod tag;
 mod tier;
 mod view;
 

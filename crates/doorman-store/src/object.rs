@@ -107,12 +107,7 @@ impl Object {
         })
     }
 
-    /// The same response with the body that has come.
-    pub(crate) fn with_body(&self, body: Body<'_>) -> Option<Self> {
-        self.remade(self.head.clone(), self.meta, body)
-    }
-
-    /// The same response as it goes to disk or comes from there.
+    /// The same response with the body that has come, or as it goes to disk or comes from there.
     pub(crate) fn with_parts(&self, head: PackedHead, body: Body<'_>) -> Option<Self> {
         self.remade(head, self.meta, body)
     }

@@ -94,6 +94,7 @@ impl Decoder<'_> {
             "slice" => self.set(item, &mut cache.slice, slice),
             "tags" => self.fields(item, &mut cache.tags),
             "status-header" => self.set(item, &mut cache.status_header, switch),
+            "etag" => self.set(item, &mut cache.etag, switch),
             "client-control" => self.set(item, &mut cache.client_control, switch),
             "cookies" => self.set(item, &mut cache.cookies, |text| {
                 use CacheCookies::{Careful, Ignore};
@@ -333,6 +334,7 @@ fn unsaid(store: Spanned<StoreId>, block: &Item) -> Cache {
         slice: Setting::default_of(None),
         tags: names(["cache-tag", "surrogate-key"]),
         status_header: Setting::default_of(false),
+        etag: Setting::default_of(true),
         client_control: Setting::default_of(true),
         cookies: Setting::default_of(CacheCookies::Careful),
         set_cookie: Setting::default_of(CacheSetCookie::Refuse),

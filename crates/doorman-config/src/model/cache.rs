@@ -93,6 +93,8 @@ pub struct Cache {
     pub tags: Setting<Vec<String>>,
     /// `status-header`: whether clients get `Cache-Status` (RFC 9211); they do not.
     pub status_header: Setting<bool>,
+    /// `etag`: whether what is kept without ETag and Last-Modified gets a tag made of its content; it does.
+    pub etag: Setting<bool>,
     /// `client-control`: whether `Cache-Control` of requests counts; it does.
     pub client_control: Setting<bool>,
     /// `cookies`: what a `Cookie` of the request means.

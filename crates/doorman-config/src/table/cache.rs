@@ -75,6 +75,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("Cache-Tag Surrogate-Key"),
     Directive::new("status-header", &[Cache], SWITCH, "Tell clients in Cache-Status what the cache did (RFC 9211).", "status-header on")
         .default("off"),
+    Directive::new("etag", &[Cache], SWITCH, "Give what is kept an ETag made of its content where it has neither ETag nor Last-Modified, so that clients who have it already are told so (RFC 9110 section 8.8.3).", "etag off")
+        .default("on"),
     Directive::new("client-control", &[Cache], SWITCH, "Whether clients may ask for something fresher, or for what is kept alone, by Cache-Control (RFC 9111 section 5.2.1).", "client-control off")
         .default("on"),
     Directive::new("cookies", &[Cache], &[one("careful|ignore", Choice(&["careful", "ignore"], &[]))], "Requests with cookies: a response to one is for others only if it says so, by public, s-maxage or a targeted field; or cookies are taken off before servers are asked.", "cookies careful")

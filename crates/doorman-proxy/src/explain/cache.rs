@@ -173,6 +173,9 @@ fn rules(cache: &PlanCache) -> Vec<(&'static str, String)> {
     if !of.client_control {
         rules.push(("client-control", "off".to_owned()));
     }
+    if !cache.etag {
+        rules.push(("etag", "off".to_owned()));
+    }
     if cache.min_uses > 1 {
         rules.push(("min-uses", cache.min_uses.to_string()));
     }

@@ -37,6 +37,8 @@ pub(crate) struct PlanCache {
     pub(crate) tags: Box<[Box<str>]>,
     /// Whether clients are told what the cache did.
     pub(crate) status_header: bool,
+    /// Whether what has no validator gets an entity tag made of its content.
+    pub(crate) etag: bool,
     /// Whose PURGE is obeyed.
     pub(crate) purgers: AddressSet,
     /// Which smaller forms of what is kept are made; `None`: none.
@@ -79,6 +81,7 @@ impl PlanCache {
             slice: written.slice.value,
             tags: written.tags.value.iter().map(names).collect(),
             status_header: written.status_header.value,
+            etag: written.etag.value,
             purgers: compile::address_set(written.purge.iter().map(|range| range.value)),
             optimize,
             places: targets

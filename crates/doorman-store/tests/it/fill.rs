@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use doorman_store::{Cut, Found, NotKept, ObjectReader, Room};
+use doorman_http::FieldId;
+use doorman_store::{Cut, Found, NotKept, Object, ObjectReader, Room};
 
 use crate::kit::{Answer, Client, Woken, read_on, seed, store, store_with, whole};
 
@@ -151,4 +152,37 @@ fn a_waker_that_drops_a_reader_does_not_wait_for_itself() {
     assert!(reader.poll_next(&mut Context::from_waker(&waker)).is_pending());
     drop(waker);
     assert!(reader.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[test]
+fn what_is_tagged_by_its_content_has_the_tag_once_it_is_whole() {
+    let store = store_with(8 << 20, 1 << 20, seed());
+    let client = Client::of(&store, "http://a.example/", &[]);
+    let tag = |object: &Arc<Object>| object.head().first(FieldId::Etag).map(<[u8]>::to_vec);
+    let mut tags = Vec::new();
+    // In one allocation with the rest, by pieces, and the same as before.
+    for (body, step) in [(&b"abc"[..], 1), (&[7; 100_000], 999), (&[7; 100_000], 100_000)] {
+        let lead = store.alone(&client.key, &client.chooser(), client.hit(&store));
+        let mut filling = Answer::default().fill(&client, lead, None).unwrap();
+        filling.tag_by_content();
+        assert_eq!(tag(filling.object()), None);
+        body.chunks(step).for_each(|piece| filling.push(piece));
+        let stored = filling.finish().unwrap();
+        assert_eq!(whole(&stored), body);
+        // It is no validator of the origin's, so that one is not asked about it.
+        assert!(!stored.meta().has_validator());
+        assert_eq!(tag(&client.hit(&store).unwrap()), tag(&stored));
+        tags.push(tag(&stored).unwrap());
+    }
+    assert_eq!(tags[0], b"\"ba7816bf8f01cfea414140de5dae2223\"");
+    assert!(tags[1] == tags[2] && tags[0] != tags[1]);
+    // What proves too large is not tagged, and is read on.
+    let lead = store.alone(&client.key, &client.chooser(), client.hit(&store));
+    let mut filling = Answer::default().fill(&client, lead, None).unwrap();
+    filling.tag_by_content();
+    let mut reader = filling.object().read(0..u64::MAX).unwrap();
+    filling.push(&[1; 2 << 20]);
+    assert_eq!(filling.finish().unwrap_err(), NotKept::TooLarge);
+    let (read, end) = read_on(&mut reader, Waker::noop());
+    assert_eq!((read.len(), end), (2 << 20, Some(Ok(()))));
 }

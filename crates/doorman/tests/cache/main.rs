@@ -24,5 +24,6 @@ mod ranges;
 mod review;
 mod rig;
 mod seen;
+mod tags;
 mod together;
 mod variants;

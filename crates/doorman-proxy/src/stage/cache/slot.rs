@@ -264,7 +264,8 @@ impl Slot {
             Length::Known(length) => Some(length),
             Length::Unknown => None,
         };
-        let filling = match self.lead.fill(parts, declared, cache.rules.max_object, now) {
+        let tags_it = cache.etag && lacks_validator(&answer.head);
+        let mut filling = match self.lead.fill(parts, declared, cache.rules.max_object, now) {
             Ok(filling) => filling,
             Err(NotKept::Superseded) => {
                 return passed(sought, answer, self.why, "superseded", self.is_own, exchange);
@@ -274,6 +275,9 @@ impl Slot {
                 return passed(sought, answer, self.why, why, self.is_own, exchange);
             }
         };
+        if tags_it {
+            filling.tag_by_content();
+        }
         let object = Arc::clone(filling.object());
         let held = Held::of(exchange.record());
         let Answer { mut head, body } = answer;
@@ -348,6 +352,12 @@ impl Slot {
         }
         passed(sought, answer, forward, why.word(), is_own, exchange)
     }
+}
+
+/// Whether a whole representation comes without anything that clients could ask by whether it has
+/// changed. What we then tag it with is never said to its origin: it has no validator for that.
+fn lacks_validator(head: &ResponseHead) -> bool {
+    head.status == 200 && !head.fields.has(FieldId::Etag) && !head.fields.has(FieldId::LastModified)
 }
 
 /// The tags that a response names in these fields.
