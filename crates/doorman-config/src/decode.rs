@@ -5,6 +5,7 @@ mod acme;
 mod balance;
 mod cache;
 mod compress;
+mod delivery;
 mod discover;
 mod ejection;
 mod ending;

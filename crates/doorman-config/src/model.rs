@@ -8,6 +8,7 @@ mod acme;
 mod balance;
 mod cache;
 mod compress;
+mod delivery;
 mod discover;
 mod global;
 mod health;
@@ -30,6 +31,7 @@ pub use cache::{
     QueryName, Store, StoreDisk, StoreId,
 };
 pub use compress::{Breach, CodingLevels, Compress, Decompress};
+pub use delivery::Delivery;
 pub use discover::{Discover, DiscoverSource, Family};
 pub use global::{
     AccessFormat, AccessLog, Admin, BackgroundThreads, ErrorLog, Global, Limits, LogLevel,

@@ -3,6 +3,7 @@
 
 mod cache;
 mod compress;
+mod delivery;
 mod discovery;
 mod health;
 mod later;
@@ -430,6 +431,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(cache::DIRECTIVES)
         .chain(compress::DIRECTIVES)
         .chain(optimize::DIRECTIVES)
+        .chain(delivery::DIRECTIVES)
 }
 
 /// The directive of that name in that block.

@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use doorman_config::{
-    Announcer, Cache, CacheQuery, CacheTtl, CodingLevels, Compress, Condition, Config, EarlyData,
-    Ending, FastCgi, ImagePreset, ImageQuality, Loaded, MemorySource, Ocsp, Optimize, OptimizeText,
-    Outlier, Passive, QueryName, Route, RouteOptions, Setting, SourceMap, Spanned, StoreDisk,
-    TlsSource, Upstream, UpstreamProtocol, load, render,
+    Announcer, Cache, CacheQuery, CacheTtl, CodingLevels, Compress, Condition, Config, Delivery,
+    EarlyData, Ending, FastCgi, ImagePreset, ImageQuality, Loaded, MemorySource, Ocsp, Optimize,
+    OptimizeText, Outlier, Passive, QueryName, Route, RouteOptions, Setting, SourceMap, Spanned,
+    StoreDisk, TlsSource, Upstream, UpstreamProtocol, load, render,
 };
 
 /// Writing to a `String` cannot fail.
@@ -581,6 +581,7 @@ fn describe_options(options: &RouteOptions, text: &mut String) {
         writeln!(text, "    mirror #{upstream} {} {body} {most} {time:?} {marker:?}", mirror.share)
             .expect(TAKES_ALL);
     }
+    describe_delivery(&options.delivery, text);
     let timeouts = &options.timeouts;
     let named = [
         ("connect", timeouts.connect),
@@ -592,6 +593,22 @@ fn describe_options(options: &RouteOptions, text: &mut String) {
         if let Some(timeout) = timeout {
             writeln!(text, "    timeout {name} {:?}", timeout.value).expect(TAKES_ALL);
         }
+    }
+}
+
+fn describe_delivery(delivery: &Delivery, text: &mut String) {
+    let switches = [
+        ("early-hints", &delivery.early_hints),
+        ("server-timing", &delivery.server_timing),
+        ("sniff-guard", &delivery.sniff_guard),
+    ];
+    for (name, switch) in switches {
+        if switch.span.is_some() {
+            writeln!(text, "    {name} {}", switch.value).expect(TAKES_ALL);
+        }
+    }
+    if let Some(time) = &delivery.immutable {
+        writeln!(text, "    immutable {:?}", time.value).expect(TAKES_ALL);
     }
 }
 

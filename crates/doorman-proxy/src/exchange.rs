@@ -9,6 +9,7 @@ use doorman_http::{Body, BodyError, Conn, FieldId, Interim, Now, Request, Reques
 use doorman_route::{AddressSet, Captures};
 use doorman_transform::{Asked, ForwardedMode, RequestId, Trust, client_ip, forward, trust};
 
+use crate::hints::Hinting;
 use crate::house::Books;
 use crate::record::{End, Record};
 
@@ -23,6 +24,8 @@ pub(crate) struct Exchange {
     /// What its client said about the form of answers, where its route asks: before edits, and before
     /// the cache makes one question of many.
     pub(crate) coding: Option<Asked>,
+    /// What it has to do with early hints; `None`: nothing.
+    pub(crate) hinting: Option<Box<Hinting>>,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,
@@ -64,6 +67,7 @@ impl Exchange {
             captures: Captures::default(),
             tie: Tie::default(),
             coding: None,
+            hinting: None,
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
             record: Some(record),

@@ -30,7 +30,7 @@ use doorman_transform::Context as Facts;
 
 use crate::exchange::Exchange;
 use crate::plan::{Plan, PlanCgi, PlanEnding, PlanRoute};
-use crate::stage::{answer, edit, share, stick};
+use crate::stage::{answer, deliver, edit, share, stick};
 use crate::stop::{Fault, Stop};
 use crate::{Books, CoreCounters, NoJournal};
 
@@ -160,6 +160,8 @@ pub struct Forward {
     pub decodes: Option<Decodes>,
     /// What would be made of a stored answer, where the route makes something.
     pub optimizes: Option<Optimizes>,
+    /// What its answer gets on its way to a browser, each by its word in configurations.
+    pub delivery: Vec<(&'static str, String)>,
 }
 
 /// Which way of a split a client goes.
@@ -476,6 +478,8 @@ fn forward(
         let shape = crate::stage::optimize::shape(&forms.rules, &exchange.head);
         form::optimizes(forms, shape, &exchange.head)
     });
+    let delivery = route.delivery.as_deref();
+    let delivery = delivery.map_or_else(Vec::new, |delivery| deliver::tell(delivery, exchange));
     let seeking = route.cache.as_ref().map(|cache| cache::seek(cache, first, exchange));
     edit::request(route, exchange)?;
     let after = Snapshot::of(&exchange.head);
@@ -528,6 +532,7 @@ fn forward(
         codes,
         decodes: route.code.as_ref().and_then(form::decodes),
         optimizes,
+        delivery,
     })
 }
 

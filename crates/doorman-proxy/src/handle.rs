@@ -23,7 +23,8 @@ use crate::stage::mirror::At;
 use crate::stage::share::Ways;
 use crate::stage::stick::Stuck;
 use crate::stage::{
-    admit, answer, cache, clients, code, deadline, early, edit, fetch, grpc, mirror, share, stick,
+    admit, answer, cache, clients, code, deadline, deliver, early, edit, fetch, grpc, hint, mirror,
+    share, stick,
 };
 use crate::stop::{Fault, Stop};
 
@@ -124,6 +125,9 @@ impl<N: Net> Proxy<N> {
         let mut response = edit::response(route, exchange, answer, date);
         stick::mark(going.tie.as_ref(), exchange, &mut response);
         share::mark(route, &going.ways, exchange, &mut response);
+        if let Some(delivery) = &route.delivery {
+            deliver::finish(delivery, exchange, &mut response, self.core.clock.instant());
+        }
         Ok(response)
     }
 
@@ -137,6 +141,9 @@ impl<N: Net> Proxy<N> {
         exchange: &mut Exchange,
     ) -> Result<First<'p>, Stop> {
         let route = &plan.plan.sites[at.site].routes[at.route];
+        if let Some(hints) = route.hints() {
+            hint::begin(hints, exchange);
+        }
         let seek = match &route.cache {
             None => Seek::Bypass,
             Some(cache) => cache::seek(cache, upstream, exchange)?,
@@ -172,6 +179,7 @@ impl<N: Net> Proxy<N> {
         going: &mut Going<'p>,
         exchange: &mut Exchange,
     ) -> Result<Answer, Fault> {
+        hint::send(exchange);
         let whole = route.whole(&plan.plan.upstreams[going.ways.first]);
         let whole = whole.into_iter().chain(grpc::timeout(&exchange.head)).min();
         let asked = async {

@@ -115,6 +115,9 @@ impl Books {
                 if head.early {
                     counters.early.add(1);
                 }
+                if record.hinted > 0 {
+                    counters.hinted.add(1);
+                }
             }
             counters.duration.add(record.ended.micros_since(record.started.instant));
             if let Some(answered) = record.answered {

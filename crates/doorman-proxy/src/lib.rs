@@ -10,6 +10,7 @@ mod exchange;
 pub mod explain;
 mod guard;
 mod handle;
+mod hints;
 mod house;
 mod leash;
 pub mod metrics;

@@ -99,6 +99,8 @@ pub struct RouteCounters {
     pub first_byte: Histogram,
     /// Requests that came in early data and went on before the handshake had ended.
     pub early: Counter,
+    /// Early hints that were sent.
+    pub hinted: Counter,
     /// Copies to another upstream, in the order of [`Mirrored::ALL`].
     pub mirrored: [Counter; Mirrored::ALL.len()],
     /// Content bytes received.

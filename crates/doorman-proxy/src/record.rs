@@ -194,6 +194,8 @@ pub struct Record {
     pub optimized: Option<&'static str>,
     /// Why it was not, where its route makes answers like it smaller; a closed set of words.
     pub optimize_reason: Option<&'static str>,
+    /// Links that the client was told of in early hints.
+    pub hinted: u8,
     /// Why further tries were made, in order.
     pub again: Vec<Again>,
     /// How long it waited for a server.
@@ -343,6 +345,7 @@ impl Record {
             code_reason: None,
             optimized: None,
             optimize_reason: None,
+            hinted: 0,
             again: Vec::new(),
             waited_micros: 0,
             received: None,
@@ -372,6 +375,7 @@ impl Record {
         self.cache_reason = None;
         self.code_reason = None;
         (self.optimized, self.optimize_reason) = (None, None);
+        self.hinted = 0;
         self.again.clear();
         self.waited_micros = 0;
         self.books = books;

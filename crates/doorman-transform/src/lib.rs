@@ -15,6 +15,7 @@ mod edit;
 mod eligible;
 mod expand;
 mod forwarded;
+mod link;
 mod location;
 pub mod negotiate;
 mod page;
@@ -36,6 +37,7 @@ pub use expand::{
     Context, EXPANDED_MAX, ExpandError, Facts, expand_text, expand_url, expand_value, hash_key,
 };
 pub use forwarded::{ForwardedMode, HOPS_MAX, Trust, client_ip, forward, trust};
+pub use link::early_links;
 pub use location::{Auto, LocationRewrite, LocationRule, Origin};
 pub use page::{Page, error_page, reason};
 pub use request_id::RequestId;

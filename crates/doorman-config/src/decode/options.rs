@@ -2,7 +2,7 @@
 //! route that it is for, in order: policies, site, route.
 
 use super::optimize::{self, OptimizeLine};
-use super::{Decoder, Policy};
+use super::{Decoder, Policy, delivery};
 use crate::item::Item;
 use crate::values;
 use crate::{
@@ -53,6 +53,7 @@ pub(super) enum Line {
     Compress(Option<Compress>),
     Decompress(Option<Decompress>),
     Optimize(OptimizeLine),
+    Delivery(delivery::Word),
 }
 
 /// Applies lines to the options of a route.
@@ -81,6 +82,7 @@ pub(super) fn apply(options: &mut RouteOptions, lines: &[Line]) {
             Line::Compress(compress) => options.compress = compress,
             Line::Decompress(decompress) => options.decompress = decompress,
             Line::Optimize(line) => optimize::apply(&mut options.optimize, line),
+            Line::Delivery(word) => word.apply(&mut options.delivery),
         }
     }
 }
@@ -190,6 +192,9 @@ impl Decoder<'_> {
             "compress" => self.compress(item).map(Line::Compress),
             "decompress" => self.decompress(item).map(Line::Decompress),
             "optimize" => self.optimize(item).map(Line::Optimize),
+            "early-hints" | "server-timing" | "immutable" | "sniff-guard" => {
+                self.delivery(item).map(Line::Delivery)
+            }
             _ => return None,
         };
         Some(line.into_iter().collect())

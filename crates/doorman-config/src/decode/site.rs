@@ -84,6 +84,7 @@ impl Decoder<'_> {
         let last = self.site_ending(block, &lines, global);
         routes.extend(last);
         self.check_cached(block, routes.iter().map(|route| &route.ending.value));
+        self.check_hinted(block, routes.iter().map(|route| &route.ending.value));
         let first = addresses.first()?;
         let sound = !block.damaged && self.diagnostics.count() == before;
         if routes.is_empty() && sound && !block.is_off() {
@@ -138,6 +139,7 @@ impl Decoder<'_> {
             return None;
         }
         self.check_cached(block, std::iter::once(&ending.value));
+        self.check_hinted(block, std::iter::once(&ending.value));
         let options = merged(&[site, &lines, &own], global);
         if !block.is_off() {
             self.check_optimized(&options, &ending.value, &[site, &lines]);

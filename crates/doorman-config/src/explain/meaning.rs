@@ -329,6 +329,13 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "store s { memory 1GiB }\nsite http://a.test { route /x { cache s; proxy 3000 }; respond 404 }",
     ),
     Explanation::new(
+        "W0309",
+        "early hints without answers to learn from",
+        "Early hints are what servers have linked in earlier answers, sent while they work on the next one. Redirects and texts of doorman's own are there at once.",
+        "site http://a.test { route /x { early-hints; respond 200 }; proxy 3000 }",
+        "site http://a.test { route /x { early-hints; proxy 3000 }; respond 404 }",
+    ),
+    Explanation::new(
         "W0310",
         "more forms of an image than are kept",
         "Each width and each preset may be asked for in each format, and a store keeps 32 forms beside an image: those that are asked for first. For the others the original is served. A handful of widths serves all screens.",

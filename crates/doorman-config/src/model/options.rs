@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cache, Compress, Decompress, Optimize, UpstreamId};
+use super::{Cache, Compress, Decompress, Delivery, Optimize, UpstreamId};
 use crate::{Setting, Span, Spanned, Template};
 
 /// Everything that a route may say besides its ending.
@@ -57,6 +57,8 @@ pub struct RouteOptions {
     pub decompress: Option<Decompress>,
     /// `optimize`: what is made smaller.
     pub optimize: Optimize,
+    /// What answers get on their way to browsers.
+    pub delivery: Delivery,
 }
 
 impl Default for RouteOptions {
@@ -84,6 +86,7 @@ impl Default for RouteOptions {
             compress: None,
             decompress: None,
             optimize: Optimize::default(),
+            delivery: Delivery::default(),
         }
     }
 }

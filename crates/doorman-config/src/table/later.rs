@@ -25,7 +25,6 @@ pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
     later("throttle", OPTIONS, "slow a response down"),
-    later("early-hints", OPTIONS, "send 103 before the response"),
     later("allow", OPTIONS, "let only some addresses in"),
     later("deny", OPTIONS, "keep some addresses out"),
     later("limit", OPTIONS, "bound the rate of requests"),

@@ -9,6 +9,7 @@ mod clients;
 mod compile;
 mod compress;
 mod cookie;
+mod delivery;
 mod discovered;
 mod edits;
 mod health;
@@ -35,6 +36,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::crowd::{Crowd, CrowdLimits};
+use crate::hints::Hints;
 use crate::stage::optimize::Made;
 use crate::workshop::Workshop;
 pub(crate) use cache::PlanCache;
@@ -42,6 +44,7 @@ pub(crate) use clients::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use compile::Faults;
 pub(crate) use compress::{PlanCode, PlanCompress};
 pub(crate) use cookie::{Number, PlanCookie};
+pub(crate) use delivery::{PlanDelivery, PlanHints};
 pub use discovered::{Found, Lists, WantedSource, is_discovered, wanted_sources};
 use doorman_balance::health::outlier::OutlierRules;
 use doorman_balance::health::passive::PassiveRules;
@@ -169,6 +172,8 @@ pub struct PlanRoute {
     pub(crate) code: Option<PlanCode>,
     /// Where copies of requests go; `None`: nowhere.
     pub(crate) mirror: Option<PlanMirror>,
+    /// What its answers get on their way to browsers; `None`: nothing.
+    pub(crate) delivery: Option<Box<PlanDelivery>>,
     pub(crate) edits: RouteEdits,
     pub(crate) pages: ErrorPages,
     /// Whether clients must have shown a certificate.
@@ -377,6 +382,11 @@ impl PlanUpstream {
 }
 
 impl PlanRoute {
+    /// What early hints are made of, if it sends any.
+    pub(crate) fn hints(&self) -> Option<&PlanHints> {
+        self.delivery.as_ref()?.hints.as_ref()
+    }
+
     /// Shares of the upstreams, if there are several.
     pub(crate) fn shares(&self) -> Option<Vec<u32>> {
         match &self.ending {
@@ -433,6 +443,7 @@ pub struct Ground {
     pub workshop: Arc<Workshop>,
     /// What was made of stored answers.
     pub made: Arc<Made>,
+    hints: Mutex<Weak<Hints>>,
     crowd: Arc<Crowd>,
 }
 
@@ -479,6 +490,7 @@ impl Ground {
             stores: stores::Stores::default(),
             workshop: Arc::default(),
             made: Arc::default(),
+            hints: Mutex::default(),
             crowd: Arc::default(),
         }
     }

@@ -10,8 +10,8 @@ use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
 use super::{
-    ErrorPages, Ground, PlanCache, PlanCode, PlanEnding, PlanMirror, PlanRoute, PlanShare,
-    PlanSite, RouteEdits, sites, upstreams,
+    ErrorPages, Ground, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror, PlanRoute,
+    PlanShare, PlanSite, RouteEdits, sites, upstreams,
 };
 
 pub(super) fn compile(
@@ -125,6 +125,7 @@ impl PlanRoute {
             cache: None,
             code: None,
             mirror: None,
+            delivery: None,
             edits: RouteEdits::default(),
             pages: ErrorPages::default(),
             mtls: false,
@@ -175,6 +176,13 @@ fn plan(
             PlanEnding::Proxy(_) => options.mirror.as_ref().map(PlanMirror::compile),
             _ => None,
         },
+        delivery: PlanDelivery::compile(
+            ground,
+            (site, route.name.as_str()),
+            &options.delivery,
+            &ending,
+            faults,
+        ),
         ending,
         edits: RouteEdits::compile(options, faults),
         pages: ErrorPages::compile(options, faults),

@@ -3,6 +3,7 @@
 use doorman_http::{FieldId, FieldSet, IpText, Peer, RequestHead, Response, Scheme};
 use doorman_transform::{Context, Facts, Origin, rewrite_cookies};
 
+use super::deliver;
 use super::fetch::Reply;
 use crate::exchange::Exchange;
 use crate::plan::{CLIENT_CERT, CLIENT_CERT_CHAIN, HostEdit, PlanRoute, PlanServer, RouteEdits};
@@ -150,6 +151,9 @@ impl Host {
 /// Edits an answer that the house gives on purpose: the operator's fields belong on it too.
 pub(crate) fn own(route: &PlanRoute, exchange: &mut Exchange, response: &mut Response) {
     strict_transport(&route.edits, exchange, response);
+    if let Some(delivery) = &route.delivery {
+        deliver::mark(delivery, exchange, response);
+    }
     if !route.edits.response.is_empty() {
         with_facts(exchange, |head, facts| {
             let context = Context { head, facts };

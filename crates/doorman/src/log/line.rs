@@ -74,6 +74,8 @@ pub(crate) struct Line<'a> {
     pub optimized: Option<&'a str>,
     /// Why it was not.
     pub optimize_reason: Option<&'a str>,
+    /// Links that the client was told of in early hints.
+    pub hinted: u8,
     /// Why further tries were made.
     pub again: &'a [Again],
     /// How long it waited for a server.
@@ -142,6 +144,7 @@ impl<'a> Line<'a> {
             code_reason: record.code_reason,
             optimized: record.optimized,
             optimize_reason: record.optimize_reason,
+            hinted: record.hinted,
             again: &record.again,
             waited_micros: record.waited_micros,
             tls: record.conn.tls.as_ref().map(|tls| tls.version),
@@ -232,6 +235,9 @@ impl<'a> Line<'a> {
         }
         if let Some(reason) = self.code_reason {
             word(out, b",\"code_reason\":\"", reason.as_bytes());
+        }
+        if self.hinted > 0 {
+            number(out, b",\"early_hints\":", u64::from(self.hinted));
         }
         if !self.again.is_empty() {
             retries(out, self.again);

@@ -153,6 +153,11 @@ impl Exporter {
         for ((site, route), sum) in sums.iter().filter(|(_, sum)| sum.early > 0) {
             page.sample("", &[("site", site), ("route", route)], sum.early);
         }
+        let help = "Answers ahead of which clients were told what earlier ones linked.";
+        page.family("doorman_early_hints_total", help, Kind::Counter);
+        for ((site, route), sum) in sums.iter().filter(|(_, sum)| sum.hinted > 0) {
+            page.sample("", &[("site", site), ("route", route)], sum.hinted);
+        }
         let help = "Copies of requests to another upstream, by what became of them.";
         page.family("doorman_mirror_requests_total", help, Kind::Counter);
         for ((site, route), sum) in
@@ -342,6 +347,7 @@ struct RouteSum {
     duration: HistogramSum,
     first_byte: HistogramSum,
     early: u64,
+    hinted: u64,
     mirrored: [u64; Mirrored::ALL.len()],
     bytes_in: u64,
     bytes_out: u64,
@@ -355,6 +361,7 @@ impl RouteSum {
         self.duration.add(&counters.duration);
         self.first_byte.add(&counters.first_byte);
         self.early += counters.early.read();
+        self.hinted += counters.hinted.read();
         for (sum, one) in self.mirrored.iter_mut().zip(&counters.mirrored) {
             *sum += one.read();
         }

@@ -23,6 +23,7 @@ mod cached;
 mod cgi;
 mod clocks;
 mod configured;
+mod delivery;
 mod early;
 mod events;
 mod faults;

@@ -17,6 +17,7 @@ use super::{Looked, Sought, serve, tell};
 use crate::exchange::Exchange;
 use crate::house::Proxy;
 use crate::record::Cached;
+use crate::stage::hint;
 
 /// Where the long way has led so far.
 pub(crate) enum Recalled {
@@ -152,9 +153,10 @@ async fn fetch<N: Net>(
 async fn queue<N: Net>(
     proxy: &Proxy<N>,
     sought: &Sought<'_>,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     mut wait: Wait,
 ) -> Waited {
+    hint::send(exchange);
     let clock = proxy.core.clock;
     let mut alarm = Alarm::new(clock);
     alarm.set(wait.deadline());

@@ -114,6 +114,11 @@ fn forward(passed: &Forward, told: &Told<'_>) -> Value {
         })),
         "form": form::value(passed),
         "cache": passed.cache.as_ref().map(|found| cache::value(found, told)),
+        "delivery": passed
+            .delivery
+            .iter()
+            .map(|(word, what)| ((*word).to_owned(), Value::from(what.as_str())))
+            .collect::<serde_json::Map<_, _>>(),
         "upstreams": passed.ways.iter().map(|way| upstream(way, told)).collect::<Vec<_>>(),
     })
 }

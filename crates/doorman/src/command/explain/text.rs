@@ -222,6 +222,10 @@ fn forward(passed: &Forward, told: &Told<'_>, page: &mut Page<'_>) {
         cache::lines(cache, told, page);
     }
     form::lines(passed, told, page);
+    let mut label = "delivery";
+    for (word, what) in &passed.delivery {
+        page.line(std::mem::take(&mut label), &format!("{word}: {what}"));
+    }
     if let Some(side) = &passed.side {
         let way = side.way.and_then(|way| passed.ways.get(way));
         let name = way.map(|way| &*told.looked.plan.upstreams[way.upstream].name);

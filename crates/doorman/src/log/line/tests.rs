@@ -31,6 +31,7 @@ fn line() -> Line<'static> {
         code_reason: None,
         optimized: None,
         optimize_reason: None,
+        hinted: 0,
         again: &[],
         waited_micros: 0,
         tls: Some("TLSv1.3"),
@@ -93,6 +94,15 @@ fn what_the_cache_did_is_told() {
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(expect), "{text}");
     }
+}
+
+#[test]
+fn early_hints_are_told() {
+    let mut out = Vec::new();
+    let hinted = Line { hinted: 3, ..line() };
+    hinted.write(Look::Json, &mut Stamp::default(), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains(r#""sticky":"hit","early_hints":3,"tls""#), "{text}");
 }
 
 #[test]
