@@ -39,6 +39,8 @@ impl Brotli {
 
     pub(super) fn begin(&mut self, padding: Option<usize>, out: &mut Vec<u8>) {
         if let Some(n) = padding {
+            // Of one byte the library says that it is none, and then readers take it for something else.
+            let n = if n == 1 { 2 } else { n };
             self.run(Operation::BROTLI_OPERATION_EMIT_METADATA, &vec![0; n], out);
         }
     }
