@@ -272,18 +272,18 @@ mod tests {
 
     #[test]
     fn clients_are_told_apart_by_their_network() {
-        let check = |first: &str, second: &str, same: bool| {
+        let pair = |first: &str, second: &str, same: bool| {
             let (hints, key) = hints();
             learn(&hints, key, &["<a>"], client(first), 0);
             learn(&hints, key, &["<a>"], client(second), 0);
             let told: &[&str] = if same { &[] } else { &["<a>"] };
             check(&hints, key, 1, told);
         };
-        check("192.0.2.1", "192.0.2.1", true);
-        check("192.0.2.1", "192.0.2.2", false);
-        check("192.0.2.1", "::ffff:192.0.2.1", true);
-        check("2001:db8::1", "2001:db8::2:1", true);
-        check("2001:db8::1", "2001:db8:0:1::1", false);
+        pair("192.0.2.1", "192.0.2.1", true);
+        pair("192.0.2.1", "192.0.2.2", false);
+        pair("192.0.2.1", "::ffff:192.0.2.1", true);
+        pair("2001:db8::1", "2001:db8::2:1", true);
+        pair("2001:db8::1", "2001:db8:0:1::1", false);
         let (hints, key) = hints();
         let unknown = Whose::One(ClientMark::of(None));
         learn(&hints, key, &["<a>"], unknown, 0);
