@@ -23,6 +23,7 @@ mod process;
 mod profile;
 mod relay;
 mod responder;
+mod text;
 mod wire;
 
 const USAGE: &str = "\
@@ -34,7 +35,8 @@ usage: cargo xtask COMMAND
 
 Parts of the benchmark, started by it:
   origin PORT               HTTP/1.1 origin on 127.0.0.1: GET /b/N answers N bytes, GET /c/N/ANY the same
-                            for caches, GET /asked how often it was asked for them (port 0: any, printed)
+                            for caches, with KIND (html, js, json) after N or for ANY a text, GET /asked how
+                            often it was asked for them (port 0: any, printed)
   relay PORT TARGET-PORT    byte relay that parses nothing
   responder PORT BYTES      FastCGI responder on 127.0.0.1 that answers so many bytes to everything
   handshakes PORT SECONDS CONNECTIONS 1.2|1.3 full|resumed    a new TLS connection for each request

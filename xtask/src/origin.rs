@@ -1,7 +1,8 @@
 //! A small HTTP/1.1 origin for the benchmark: `GET /b/N` answers N bytes, `GET /c/N/ANY` answers N bytes that
-//! a cache may keep for a day, `GET /asked` answers how many of both there were, and a request with a body
-//! how many bytes of it arrived. It is one thread over edge-triggered epoll, because it shares its core with
-//! the load generator: what it spends is throughput that no contender can show.
+//! a cache may keep for a day, `GET /b/N/KIND` and `GET /c/N/KIND` the same as a text of that kind, `GET
+//! /asked` answers how many of all there were, and a request with a body how many bytes of it arrived. It is
+//! one thread over edge-triggered epoll, because it shares its core with the load generator: what it spends
+//! is throughput that no contender can show.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,6 +22,7 @@ use rustix::{
 use crate::{
     failure::{During, Failure},
     listen,
+    text::Kind,
 };
 
 /// Read buffer, one for all connections: large enough that an upload's bytes arrive in few reads.
@@ -29,12 +31,18 @@ const READ_BYTES: usize = 256 * 1024;
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Body bytes kept beside each cached head; longer bodies are written out of the same filler again.
 const FILLER_BYTES: usize = 1024 * 1024;
-/// Distinct body lengths kept ready; a benchmark uses a handful.
+/// A longer text is no page.
+const TEXT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Distinct bodies kept ready; a benchmark uses a handful.
 const RESPONSES_MAX: usize = 32;
 /// Events taken from the kernel at a time.
 const EVENTS_PER_WAIT: usize = 512;
 /// The listener's mark among the events; connections use their file descriptor, which is never this large.
 const LISTENER: u64 = u64::MAX;
+
+/// When an answer was made that must be stale, and what the filler is.
+const LONG_AGO: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+const PLAIN: &str = "text/plain";
 
 /// Serves until killed. Prints the port it listens on, which port 0 leaves to the kernel.
 pub(crate) fn serve(port: u16) -> Result<Infallible, Failure> {
@@ -198,11 +206,20 @@ impl Reply {
 /// Responses made once and sent many times.
 struct Library {
     filler: Box<[u8]>,
-    bodies: HashMap<(Keeping, u64), Rc<[u8]>>,
+    bodies: HashMap<Wanted, Rc<[u8]>>,
     /// When this began, for answers that must be fresh.
     date: Box<str>,
     /// Bodies handed out so far, for whoever must know that a cache asked for none.
     asked: u64,
+}
+
+/// What a GET asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Wanted {
+    length: u64,
+    keeping: Keeping,
+    /// Of the text; the filler has none.
+    kind: Option<Kind>,
 }
 
 /// How long a cache may keep an answer.
@@ -219,21 +236,27 @@ impl Library {
         Self { filler, bodies: HashMap::new(), date: date.into(), asked: 0 }
     }
 
-    fn body_of(&mut self, length: u64, keeping: Keeping) -> Reply {
+    fn body_of(&mut self, wanted: Wanted) -> Reply {
         self.asked += 1;
-        let cached = usize::try_from(length).unwrap_or(usize::MAX).min(FILLER_BYTES);
-        let filler_left = length - cached as u64;
-        if let Some(start) = self.bodies.get(&(keeping, length)) {
+        let Wanted { length, keeping, kind } = wanted;
+        let ready = usize::try_from(length).unwrap_or(usize::MAX);
+        let ready = if kind.is_some() { ready } else { ready.min(FILLER_BYTES) };
+        let filler_left = length - ready as u64;
+        if let Some(start) = self.bodies.get(&wanted) {
             return Reply { start: Rc::clone(start), start_sent: 0, filler_left };
         }
+        let media_type = kind.map_or(PLAIN, Kind::media_type);
         let mut start = match keeping {
-            Keeping::None => head("200 OK", length),
-            Keeping::Day => head_of("200 OK", &self.date, "max-age=86400", length),
+            Keeping::None => head_of("200 OK", (LONG_AGO, "max-age=60"), media_type, length),
+            Keeping::Day => head_of("200 OK", (&self.date, "max-age=86400"), media_type, length),
         };
-        start.extend_from_slice(&self.filler[..cached]);
+        match kind {
+            Some(kind) => start.extend(kind.text(ready)),
+            None => start.extend_from_slice(&self.filler[..ready]),
+        }
         let start: Rc<[u8]> = start.into();
         if self.bodies.len() < RESPONSES_MAX {
-            self.bodies.insert((keeping, length), Rc::clone(&start));
+            self.bodies.insert(wanted, Rc::clone(&start));
         }
         Reply { start, start_sent: 0, filler_left }
     }
@@ -241,13 +264,13 @@ impl Library {
 
 /// The head of a response as an ordinary web server words it, so that a proxy has fields to carry.
 fn head(status: &str, length: u64) -> Vec<u8> {
-    head_of(status, "Sun, 06 Nov 1994 08:49:37 GMT", "max-age=60", length)
+    head_of(status, (LONG_AGO, "max-age=60"), PLAIN, length)
 }
 
-fn head_of(status: &str, date: &str, keeping: &str, length: u64) -> Vec<u8> {
+fn head_of(status: &str, (date, keeping): (&str, &str), media_type: &str, length: u64) -> Vec<u8> {
     format!(
         "HTTP/1.1 {status}\r\nServer: origin\r\nDate: {date}\r\n\
-         Content-Type: text/plain\r\nLast-Modified: Sun, 06 Nov 1994 08:00:00 GMT\r\n\
+         Content-Type: {media_type}\r\nLast-Modified: Sun, 06 Nov 1994 08:00:00 GMT\r\n\
          ETag: \"5d8c72a5\"\r\nCache-Control: {keeping}\r\nContent-Length: {length}\r\n\r\n"
     )
     .into_bytes()
@@ -316,9 +339,7 @@ impl Inbox {
                 return if bytes.len() > HEAD_BYTES_MAX { Err(Unknown) } else { Ok(()) };
             };
             match read_head(&bytes[..end])? {
-                Request::Get(length, keeping) => {
-                    replies.push_back(library.body_of(length, keeping));
-                }
+                Request::Get(wanted) => replies.push_back(library.body_of(wanted)),
                 Request::Asked => {
                     replies.push_back(text("200 OK", &format!("{}\n", library.asked)));
                 }
@@ -332,7 +353,7 @@ impl Inbox {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
-    Get(u64, Keeping),
+    Get(Wanted),
     Asked,
     Upload(u64),
     Missing,
@@ -374,11 +395,18 @@ fn read_path(path: &str) -> Option<Request> {
     if path == "/asked" {
         return Some(Request::Asked);
     }
-    if let Some(length) = path.strip_prefix("/b/") {
-        return Some(Request::Get(length.parse().ok()?, Keeping::None));
-    }
-    let (length, _name) = path.strip_prefix("/c/")?.split_once('/')?;
-    Some(Request::Get(length.parse().ok()?, Keeping::Day))
+    let (length, keeping, kind) = if let Some(rest) = path.strip_prefix("/b/") {
+        match rest.split_once('/') {
+            Some((length, kind)) => (length, Keeping::None, Some(Kind::named(kind)?)),
+            None => (rest, Keeping::None, None),
+        }
+    } else {
+        let (length, name) = path.strip_prefix("/c/")?.split_once('/')?;
+        (length, Keeping::Day, Kind::named(name))
+    };
+    let length = length.parse().ok()?;
+    let is_too_long = kind.is_some() && length > TEXT_BYTES_MAX;
+    (!is_too_long).then_some(Request::Get(Wanted { length, keeping, kind }))
 }
 
 #[cfg(test)]

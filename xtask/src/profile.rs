@@ -53,6 +53,14 @@ pub(crate) fn run(scenario: &str, words: &[&str]) -> Result<ExitCode, Failure> {
     }
     let stage = Stage::set(lineup, &[scenario], Urgency::Equal)?;
     for who in stage.ground.lineup.of(scenario) {
+        let plain;
+        let scenario = match who {
+            Contender::Plain => {
+                plain = stage.ground.as_plain(scenario)?;
+                &plain
+            }
+            _ => scenario,
+        };
         println!("{} under {}", who.name(), scenario.title);
         count_calls(&stage.ground, who, scenario)?;
         sample_symbols(&stage.ground, who, scenario)?;

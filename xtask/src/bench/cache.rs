@@ -21,7 +21,7 @@ use crate::{
 pub(super) const CACHE: &str = "cache";
 /// How often all objects are asked for until they are all there: a tier may take what comes too fast for it
 /// only the next time.
-const PASSES_MAX: u32 = 20;
+pub(super) const PASSES_MAX: u32 = 20;
 /// Longest answer of the origin about itself.
 const ASKED_BYTES_MAX: u64 = 4096;
 
@@ -38,7 +38,11 @@ impl Ground {
 
     /// Asks for every object until a whole pass needs no origin.
     pub(super) fn fill_cache(&self, scenario: &Scenario) -> Result<(), Failure> {
-        let Way::Cache(_) = scenario.way else { return Ok(()) };
+        match scenario.way {
+            Way::Cache(_) => {}
+            Way::CodedHit(coded) => return self.fill_with_coded(scenario, coded),
+            _ => return Ok(()),
+        }
         let mut stream = Dialer::new(self.ports.plain)?.plain()?;
         let right = Answer { status: 200, body_bytes: scenario.body_bytes };
         let mut missing = 0;

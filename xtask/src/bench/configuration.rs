@@ -5,8 +5,9 @@
 use crate::{
     bench::{
         cache::CACHE,
+        coded::STATIC,
         contender::{ACCESS_LOG, Ground, Ports, certificate_files},
-        scenario::{Buffers, Load, Scenario, Tier, Way},
+        scenario::{Buffers, Coded, Coding, Load, Scenario, Tier, Way},
     },
     wire::{KeyKind, Version},
 };
@@ -45,6 +46,9 @@ const FASTCGI_PASS: &str = "fastcgi_pass origin;
             fastcgi_param REDIRECT_STATUS 200;
             fastcgi_buffer_size 4k; fastcgi_buffers 8 4k;";
 
+/// Where Debian has Apache's modules.
+const APACHE_MODULES: &str = "/usr/lib/apache2/modules";
+
 /// What Varnish writes to its log for each hit.
 const VARNISH_LOG: [&str; 22] = [
     "Begin",
@@ -71,9 +75,35 @@ const VARNISH_LOG: [&str; 22] = [
     "VCL_use",
 ];
 
+/// One coding, at the level that all have. What the cache keeps is not improved later.
+fn doorman_compress(Coded { coding, level, .. }: Coded) -> String {
+    let token = coding.token();
+    format!("compress {token} {{ level {token} {level}; kept-level {token} {level} }}")
+}
+
+/// nginx codes everything that it is told to, and its buffers take an answer as it comes.
+fn nginx_gzip(coded: Coded) -> String {
+    format!(
+        "    gzip on;
+    gzip_comp_level {};
+    gzip_min_length 512;
+    gzip_types text/javascript application/json;
+    gzip_proxied any;
+    gzip_vary on;
+    gzip_buffers 16 64k;
+",
+        coded.level
+    )
+}
+
 /// What a proxy answers by itself.
 fn own_body(scenario: &Scenario) -> String {
     "x".repeat(usize::try_from(scenario.body_bytes).unwrap_or_default())
+}
+
+/// Files stay open between requests.
+fn nginx_files() -> String {
+    "    open_file_cache max=32768 inactive=24h;\n    open_file_cache_valid 24h;\n".to_owned()
 }
 
 impl Ground {
@@ -95,18 +125,22 @@ impl Ground {
                 let port = self.responder_port;
                 format!("server 127.0.0.1:{port}; protocol fastcgi; root /srv; pool {{ idle 256 }}")
             }
-            Way::Origin | Way::Relay | Way::Own | Way::Cache(_) => {
-                format!("server 127.0.0.1:{}", self.origin_port)
-            }
+            _ => format!("server 127.0.0.1:{}", self.origin_port),
         };
         let answer = match scenario.way {
             Way::Own => format!("respond 200 {}", own_body(scenario)),
             Way::Origin | Way::Relay | Way::FastCgi => "proxy origin".to_owned(),
             Way::Cache(_) => "cache bench; proxy origin".to_owned(),
+            Way::Coded(coded) => format!("{}; proxy origin", doorman_compress(coded)),
+            Way::CodedHit(coded) => {
+                format!("{}; cache bench; proxy origin", doorman_compress(coded))
+            }
         };
         let cache = self.path(CACHE);
         let store = match scenario.way {
-            Way::Cache(Tier::Memory) => "store bench { memory 256MiB }\n".to_owned(),
+            Way::Cache(Tier::Memory) | Way::CodedHit(_) => {
+                "store bench { memory 256MiB }\n".to_owned()
+            }
             Way::Cache(Tier::Disk) => {
                 format!("store bench {{ memory 1MiB; disk 1GiB {cache}/doorman }}\n")
             }
@@ -153,9 +187,12 @@ site https://localhost:{tls} {{
         // Measured: passing bytes on as they come is much cheaper than collecting them for large bodies,
         // a little for uploads, and much dearer for small responses over TLS and HTTP/2.
         let is_cached = matches!(scenario.way, Way::Cache(_));
+        let is_coded = matches!(scenario.way, Way::Coded(_));
         let buffers = match (scenario.load, scenario.body_bytes) {
             // Without buffers it keeps nothing.
             _ if is_cached => "proxy_buffer_size 4k; proxy_buffers 16 64k; proxy_cache bench;",
+            // Without them each read of the origin would be a flush of the coder.
+            _ if is_coded => "proxy_buffer_size 32k; proxy_buffers 16 64k;",
             (Load::Post, _) => {
                 "proxy_request_buffering off; proxy_buffer_size 4k; proxy_buffers 8 4k;"
             }
@@ -165,7 +202,13 @@ site https://localhost:{tls} {{
         };
         let pass = match scenario.way {
             Way::FastCgi => FASTCGI_PASS.to_owned(),
-            Way::Origin | Way::Relay | Way::Cache(_) => format!("{PROXY_PASS}{buffers}"),
+            Way::Origin | Way::Relay | Way::Cache(_) | Way::Coded(_) => {
+                format!("{PROXY_PASS}{buffers}")
+            }
+            Way::CodedHit(_) => {
+                let folder = self.path(STATIC);
+                format!("root {folder}; gzip_static on; default_type text/plain;")
+            }
             Way::Own => format!("return 200 {};", own_body(scenario)),
         };
         let listen = if scenario.is_http3() {
@@ -183,7 +226,12 @@ site https://localhost:{tls} {{
             .iter()
             .map(|kind| format!("    {kind}_temp_path {};\n", self.path(kind)))
             .collect();
-        let cache = if is_cached { self.nginx_cache(scenario) } else { String::new() };
+        let more = match scenario.way {
+            Way::Cache(_) => self.nginx_cache(scenario),
+            Way::Coded(coded) => nginx_gzip(coded),
+            Way::CodedHit(_) => nginx_files(),
+            _ => String::new(),
+        };
         format!(
             "daemon off;
 master_process off;
@@ -199,7 +247,7 @@ http {{
     keepalive_requests 1000000000;
     client_body_buffer_size 64k;
     client_max_body_size 0;
-{temporary}{cache}
+{temporary}{more}
     upstream origin {{
         server 127.0.0.1:{origin};
         keepalive 2048;
@@ -224,24 +272,27 @@ http {{
         )
     }
 
-    /// Files stay open between requests. Measured: for a small body one write of head and body is cheaper than
+    /// Measured: for a small body one write of head and body is cheaper than
     /// a write and a `sendfile`, which saves a copy of a large one.
     fn nginx_cache(&self, scenario: &Scenario) -> String {
         let sendfile = if scenario.body_bytes <= 1024 { "off" } else { "on" };
         format!(
             "    proxy_cache_path {cache}/nginx levels=1:2 keys_zone=bench:32m max_size=4g inactive=24h
         use_temp_path=off;
-    open_file_cache max=32768 inactive=24h;
-    open_file_cache_valid 24h;
-    sendfile {sendfile};
+{files}    sendfile {sendfile};
 ",
             cache = self.path(CACHE),
+            files = nginx_files(),
         )
     }
 
-    pub(super) fn varnish_configuration(&self) -> String {
+    pub(super) fn varnish_configuration(&self, scenario: &Scenario) -> String {
         let port = self.origin_port;
-        format!("vcl 4.1;\nbackend origin {{ .host = \"127.0.0.1\"; .port = \"{port}\"; }}\n")
+        let gzip = match scenario.way {
+            Way::CodedHit(_) => "sub vcl_backend_response { set beresp.do_gzip = true; }\n",
+            _ => "",
+        };
+        format!("vcl 4.1;\nbackend origin {{ .host = \"127.0.0.1\"; .port = \"{port}\"; }}\n{gzip}")
     }
 
     /// One pool, since it has one core; threads for all clients from the start; and of its log in shared
@@ -265,7 +316,67 @@ http {{
             words.extend(["-p".into(), setting.into()]);
         }
         words.extend(["-p".into(), format!("vsl_mask={silence}")]);
+        if let Some(coded) = scenario.coded() {
+            words.extend(["-p".into(), format!("gzip_level={}", coded.level)]);
+        }
         words
+    }
+
+    /// One process beside the one that watches it, with a thread for each connection and upstream connections
+    /// that are kept. Debian has all of these modules in one package.
+    pub(super) fn apache_configuration(&self, scenario: &Scenario) -> String {
+        let (folder, plain, origin) = (self.path(""), self.ports.plain, self.origin_port);
+        let threads = scenario.connections + 8;
+        let coder = match scenario.coded() {
+            Some(Coded { coding: Coding::Gzip, level, .. }) => format!(
+                "LoadModule deflate_module {APACHE_MODULES}/mod_deflate.so
+DeflateCompressionLevel {level}
+DeflateMemLevel 8
+DeflateBufferSize 65536
+SetOutputFilter DEFLATE
+"
+            ),
+            Some(Coded { coding: Coding::Brotli, level, .. }) => format!(
+                "LoadModule brotli_module {APACHE_MODULES}/mod_brotli.so
+BrotliCompressionQuality {level}
+SetOutputFilter BROTLI_COMPRESS
+"
+            ),
+            None => String::new(),
+        };
+        let modules: String = ["mpm_event", "authz_core", "headers", "proxy", "proxy_http"]
+            .iter()
+            .map(|name| format!("LoadModule {name}_module {APACHE_MODULES}/mod_{name}.so\n"))
+            .collect();
+        format!(
+            "ServerRoot {folder}
+DefaultRuntimeDir {folder}
+PidFile {folder}apache.pid
+ServerName localhost
+User www-data
+Group www-data
+ErrorLog /dev/stderr
+LogLevel error
+{modules}ListenBacklog 4096
+Listen 127.0.0.1:{plain}
+AcceptFilter http none
+ServerLimit 1
+StartServers 1
+ThreadLimit {threads}
+ThreadsPerChild {threads}
+MaxRequestWorkers {threads}
+MinSpareThreads 1
+MaxSpareThreads {threads}
+MaxConnectionsPerChild 0
+EnableSendfile off
+KeepAlive On
+KeepAliveTimeout 300
+MaxKeepAliveRequests 0
+RequestHeader set X-Forwarded-Proto http
+ProxyIOBufferSize 65536
+ProxyPass / http://127.0.0.1:{origin}/ keepalive=On enablereuse=On min={threads} smax={threads} max={threads} ttl=300
+{coder}"
+        )
     }
 
     pub(super) fn haproxy_configuration(&self, buffers: Buffers) -> String {

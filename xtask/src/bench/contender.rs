@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    bench::scenario::{Buffers, Load, Scenario, Way},
+    bench::scenario::{Buffers, Coding, Load, Scenario, Way},
     failure::{During, Failure},
     guard::Guard,
     process::{Core, Running, own_part},
@@ -25,12 +25,13 @@ pub(crate) enum Choice {
     Nginx,
     Haproxy,
     Varnish,
+    Apache,
     Relay,
 }
 
 impl Choice {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Doorman, Self::Nginx, Self::Haproxy, Self::Varnish, Self::Relay];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Doorman, Self::Nginx, Self::Haproxy, Self::Varnish, Self::Apache, Self::Relay];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|choice| choice.name() == name)
@@ -42,6 +43,7 @@ impl Choice {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Varnish => "varnish",
+            Self::Apache => "apache",
             Self::Relay => "relay",
         }
     }
@@ -53,9 +55,12 @@ pub(crate) enum Contender {
     Doorman,
     /// Another build of doorman, to see what a change did.
     Before,
+    /// doorman, with a hit of as many bytes that were never coded.
+    Plain,
     Nginx,
     Haproxy(Buffers),
     Varnish,
+    Apache,
     Relay,
 }
 
@@ -76,21 +81,28 @@ impl Lineup {
     pub(crate) fn of(&self, scenario: &Scenario) -> Vec<Contender> {
         let before = self.before.as_ref().map(|_| Contender::Before);
         let chosen = self.choices.iter().flat_map(|choice| match choice {
-            Choice::Doorman => vec![Contender::Doorman],
+            Choice::Doorman => match scenario.way {
+                Way::CodedHit(_) => vec![Contender::Doorman, Contender::Plain],
+                _ => vec![Contender::Doorman],
+            },
             Choice::Nginx if self.nginx_takes(scenario) => vec![Contender::Nginx],
             Choice::Nginx => Vec::new(),
             Choice::Haproxy => scenario.haproxy.iter().copied().map(Contender::Haproxy).collect(),
-            Choice::Varnish if is_cached(scenario) => vec![Contender::Varnish],
+            Choice::Varnish if scenario.is_cached() => vec![Contender::Varnish],
             Choice::Varnish => Vec::new(),
+            Choice::Apache if apache_takes(scenario) => vec![Contender::Apache],
+            Choice::Apache => Vec::new(),
             Choice::Relay if relay_takes(scenario) => vec![Contender::Relay],
             Choice::Relay => Vec::new(),
         });
         chosen.chain(before).collect()
     }
 
-    /// There is no peer for a relay: what it is held against is the floor.
+    /// There is no peer for a relay: what it is held against is the floor. Debian's nginx has no brotli.
     fn nginx_takes(&self, scenario: &Scenario) -> bool {
-        scenario.way != Way::Relay && (!scenario.is_http3() || self.nginx_h3.is_some())
+        scenario.way != Way::Relay
+            && scenario.coded().is_none_or(|coded| coded.coding == Coding::Gzip)
+            && (!scenario.is_http3() || self.nginx_h3.is_some())
     }
 }
 
@@ -101,8 +113,8 @@ fn relay_takes(scenario: &Scenario) -> bool {
         && scenario.load != Load::Idle
 }
 
-fn is_cached(scenario: &Scenario) -> bool {
-    matches!(scenario.way, Way::Cache(_))
+fn apache_takes(scenario: &Scenario) -> bool {
+    matches!(scenario.way, Way::Coded(_))
 }
 
 impl Contender {
@@ -110,21 +122,23 @@ impl Contender {
         match self {
             Self::Doorman => "doorman",
             Self::Before => "before",
+            Self::Plain => "plain",
             Self::Nginx => "nginx",
             Self::Haproxy(Buffers::Small) => "haproxy",
             Self::Haproxy(Buffers::Large) => "haproxy-64k",
             Self::Varnish => "varnish",
+            Self::Apache => "apache",
             Self::Relay => "relay",
         }
     }
 
     pub(crate) fn is_doorman(self) -> bool {
-        matches!(self, Self::Doorman | Self::Before)
+        matches!(self, Self::Doorman | Self::Before | Self::Plain)
     }
 
     /// Peers are what doorman is compared with; the relay is no proxy.
     pub(crate) fn is_peer(self) -> bool {
-        matches!(self, Self::Nginx | Self::Haproxy(_) | Self::Varnish)
+        matches!(self, Self::Nginx | Self::Haproxy(_) | Self::Varnish | Self::Apache)
     }
 }
 
@@ -173,7 +187,7 @@ impl Ports {
 }
 
 impl Ground {
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.guard.directory().join(name)
     }
 
@@ -212,11 +226,11 @@ impl Ground {
         // Logs, the generator's too, are in a folder of their own, as in production: doorman watches the
         // one with the certificates, and a line for each request there would wake it each time.
         fs::create_dir_all(self.file("log"))?;
-        if is_cached(scenario) {
+        if scenario.is_cached() {
             self.empty_cache()?;
         }
         let mut command = match who {
-            Contender::Doorman | Contender::Before => {
+            Contender::Doorman | Contender::Before | Contender::Plain => {
                 // Every run would add tens of megabytes to the log of the one before.
                 let _ = fs::remove_file(self.file(ACCESS_LOG));
                 let file = self.write("doorman.conf", &self.doorman_configuration(scenario))?;
@@ -226,6 +240,9 @@ impl Ground {
                 command
             }
             Contender::Nginx => {
+                if matches!(scenario.way, Way::CodedHit(_)) {
+                    self.coded_file(scenario)?;
+                }
                 let file = self.write("nginx.conf", &self.nginx_configuration(scenario))?;
                 let own = self.lineup.nginx_h3.clone().filter(|_| scenario.is_http3());
                 let mut command = Command::new(own.unwrap_or_else(|| program("nginx")));
@@ -239,9 +256,15 @@ impl Ground {
                 command
             }
             Contender::Varnish => {
-                let file = self.write("varnish.vcl", &self.varnish_configuration())?;
+                let file = self.write("varnish.vcl", &self.varnish_configuration(scenario))?;
                 let mut command = Command::new(program("varnishd"));
                 command.args(["-F", "-f", &file]).args(self.varnish_words(scenario));
+                command
+            }
+            Contender::Apache => {
+                let file = self.write("apache.conf", &self.apache_configuration(scenario))?;
+                let mut command = Command::new(program("apache2"));
+                command.args(["-D", "FOREGROUND", "-f", &file]);
                 command
             }
             Contender::Relay => {
@@ -282,12 +305,14 @@ pub(crate) fn missing_packages(lineup: &Lineup, scenarios: &[&Scenario]) -> Vec<
     let nginx =
         scenarios.iter().any(|scenario| !scenario.is_http3() && lineup.nginx_takes(scenario));
     let haproxy = scenarios.iter().any(|scenario| !scenario.haproxy.is_empty());
-    let cached = scenarios.iter().any(|scenario| is_cached(scenario));
+    let cached = scenarios.iter().any(|scenario| scenario.is_cached());
+    let apache = scenarios.iter().any(|scenario| apache_takes(scenario));
     let loads = |load: Load| scenarios.iter().any(|scenario| scenario.load == load);
     [
         ("nginx", "nginx", nginx && wants(Choice::Nginx)),
         ("haproxy", "haproxy", haproxy && wants(Choice::Haproxy)),
         ("varnishd", "varnish", cached && wants(Choice::Varnish)),
+        ("apache2", "apache2", apache && wants(Choice::Apache)),
         ("wrk", "wrk", loads(Load::Get) || loads(Load::Post)),
         ("h2load", "nghttp2-client", loads(Load::Streams)),
         ("openssl", "openssl", true),

@@ -48,6 +48,9 @@ impl Ground {
         command.args(["--threads", "1", "--latency"]);
         command.args(["--connections", &scenario.connections.to_string()]);
         command.args(["--duration", &format!("{seconds}s")]);
+        if let Some(coded) = scenario.coded() {
+            command.args(["--header", &format!("Accept-Encoding: {}", coded.coding.token())]);
+        }
         if scenario.objects() > 1 {
             command.args(["--script", &self.tour(scenario)?]);
         }

@@ -33,11 +33,12 @@ pub(crate) fn facts(words: &[&str], lineup: &Lineup) -> Result<Vec<String>, Fail
         ),
         format!("machine: {model}, {cores} cores, {gib} GiB, Linux {}", kernel.trim()),
         format!(
-            "peers: {}, {}, {}{}",
+            "peers: {}, {}, {}{}{}",
             said("nginx", &["-v"]).trim_start_matches("nginx version: "),
             said("haproxy", &["-v"]).split(" - ").next().unwrap_or_default(),
             said("openssl", &["version"]).split(" (").next().unwrap_or_default(),
             varnish(),
+            apache(),
         ) + &http3_peer(lineup),
         format!("generators: {}, {}", short(&said("wrk", &["-v"])), said("h2load", &["--version"])),
     ])
@@ -47,6 +48,13 @@ pub(crate) fn facts(words: &[&str], lineup: &Lineup) -> Result<Vec<String>, Fail
 fn varnish() -> String {
     let line = said("varnishd", &["-V"]);
     let version = line.split(['(', ' ']).find(|word| word.starts_with("varnish-"));
+    version.map_or_else(String::new, |version| format!(", {version}"))
+}
+
+/// `Server version: Apache/2.4.71 (Debian)` without the words before, where there is one.
+fn apache() -> String {
+    let line = said("apache2", &["-v"]);
+    let version = line.strip_prefix("Server version: ");
     version.map_or_else(String::new, |version| format!(", {version}"))
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Sample {
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) resident_kib: u64,
+    /// Length of the coded body, where there is one.
+    pub(crate) coded_bytes: Option<u64>,
     pub(crate) errors: u64,
     /// Share of the proxy's core that the proxy used, in percent.
     pub(crate) core_percent: f64,
@@ -87,6 +89,9 @@ impl Ground {
         scenario: &Scenario,
         seconds: u64,
     ) -> Result<Reading, Failure> {
+        if who == Contender::Plain {
+            return self.measure(Contender::Doorman, &self.as_plain(scenario)?, seconds);
+        }
         let files = u64::from(scenario.connections) + SPARE_FILES;
         if self.open_files < files {
             return Err(Failure::new(format!("it needs {files} open files: ulimit -n {files}")));
@@ -100,8 +105,9 @@ impl Ground {
         let warm = self.load(scenario, 1)?;
         let asked = self.asked()?;
         let clock = Clock::read(&proxy)?;
-        let seen = self.load(scenario, seconds)?;
+        let (seen, coded_bytes) = self.watched_load(scenario, seconds)?;
         let sample = Clock::read(&proxy)?.sample_since(&clock, &proxy, seen);
+        let sample = Sample { coded_bytes, ..sample };
         if proxy.has_ended() {
             return Err(Failure::new(format!("it ended under load: {}", proxy.last_words())));
         }
@@ -112,7 +118,7 @@ impl Ground {
             return Err(Failure::new(format!("{errors} errors beside {requests} requests")));
         }
         let missed = self.asked()? - asked;
-        if missed > 0 && matches!(scenario.way, Way::Cache(_)) {
+        if missed > 0 && scenario.is_cached() {
             return Err(Failure::new(format!("the origin was asked {missed} times: no hits")));
         }
         if who.is_doorman() {
@@ -129,7 +135,7 @@ impl Ground {
         // A relay writes a line for each connection, of the load before the measurement and of it.
         let requests = match scenario.way {
             Way::Relay => 2 * u64::from(scenario.connections),
-            Way::Origin | Way::FastCgi | Way::Own | Way::Cache(_) => requests,
+            _ => requests,
         };
         let mut lines = 0;
         let complete = wait_until(LOG_LAG, || {
@@ -157,6 +163,10 @@ impl Ground {
         if ended || !listens {
             let state = if ended { "it ended before it listened" } else { "it does not listen" };
             return Err(Failure::new(format!("{state}\n{}", proxy.last_words())));
+        }
+        if let Some(coded) = scenario.coded() {
+            self.coded_answer(scenario, coded).during("checking its answer")?;
+            return Ok(());
         }
         match scenario.load {
             Load::Streams => return self.check_over_h2(scenario),
@@ -293,6 +303,7 @@ impl Clock {
             p50_us: seen.p50_us,
             p99_us: seen.p99_us,
             resident_kib: resident_kib(proxy.id()),
+            coded_bytes: None,
             errors: seen.errors,
             core_percent: percent(spent.total()),
             noise_percent: percent(foreign),

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod cache;
+mod coded;
 mod configuration;
 pub(crate) mod contender;
 mod load;

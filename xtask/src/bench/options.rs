@@ -42,16 +42,16 @@ pub(crate) enum After {
 pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [OPTIONS]
 
-Measures doorman beside nginx, HAProxy, Varnish and a byte relay: one run, contenders alternating, the proxy
+Measures doorman beside nginx, HAProxy, Varnish, Apache and a byte relay: one run, contenders alternating, the proxy
 alone on core 0, origin and load generator on core 1.
 
   --rounds N          runs of each contender in each scenario (5; idle scenarios at most 3)
   --seconds N         length of the measured load of each run (3)
   --group NAME        main (HTTP/1.1 and HTTP/2 against Debian's peers), wires (HTTP/3, relay, FastCGI),
-                      handshakes (full and resumed, TLS 1.3 and 1.2, against nginx) or cache (hits, against
-                      nginx and Varnish); main
+                      handshakes (full and resumed, TLS 1.3 and 1.2, against nginx), cache (hits, against
+                      nginx and Varnish) or compress (gzip and brotli, against nginx and Apache); main
   --scenario A,B      only these (all of the group)
-  --proxy A,B         of doorman, nginx, haproxy, varnish, relay (all)
+  --proxy A,B         of doorman, nginx, haproxy, varnish, apache, relay (all)
   --doorman FILE      measure this binary instead of building one
   --before FILE       run another build of doorman beside it, to see what a change did
   --nginx-h3 FILE     the nginx for HTTP/3, which Debian's does not speak; without it HTTP/3 has no peer

@@ -16,7 +16,7 @@ use crate::{
 fn markers(group: Group) -> [String; 2] {
     let name = match group {
         Group::Main => String::new(),
-        Group::Wires | Group::Handshakes | Group::Cache => format!(" {}", group.name()),
+        _ => format!(" {}", group.name()),
     };
     ["begin", "end"].map(|word| format!("<!-- bench{name}: {word} -->"))
 }
@@ -88,21 +88,25 @@ pub(crate) fn json(facts: &[String], outcomes: &[Outcome]) -> String {
 
 fn members(reading: &Reading) -> String {
     match reading {
-        Reading::Load(sample) => format!(
-            "\"requests\":{},\"user_us\":{:.3},\"system_us\":{:.3},\"per_second\":{:.1},\
+        Reading::Load(sample) => {
+            let coded = sample.coded_bytes;
+            let coded = coded.map_or_else(String::new, |count| format!(",\"coded_bytes\":{count}"));
+            format!(
+                "\"requests\":{},\"user_us\":{:.3},\"system_us\":{:.3},\"per_second\":{:.1},\
              \"p50_us\":{:.0},\"p99_us\":{:.0},\"resident_kib\":{},\"errors\":{},\
-             \"core_percent\":{:.1},\"noise_percent\":{:.1}",
-            sample.requests,
-            sample.user_us,
-            sample.system_us,
-            sample.per_second,
-            sample.p50_us,
-            sample.p99_us,
-            sample.resident_kib,
-            sample.errors,
-            sample.core_percent,
-            sample.noise_percent
-        ),
+             \"core_percent\":{:.1},\"noise_percent\":{:.1}{coded}",
+                sample.requests,
+                sample.user_us,
+                sample.system_us,
+                sample.per_second,
+                sample.p50_us,
+                sample.p99_us,
+                sample.resident_kib,
+                sample.errors,
+                sample.core_percent,
+                sample.noise_percent
+            )
+        }
         Reading::Idle(held) => format!(
             "\"kib_per_connection\":{:.3},\"before_kib\":{},\"after_kib\":{}",
             held.kib_per_connection, held.before_kib, held.after_kib

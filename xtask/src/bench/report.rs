@@ -6,8 +6,12 @@ use std::fmt::Write;
 use crate::bench::{
     contender::Contender,
     measure::{Reading, Sample},
-    scenario::{Bar, Load, Scenario},
+    scenario::{Bar, Load, Scenario, Way},
 };
+
+/// Who compresses to this share more than another is not compared with it.
+const EXCESS_MAX: f64 = 0.03;
+const MIB: f64 = 1024.0 * 1024.0;
 
 /// All rounds of one contender in one scenario.
 #[derive(Debug)]
@@ -74,6 +78,15 @@ impl Row {
         Spread::of(self.readings().map(Reading::cost))
     }
 
+    fn coded_bytes(&self) -> Option<f64> {
+        let bytes = self.readings().filter_map(|reading| match reading {
+            Reading::Load(sample) => sample.coded_bytes,
+            Reading::Idle(_) => None,
+        });
+        #[expect(clippy::cast_precision_loss, reason = "lengths are far below 2^52")]
+        Some(Spread::of(bytes.map(|bytes| bytes as f64))?.median)
+    }
+
     /// A figure of the runs under load.
     fn figure(&self, figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
         Spread::of(self.readings().filter_map(|reading| match reading {
@@ -97,8 +110,12 @@ impl Outcome {
             .map(|(who, _)| who)
     }
 
+    /// `None` also for one who compresses worse than the other, and spends less on it.
     pub(crate) fn ratio(&self, of: Contender, to: Contender) -> Option<Ratio> {
         let (upper, lower) = (self.row(of)?, self.row(to)?);
+        if self.excess(of, to).is_some_and(|excess| excess > EXCESS_MAX) {
+            return None;
+        }
         let rounds = upper.readings.iter().zip(&lower.readings);
         let ratios = rounds.filter_map(|(upper, lower)| {
             let lower = lower.as_ref()?.cost();
@@ -107,12 +124,19 @@ impl Outcome {
         Some(Ratio { of, to, spread: Spread::of(ratios)? })
     }
 
+    /// By how much the coded bodies of one are longer than the other's, as a share.
+    fn excess(&self, of: Contender, to: Contender) -> Option<f64> {
+        Some(self.row(of)?.coded_bytes()? / self.row(to)?.coded_bytes()? - 1.0)
+    }
+
     /// Everyone who is no peer against every peer, and against the cheaper one again, last.
     fn ratios(&self) -> Vec<(Ratio, Standing)> {
         // Where nobody else does what doorman does, it is held against the floor.
         let has_peer = self.rows.iter().any(|row| row.who.is_peer());
-        let is_measure = move |who: &Contender| {
-            if has_peer { who.is_peer() } else { *who == Contender::Relay }
+        let is_measure = move |who: &Contender| match who {
+            Contender::Plain => true,
+            _ if has_peer => who.is_peer(),
+            _ => *who == Contender::Relay,
         };
         let subjects = || {
             let all = self.rows.iter().map(|row| row.who);
@@ -139,8 +163,14 @@ impl Outcome {
             Bar::RatioToNginx(_) => {
                 Some(self.ratio(Contender::Doorman, Contender::Nginx)?.spread.median)
             }
+            Bar::RatioToApache(_) => {
+                Some(self.ratio(Contender::Doorman, Contender::Apache)?.spread.median)
+            }
             Bar::RatioToRelay(_) => {
                 Some(self.ratio(Contender::Doorman, Contender::Relay)?.spread.median)
+            }
+            Bar::RatioToPlain(_) => {
+                Some(self.ratio(Contender::Doorman, Contender::Plain)?.spread.median)
             }
             Bar::UserMicroseconds(_) => Some(doorman?.figure(|sample| sample.user_us)?.median),
             Bar::KibPerConnection(_) => Some(doorman?.cost()?.median),
@@ -151,8 +181,9 @@ impl Outcome {
     }
 
     pub(crate) fn table(&self) -> Table {
-        match self.scenario.load {
-            Load::Idle => self.idle_table(),
+        match (self.scenario.load, self.scenario.way) {
+            (Load::Idle, _) => self.idle_table(),
+            (_, Way::Coded(_)) => self.coded_table(),
             _ => self.load_table(),
         }
     }
@@ -185,6 +216,57 @@ impl Outcome {
                 plain(2, &|sample| sample.user_us),
                 plain(2, &|sample| sample.system_us),
                 plain(0, &|sample| sample.per_second),
+                plain(0, &|sample| sample.p50_us),
+                plain(0, &|sample| sample.p99_us),
+                plain(1, &|sample| sample.resident_kib as f64 / 1024.0),
+                plain(0, &|sample| sample.core_percent),
+                row.figure(|sample| sample.errors as f64)
+                    .map_or("-".into(), |errors| format!("{:.0}", errors.most)),
+                plain(0, &|sample| sample.noise_percent),
+            ]);
+        }
+        table
+    }
+
+    /// By the original's length instead of by request.
+    #[expect(clippy::cast_precision_loss, reason = "lengths and counts are far below 2^52")]
+    fn coded_table(&self) -> Table {
+        let mut table = Table::new(&[
+            "proxy",
+            "CPU ms/MiB",
+            "min-max",
+            "user",
+            "system",
+            "MiB/s",
+            "coded bytes",
+            "ratio",
+            "p50 us",
+            "p99 us",
+            "RSS MiB",
+            "core %",
+            "errors",
+            "noise %",
+        ]);
+        let body_bytes = self.scenario.body_bytes as f64;
+        let per_mib = 1e-3 * MIB / body_bytes;
+        for row in &self.rows {
+            let plain = |decimals: usize, figure: &dyn Fn(&Sample) -> f64| {
+                row.figure(figure)
+                    .map_or("-".into(), |spread| format!("{:.decimals$}", spread.median))
+            };
+            let coded = row.coded_bytes();
+            let cost = row.cost();
+            table.add(vec![
+                row.who.name().into(),
+                cost.map_or("failed".into(), |cost| format!("{:.2}", cost.median * per_mib)),
+                cost.map_or("-".into(), |cost| {
+                    format!("{:.2}-{:.2}", cost.least * per_mib, cost.most * per_mib)
+                }),
+                plain(2, &|sample| sample.user_us * per_mib),
+                plain(2, &|sample| sample.system_us * per_mib),
+                plain(1, &|sample| sample.per_second * body_bytes / MIB),
+                coded.map_or("-".into(), |bytes| format!("{bytes:.0}")),
+                coded.map_or("-".into(), |bytes| format!("{:.2}", body_bytes / bytes)),
                 plain(0, &|sample| sample.p50_us),
                 plain(0, &|sample| sample.p99_us),
                 plain(1, &|sample| sample.resident_kib as f64 / 1024.0),
@@ -237,6 +319,15 @@ impl Outcome {
             lines.push(format!("{of} / {to}{mark}: {median:.2} ({least:.2}-{most:.2})"));
         }
         for row in &self.rows {
+            if let Some(excess) = self.excess(Contender::Doorman, row.who)
+                && row.who != Contender::Doorman
+            {
+                let (name, percent) = (row.who.name(), excess * 100.0);
+                let refused = if excess > EXCESS_MAX { ": not compared" } else { "" };
+                lines.push(format!(
+                    "doorman's coded body beside {name}'s: {percent:+.1} %{refused}"
+                ));
+            }
             for failure in &row.failures {
                 lines.push(format!("{} failed: {failure}", row.who.name()));
             }
@@ -261,7 +352,9 @@ impl Verdict {
         match self.bar {
             Bar::RatioToCheaperPeer(limit)
             | Bar::RatioToNginx(limit)
+            | Bar::RatioToApache(limit)
             | Bar::RatioToRelay(limit)
+            | Bar::RatioToPlain(limit)
             | Bar::UserMicroseconds(limit)
             | Bar::KibPerConnection(limit) => limit,
         }
@@ -271,7 +364,9 @@ impl Verdict {
         let what = match self.bar {
             Bar::RatioToCheaperPeer(_) => "CPU per request / cheaper peer",
             Bar::RatioToNginx(_) => "CPU per request / nginx",
+            Bar::RatioToApache(_) => "CPU per request / Apache",
             Bar::RatioToRelay(_) => "CPU per request / byte relay",
+            Bar::RatioToPlain(_) => "CPU per request / plain hit",
             Bar::UserMicroseconds(_) => "user time per request, us",
             Bar::KibPerConnection(_) => "memory per idle connection, KiB",
         };

@@ -1,7 +1,10 @@
 //! What is measured: loads, each with a name for the command line and its bars from the design. A
 //! scenario is data, so that adding one is adding a line to the table.
 
-use crate::wire::{Shake, Wire};
+use crate::{
+    text::Kind,
+    wire::{Shake, Wire},
+};
 
 /// One load that every contender gets.
 #[derive(Debug)]
@@ -31,10 +34,13 @@ pub(crate) enum Group {
     Handshakes,
     /// Hits of a cache against nginx and Varnish.
     Cache,
+    /// Answers that are compressed, against nginx and Apache.
+    Compress,
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 4] = [Self::Main, Self::Wires, Self::Handshakes, Self::Cache];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Main, Self::Wires, Self::Handshakes, Self::Cache, Self::Compress];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -42,6 +48,7 @@ impl Group {
             Self::Wires => "wires",
             Self::Handshakes => "handshakes",
             Self::Cache => "cache",
+            Self::Compress => "compress",
         }
     }
 
@@ -63,6 +70,35 @@ pub(crate) enum Way {
     Own,
     /// It answers with what an origin said before the measurement.
     Cache(Tier),
+    /// It compresses what an origin says, each time.
+    Coded(Coded),
+    /// It answers with what it compressed before the measurement.
+    CodedHit(Coded),
+}
+
+/// A text and how it is to be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Coded {
+    pub(crate) kind: Kind,
+    pub(crate) coding: Coding,
+    pub(crate) level: u8,
+}
+
+/// A content coding that a peer has too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Gzip,
+    Brotli,
+}
+
+impl Coding {
+    /// As the fields of HTTP have it.
+    pub(crate) fn token(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Brotli => "br",
+        }
+    }
 }
 
 /// Where a cache has what it is asked for.
@@ -106,8 +142,12 @@ pub(crate) enum Bar {
     RatioToCheaperPeer(f64),
     /// CPU per request divided by that of nginx.
     RatioToNginx(f64),
+    /// CPU per request divided by that of Apache.
+    RatioToApache(f64),
     /// CPU per request divided by that of the byte relay.
     RatioToRelay(f64),
+    /// CPU per request divided by that of an answer of as many bytes that was never coded.
+    RatioToPlain(f64),
     /// User time per request in microseconds.
     UserMicroseconds(f64),
     /// Resident memory for each idle connection.
@@ -127,7 +167,7 @@ const LARGE: &[Buffers] = &[Buffers::Large];
 const BOTH: &[Buffers] = &[Buffers::Small, Buffers::Large];
 
 /// All scenarios, in the order in which they run.
-pub(crate) const ALL: [Scenario; 24] = [
+pub(crate) const ALL: [Scenario; 35] = [
     Scenario {
         name: "h1-1k-c64",
         title: "HTTP/1.1 keep-alive, 1 KiB, 64 connections",
@@ -416,7 +456,111 @@ pub(crate) const ALL: [Scenario; 24] = [
         haproxy: NONE,
         bars: &[Bar::RatioToNginx(1.10)],
     },
+    coded(
+        ("gzip1-16k", "gzip 1 of a page of 16 KiB, HTTP/1.1 keep-alive, 64 connections"),
+        Way::Coded(Coded { kind: Kind::Html, coding: Coding::Gzip, level: 1 }),
+        16 * 1024,
+        64,
+        &[Bar::RatioToNginx(0.70)],
+    ),
+    coded(
+        ("gzip1-256k", "gzip 1 of a script of 256 KiB, HTTP/1.1 keep-alive, 16 connections"),
+        Way::Coded(Coded { kind: Kind::Script, coding: Coding::Gzip, level: 1 }),
+        256 * 1024,
+        16,
+        &[Bar::RatioToNginx(0.70)],
+    ),
+    coded(
+        ("gzip1-1m", "gzip 1 of records of 1 MiB, HTTP/1.1 keep-alive, 8 connections"),
+        Way::Coded(Coded { kind: Kind::Json, coding: Coding::Gzip, level: 1 }),
+        1024 * 1024,
+        8,
+        &[Bar::RatioToNginx(0.70)],
+    ),
+    coded(
+        ("gzip6-16k", "gzip 6 of a page of 16 KiB, HTTP/1.1 keep-alive, 64 connections"),
+        Way::Coded(Coded { kind: Kind::Html, coding: Coding::Gzip, level: 6 }),
+        16 * 1024,
+        64,
+        &[Bar::RatioToNginx(0.70)],
+    ),
+    coded(
+        ("gzip6-256k", "gzip 6 of a script of 256 KiB, HTTP/1.1 keep-alive, 16 connections"),
+        Way::Coded(Coded { kind: Kind::Script, coding: Coding::Gzip, level: 6 }),
+        256 * 1024,
+        16,
+        &[Bar::RatioToNginx(0.70)],
+    ),
+    coded(
+        ("gzip6-1m", "gzip 6 of records of 1 MiB, HTTP/1.1 keep-alive, 8 connections"),
+        Way::Coded(Coded { kind: Kind::Json, coding: Coding::Gzip, level: 6 }),
+        1024 * 1024,
+        8,
+        &[Bar::RatioToNginx(0.70)],
+    ),
+    coded(
+        ("br5-16k", "brotli 5 of a page of 16 KiB, HTTP/1.1 keep-alive, 64 connections"),
+        Way::Coded(Coded { kind: Kind::Html, coding: Coding::Brotli, level: 5 }),
+        16 * 1024,
+        64,
+        &[Bar::RatioToApache(1.00)],
+    ),
+    coded(
+        ("br5-256k", "brotli 5 of a script of 256 KiB, HTTP/1.1 keep-alive, 16 connections"),
+        Way::Coded(Coded { kind: Kind::Script, coding: Coding::Brotli, level: 5 }),
+        256 * 1024,
+        16,
+        &[Bar::RatioToApache(1.00)],
+    ),
+    coded(
+        ("br5-1m", "brotli 5 of records of 1 MiB, HTTP/1.1 keep-alive, 8 connections"),
+        Way::Coded(Coded { kind: Kind::Json, coding: Coding::Brotli, level: 5 }),
+        1024 * 1024,
+        8,
+        &[Bar::RatioToApache(1.00)],
+    ),
+    coded(
+        (
+            "coded-hit-16k",
+            "Hit of a page of 16 KiB that was compressed before, HTTP/1.1 keep-alive, 64 connections",
+        ),
+        Way::CodedHit(Coded { kind: Kind::Html, coding: Coding::Gzip, level: 6 }),
+        16 * 1024,
+        64,
+        &[Bar::RatioToPlain(1.03)],
+    ),
+    coded(
+        (
+            "coded-hit-256k",
+            "Hit of a script of 256 KiB that was compressed before, HTTP/1.1 keep-alive, 64 connections",
+        ),
+        Way::CodedHit(Coded { kind: Kind::Script, coding: Coding::Gzip, level: 6 }),
+        256 * 1024,
+        64,
+        &[Bar::RatioToPlain(1.03)],
+    ),
 ];
+
+const fn coded(
+    (name, title): (&'static str, &'static str),
+    way: Way,
+    body_bytes: u64,
+    connections: u32,
+    bars: &'static [Bar],
+) -> Scenario {
+    Scenario {
+        name,
+        title,
+        group: Group::Compress,
+        way,
+        wire: Wire::Plain,
+        load: Load::Get,
+        body_bytes,
+        connections,
+        haproxy: NONE,
+        bars,
+    }
+}
 
 impl Scenario {
     /// How many different answers there are.
@@ -432,8 +576,23 @@ impl Scenario {
         let bytes = if self.load == Load::Post { 0 } else { self.body_bytes };
         match self.way {
             Way::Cache(_) => format!("/c/{bytes}/{object}"),
+            Way::Coded(Coded { kind, .. }) => format!("/b/{bytes}/{}", kind.name()),
+            Way::CodedHit(Coded { kind, .. }) => format!("/c/{bytes}/{}", kind.name()),
             _ => format!("/b/{bytes}"),
         }
+    }
+
+    /// How its answers are compressed.
+    pub(crate) fn coded(&self) -> Option<Coded> {
+        match self.way {
+            Way::Coded(coded) | Way::CodedHit(coded) => Some(coded),
+            _ => None,
+        }
+    }
+
+    /// Whether the origin must not be asked while it is measured.
+    pub(crate) fn is_cached(&self) -> bool {
+        matches!(self.way, Way::Cache(_) | Way::CodedHit(_))
     }
 
     pub(crate) fn is_http3(&self) -> bool {
@@ -457,6 +616,8 @@ mod tests {
             ("post-16k-c64", 1, "/b/0"),
             ("cache-1k", 1, "/c/1024/7"),
             ("cache-disk", DISK_OBJECTS, "/c/4096/7"),
+            ("gzip6-256k", 1, "/b/262144/js"),
+            ("coded-hit-16k", 1, "/c/16384/html"),
         ] {
             let scenario = named(name).unwrap();
             assert_eq!((scenario.objects(), scenario.path(7).as_str()), (objects, path), "{name}");

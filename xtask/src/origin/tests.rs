@@ -63,7 +63,11 @@ fn counts_what_it_was_asked_for_and_says_what_may_be_kept() {
         ("/b/3", ["Date: Sun, 06 Nov 1994", "max-age=60\r\n"]),
         ("/c/3", ["404 Not Found", "no such page"]),
         ("/c/x/1", ["404 Not Found", "no such page"]),
-        ("/asked", ["200 OK", "\r\n\r\n3\n"]),
+        ("/b/40/html", ["Content-Type: text/html\r\n", "\r\n\r\n<!doctype html>"]),
+        ("/c/40/json", ["Content-Type: application/json\r\n", "max-age=86400\r\n"]),
+        ("/b/40/png", ["404 Not Found", "no such page"]),
+        ("/b/99999999/js", ["404 Not Found", "no such page"]),
+        ("/asked", ["200 OK", "\r\n\r\n5\n"]),
     ] {
         let answer = said(path);
         assert!(parts.iter().all(|part| answer.contains(part)), "{path}: {answer}");

@@ -15,10 +15,21 @@ fn sample(user_us: f64, system_us: f64) -> Option<Reading> {
         p50_us: 1.0,
         p99_us: 2.0,
         resident_kib: 1024,
+        coded_bytes: None,
         errors: 0,
         core_percent: 90.0,
         noise_percent: 1.0,
     }))
+}
+
+/// A run that sent bodies of so many bytes.
+fn coded(us: f64, bytes: u64) -> Option<Reading> {
+    match sample(us, 0.0) {
+        Some(Reading::Load(sample)) => {
+            Some(Reading::Load(Sample { coded_bytes: Some(bytes), ..sample }))
+        }
+        other => other,
+    }
 }
 
 fn row(who: Contender, readings: Vec<Option<Reading>>) -> Row {
@@ -114,4 +125,43 @@ fn a_bar_against_nginx_looks_at_no_cheaper_peer() {
     assert_eq!(verdicts[0].measured, Some(1.1));
     assert!(verdicts[0].is_met());
     assert!(outcome.remarks()[1].starts_with("doorman / varnish, the cheaper peer: 2.20"));
+}
+
+#[test]
+fn who_compresses_worse_is_not_compared() {
+    let outcome = |bytes| Outcome {
+        scenario: named("gzip6-16k").unwrap(),
+        rows: vec![
+            row(Contender::Doorman, vec![coded(100.0, bytes)]),
+            row(Contender::Nginx, vec![coded(200.0, 1000)]),
+        ],
+    };
+    for (bytes, measured, remark) in [
+        (900, Some(0.5), "doorman's coded body beside nginx's: -10.0 %"),
+        (1029, Some(0.5), "doorman's coded body beside nginx's: +2.9 %"),
+        (1040, None, "doorman's coded body beside nginx's: +4.0 %: not compared"),
+    ] {
+        let outcome = outcome(bytes);
+        assert_eq!(outcome.verdicts()[0].measured, measured, "{bytes}");
+        assert_eq!(outcome.verdicts()[0].is_met(), measured.is_some(), "{bytes}");
+        assert_eq!(outcome.remarks().last().map(String::as_str), Some(remark), "{bytes}");
+    }
+    // 100 us for 16 KiB are 6.4 ms for a MiB.
+    assert!(outcome(1000).table().aligned().contains("6.40-6.40"));
+}
+
+#[test]
+fn a_coded_hit_is_held_against_a_plain_one() {
+    let outcome = Outcome {
+        scenario: named("coded-hit-16k").unwrap(),
+        rows: vec![
+            row(Contender::Doorman, vec![coded(102.0, 1000)]),
+            row(Contender::Plain, vec![sample(100.0, 0.0)]),
+            row(Contender::Nginx, vec![coded(204.0, 1000)]),
+        ],
+    };
+    let verdicts = outcome.verdicts();
+    assert_eq!(verdicts[0].measured, Some(1.02));
+    assert!(verdicts[0].is_met());
+    assert!(outcome.remarks()[0].starts_with("doorman / plain: 1.02"));
 }
