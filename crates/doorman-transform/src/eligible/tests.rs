@@ -316,7 +316,8 @@ fn what_the_request_says_is_known_beforehand() {
         }
         assert_eq!(promised(&Asked::of(&request), &rules(guard)), expect, "{fields:?}");
     }
-    let connect = RequestHead { method: Method::Connect, ..RequestHead::default() };
+    let mut connect = RequestHead::default();
+    connect.method = Method::Connect;
     let verdict = promised(&Asked::of(&connect), &rules(Guard::Off));
     assert_eq!(verdict, Verdict::Not(Reason::Method));
 }
