@@ -3,15 +3,18 @@
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use doorman_balance::ServerId;
 use doorman_http::{Body, BodyError, Conn, FieldId, Interim, Now, Request, RequestHead, Response};
 use doorman_route::{AddressSet, Captures};
+use doorman_store::{Object, Sibling};
 use doorman_transform::{Asked, ForwardedMode, RequestId, Trust, client_ip, forward, trust};
 
 use crate::hints::Hinting;
 use crate::house::Books;
 use crate::record::{End, Record};
+use crate::stage::optimize::Content;
 
 /// A request on its way, and the record that is kept of it.
 pub(crate) struct Exchange {
@@ -26,6 +29,10 @@ pub(crate) struct Exchange {
     pub(crate) coding: Option<Asked>,
     /// What it has to do with early hints; `None`: nothing.
     pub(crate) hinting: Option<Box<Hinting>>,
+    /// The stored response that answers it whole, where its route asks: other forms of it are there, too.
+    pub(crate) stored: Option<Arc<Object>>,
+    /// The smaller form of it that is served in its place.
+    pub(crate) formed: Option<(Content, Arc<Sibling>)>,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,
@@ -68,6 +75,8 @@ impl Exchange {
             tie: Tie::default(),
             coding: None,
             hinting: None,
+            stored: None,
+            formed: None,
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
             record: Some(record),

@@ -118,7 +118,13 @@ impl<N: Net> Proxy<N> {
         let answer = match &route.code {
             None => answer,
             Some(code) => {
-                let desk = Desk { coders: &self.coders, clock: self.core.clock };
+                let desk = Desk {
+                    coders: &self.coders,
+                    clock: self.core.clock,
+                    books: &self.books,
+                    workshop: &plan.plan.workshop,
+                    store: route.cache.as_ref().map(|cache| &cache.store),
+                };
                 code::answer(&desk, code, exchange, answer, || self.net.dice())
             }
         };
@@ -146,7 +152,7 @@ impl<N: Net> Proxy<N> {
         }
         let seek = match &route.cache {
             None => Seek::Bypass,
-            Some(cache) => cache::seek(cache, upstream, exchange)?,
+            Some(cache) => cache::seek(cache, route.code.as_ref(), upstream, exchange)?,
         };
         edit::request(route, exchange)?;
         early::mark(&mut exchange.head);

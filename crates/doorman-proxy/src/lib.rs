@@ -34,4 +34,4 @@ pub use relay::{RelayEnd, RelayPlace, RelayRecord};
 pub use stage::code::{Direction, Tally};
 pub use stage::optimize::{KINDS, Made, MadeOf};
 pub use stop::{Fault, GrpcCode, Side};
-pub use workshop::{Workshop, WorkshopCounts};
+pub use workshop::{CodedCounts, Workshop, WorkshopCounts};

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use doorman_balance::Lease;
+use doorman_http::coding::Coding;
 use doorman_http::{BodyError, Conn, Instant, Now, RequestHead, Watch};
 
 use crate::again::Again;
@@ -186,6 +187,8 @@ pub struct Record {
     pub cache_reason: Option<&'static str>,
     /// How its answer was coded on the way; `None`: not at all.
     pub coded: Option<Rc<Tally>>,
+    /// The coding of the form of a stored answer that it was given; `None`: none.
+    pub kept_coding: Option<Coding>,
     /// What it took to take a coding off on the way; `None`: none was.
     pub decoded: Option<Rc<Tally>>,
     /// Why its answer was not coded, where its route codes answers; a closed set of words.
@@ -341,6 +344,7 @@ impl Record {
             cached: None,
             cache_reason: None,
             coded: None,
+            kept_coding: None,
             decoded: None,
             code_reason: None,
             optimized: None,
@@ -376,6 +380,7 @@ impl Record {
         self.code_reason = None;
         (self.optimized, self.optimize_reason) = (None, None);
         self.hinted = 0;
+        self.kept_coding = None;
         self.again.clear();
         self.waited_micros = 0;
         self.books = books;

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use doorman_http::Instant;
+use doorman_http::coding::Coding;
 
 /// Jobs that wait: at a tenth of a second each, one thread is busy for less than two minutes.
 const JOBS_MAX: usize = 1_024;
@@ -31,6 +32,29 @@ pub struct Workshop {
     done: AtomicU64,
     dropped: AtomicU64,
     panicked: AtomicU64,
+    coded: [Coded; Coding::ALL.len()],
+}
+
+/// What was coded here by one coding.
+#[derive(Debug, Default)]
+struct Coded {
+    bodies: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    nanos: AtomicU64,
+}
+
+/// What was coded in a workshop by one coding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodedCounts {
+    /// Bodies.
+    pub bodies: u64,
+    /// Bytes that were taken in.
+    pub bytes_in: u64,
+    /// Bytes that came out.
+    pub bytes_out: u64,
+    /// Time that it took, nanoseconds.
+    pub nanos: u64,
 }
 
 #[derive(Default)]
@@ -68,6 +92,12 @@ impl Workshop {
     /// what it does.
     pub fn enter(&self) {
         self.hold().threads += 1;
+    }
+
+    /// Threads that have entered.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.hold().threads
     }
 
     /// The life of a thread that has entered: ends when the workshop is closed.
@@ -143,6 +173,28 @@ impl Workshop {
             done: read(&self.done),
             dropped: read(&self.dropped),
             panicked: read(&self.panicked),
+        }
+    }
+
+    /// Counts a body that was coded here.
+    pub(crate) fn coded(&self, coding: Coding, (bytes_in, bytes_out): (u64, u64), nanos: u64) {
+        let counters = &self.coded[coding as usize];
+        counters.bodies.fetch_add(1, Ordering::Relaxed);
+        counters.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
+        counters.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);
+        counters.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// What was coded here by a coding.
+    #[must_use]
+    pub fn codings(&self, coding: Coding) -> CodedCounts {
+        let counters = &self.coded[coding as usize];
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CodedCounts {
+            bodies: read(&counters.bodies),
+            bytes_in: read(&counters.bytes_in),
+            bytes_out: read(&counters.bytes_out),
+            nanos: read(&counters.nanos),
         }
     }
 

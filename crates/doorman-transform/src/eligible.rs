@@ -153,6 +153,12 @@ impl Asked {
         }
     }
 
+    /// Whether nothing in the request forbids that an answer is coded, whatever the answer is.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.has_answer && !self.forbids_change && !self.has_credentials
+    }
+
     /// Whether the client can read these codings. Who says nothing of codings reads none, as tools that
     /// send no field do.
     #[must_use]

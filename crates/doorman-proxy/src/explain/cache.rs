@@ -92,7 +92,7 @@ pub(super) fn seek<'p>(
         let decision = if allowed { Decision::Purge } else { Decision::NoPurge };
         return Seeking { cache, decision, url, sought: None };
     }
-    let (decision, sought) = match cache::seek(cache, upstream, exchange) {
+    let (decision, sought) = match cache::seek(cache, None, upstream, exchange) {
         Ok(Seek::Look(sought)) => (Decision::Look, Some(sought)),
         Ok(Seek::Change(_)) => (Decision::Change, None),
         Ok(Seek::Bypass) | Err(_) => {

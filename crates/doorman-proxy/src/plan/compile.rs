@@ -98,6 +98,7 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
             per_client: config.global.limits.client_connections.as_ref().map(|max| max.value),
         },
         crowd: Arc::clone(&ground.crowd),
+        workshop: Arc::clone(&ground.workshop),
         config: Arc::clone(config),
         proofs: automatic.then(|| Arc::clone(ground.keyring.proofs())),
         table,

@@ -1,5 +1,7 @@
 //! How a route codes its answers, ready to run.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use doorman_config::{Breach, Compress, Decompress, RouteOptions};
 use doorman_http::coding::Coding;
 use doorman_transform::{Bounds, CodeRules, Guard, Level, TypeSet};
@@ -22,10 +24,15 @@ pub(crate) struct PlanCompress {
     types: TypeSet,
     guard: Guard,
     /// Bytes of chance that each answer is padded with at most; 0: none is.
-    pub(crate) pad_max: u32,
+    pad_max: u32,
     /// Whether what the origin has coded is coded anew for clients that take something better.
     pub(crate) recode: bool,
+    /// Stands for these rules: no others have it, those of a plan to come included.
+    pub(crate) stamp: u64,
 }
+
+/// The stamp of the rules that are compiled next.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// How hard a coding tries.
 #[derive(Clone, Copy, Debug)]
@@ -78,12 +85,19 @@ impl PlanCompress {
             guard,
             pad_max,
             recode: written.recode.value,
+            stamp: NEXT.fetch_add(1, Ordering::Relaxed),
         })
     }
 
     /// What is coded.
     pub(crate) fn rules(&self) -> CodeRules<'_> {
         CodeRules { offered: &self.offered, min: self.min, types: &self.types, guard: self.guard }
+    }
+
+    /// Bytes of chance for one answer. `None` if there is to be no padding at all.
+    pub(crate) fn padding(&self, dice: impl FnOnce() -> u64) -> Option<usize> {
+        let most = u64::from(self.pad_max);
+        (most > 0).then(|| usize::try_from(dice() % (most + 1)).unwrap_or(0))
     }
 
     /// How hard a coding tries.

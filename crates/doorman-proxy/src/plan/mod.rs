@@ -109,6 +109,8 @@ pub struct Plan {
     /// What requests under way have left when the process ends.
     pub(crate) drain: Duration,
     pub(crate) upstream_limits: Limits,
+    /// Where what is kept is made smaller.
+    pub(crate) workshop: Arc<Workshop>,
 }
 
 /// A socket.
@@ -637,6 +639,24 @@ impl Plan {
     #[must_use]
     pub const fn has_automatic(&self) -> bool {
         self.proofs.is_some()
+    }
+
+    /// Where what is kept is made smaller.
+    #[must_use]
+    pub const fn workshop(&self) -> &Arc<Workshop> {
+        &self.workshop
+    }
+
+    /// Whether there can be work for it.
+    #[must_use]
+    pub fn wants_workshop(&self) -> bool {
+        let mut routes = self.sites.iter().flat_map(|site| &site.routes);
+        let codes =
+            |route: &PlanRoute| route.code.as_ref().is_some_and(|code| code.compress.is_some());
+        routes.any(|route| {
+            let cache = route.cache.as_ref();
+            cache.is_some_and(|cache| cache.optimize.is_some() || codes(route))
+        })
     }
 
     /// The longest queue that any listener asks for.

@@ -15,6 +15,7 @@ mod probes;
 mod staples;
 mod stores;
 mod worker;
+mod workshop;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -7,6 +7,8 @@ use doorman_net::Clock;
 use doorman_proxy::Plan;
 use doorman_proxy::plan::{Ground, StoreWorker};
 
+use super::workshop;
+
 /// The threads of stores. Each ends when its store has gone, with all written that was to be.
 #[derive(Default)]
 pub(super) struct Threads(Mutex<Vec<JoinHandle<()>>>);
@@ -15,6 +17,7 @@ impl Threads {
     /// Gives the stores of a plan that comes into force their bounds, and the threads that they want.
     pub(super) fn follow(&self, plan: &Plan, ground: &Ground, clock: Clock) {
         plan.bound_stores();
+        workshop::follow(plan, clock);
         let mut threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         threads.retain(|thread| !thread.is_finished());
         for StoreWorker { store, owner, worker } in ground.take_workers() {
@@ -32,6 +35,7 @@ impl Threads {
     /// Has everything written that waits to be, and ends the threads.
     pub(super) fn end(&self, plan: &Plan) {
         tell(plan);
+        plan.workshop().close();
         plan.stores().filter_map(|store| store.disk()).for_each(|disk| disk.close());
         let threads = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {

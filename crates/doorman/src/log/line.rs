@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use doorman_http::coding::Coding;
 use doorman_http::scan::is_plain;
 use doorman_http::{FieldId, IpText};
 use doorman_proxy::{Again, End, Record};
@@ -66,6 +67,8 @@ pub(crate) struct Line<'a> {
     pub cached: Option<(&'a str, Option<&'a str>)>,
     /// How its answer was coded: the coding, and bytes taken in.
     pub coded: Option<(&'a str, u64)>,
+    /// The coding of the form of a stored answer that it was given.
+    pub kept_coding: Option<&'a str>,
     /// The coding that was taken off its answer.
     pub decoded: Option<&'a str>,
     /// Why its answer was not coded.
@@ -140,6 +143,7 @@ impl<'a> Line<'a> {
             sticky: record.sticky.map(doorman_proxy::Sticky::as_str),
             cached: record.cached.map(|cached| (cached.as_str(), record.cache_reason)),
             coded: record.coded.as_ref().map(|tally| (tally.coding.token(), tally.bytes_in())),
+            kept_coding: record.kept_coding.map(Coding::token),
             decoded: record.decoded.as_ref().map(|tally| tally.coding.token()),
             code_reason: record.code_reason,
             optimized: record.optimized,
@@ -223,6 +227,9 @@ impl<'a> Line<'a> {
         if let Some((coding, bytes)) = self.coded {
             word(out, b",\"coding\":\"", coding.as_bytes());
             number(out, b",\"coded_bytes\":", bytes);
+        }
+        if let Some(coding) = self.kept_coding {
+            word(out, b",\"coding\":\"", coding.as_bytes());
         }
         if let Some(coding) = self.decoded {
             word(out, b",\"decoded\":\"", coding.as_bytes());

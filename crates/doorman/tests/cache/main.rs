@@ -11,6 +11,7 @@
 )]
 
 mod ask;
+mod coded;
 mod collapse;
 mod deceive;
 mod disk;

@@ -58,7 +58,7 @@ pub(crate) fn look(sought: &Sought<'_>, exchange: &mut Exchange) -> Looked {
 /// What may be done with a stored response.
 fn use_of(sought: &Sought<'_>, exchange: &mut Exchange, object: &Arc<Object>) -> Looked {
     let now = exchange.started();
-    if !is_readable(object, exchange) {
+    if !serve::is_servable(sought, object, exchange) {
         return Looked::Ask;
     }
     match decide(&sought.asked, &object.meta(), now) {

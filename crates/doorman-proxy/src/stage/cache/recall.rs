@@ -188,7 +188,7 @@ fn behind(
 ) -> Recalled {
     let used = decide(&sought.asked, &object.meta(), now);
     let is_mine = !matches!(used, Use::Validate(why) if why.is_personal());
-    if is_mine && serve::is_readable(&object, exchange) {
+    if is_mine && serve::is_servable(sought, &object, exchange) {
         let told = Told::forwarded(Cached::Collapsed, why, None);
         let answer = serve::serve(sought, exchange, &object, &told);
         if let Some(answer) = answer {
@@ -229,7 +229,7 @@ fn failed(
 ) -> Recalled {
     if let Some(object) = &stored
         && may_serve_on_error(&sought.asked, &object.meta(), now)
-        && serve::is_readable(object, exchange)
+        && serve::is_servable(sought, object, exchange)
         && let Some(answer) =
             serve::serve(sought, exchange, object, &Told::hit(Cached::Stale, Some(tell::ERROR)))
     {

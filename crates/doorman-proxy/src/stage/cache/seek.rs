@@ -9,7 +9,7 @@ use doorman_store::Chooser;
 
 use super::invalidate::{self, Change};
 use crate::exchange::Exchange;
-use crate::plan::{PlanCache, Shape};
+use crate::plan::{PlanCache, PlanCode, Shape};
 use crate::record::Cached;
 use crate::stage::{grpc, optimize};
 use crate::stop::Stop;
@@ -40,6 +40,8 @@ pub(crate) enum Seek<'p> {
 /// A request that may be answered from the store.
 pub(crate) struct Sought<'p> {
     pub(crate) cache: &'p PlanCache,
+    /// What is done to the codings of answers.
+    pub(crate) code: Option<&'p PlanCode>,
     pub(crate) key: UrlKey,
     /// Who answers for the response.
     pub(crate) place: u64,
@@ -84,6 +86,7 @@ impl Again {
         let Self { key, place, upstream } = self;
         Sought {
             cache,
+            code: None,
             key,
             place,
             upstream,
@@ -175,6 +178,7 @@ impl<'p> Sought<'p> {
 /// The answer to a client that purges.
 pub(crate) fn seek<'p>(
     cache: &'p PlanCache,
+    code: Option<&'p PlanCode>,
     upstream: usize,
     exchange: &mut Exchange,
 ) -> Result<Seek<'p>, Stop> {
@@ -229,6 +233,7 @@ pub(crate) fn seek<'p>(
     standardise_query(cache, &mut exchange.head);
     Ok(Seek::Look(Sought {
         cache,
+        code,
         key,
         place,
         upstream,

@@ -14,13 +14,20 @@ use super::parts::Parts;
 use super::tell::Told;
 use super::{Sought, tell};
 use crate::exchange::Exchange;
+use crate::plan::PlanCode;
 use crate::record::Cached;
-use crate::stage::code::name_form;
+use crate::stage::code::{self, Ready, name_form};
 use crate::stage::optimize;
 
 /// Whether the client can read the coding of a stored response (CIN-13).
 pub(crate) fn is_readable(object: &Arc<Object>, exchange: &Exchange) -> bool {
     coding_is_acceptable(&exchange.head, object.head().first(FieldId::ContentEncoding))
+}
+
+/// Whether the client can be given a stored response: as it is, or in a form that its route makes.
+pub(super) fn is_servable(sought: &Sought<'_>, object: &Arc<Object>, exchange: &Exchange) -> bool {
+    is_readable(object, exchange)
+        || sought.code.is_some_and(|code| code::can_be_read(code, exchange, object))
 }
 
 /// Answers with a stored response. `None` if its bytes are gone.
@@ -31,8 +38,29 @@ pub(super) fn serve(
     told: &Told,
 ) -> Option<Answer> {
     let mut head = heads::response();
-    object.head().unpack(&mut head);
-    with_head(sought, exchange, object, head, told)
+    let forms = sought.cache.optimize.as_ref();
+    let is_formed = forms.is_some_and(|forms| optimize::concerns(&forms.rules, object));
+    let code = sought.code.filter(|_| !is_formed);
+    let ready = code.and_then(|code| ready(code, sought, exchange, object, &mut head));
+    if ready.is_none() {
+        object.head().unpack(&mut head);
+    }
+    with_form(sought, exchange, object, (head, ready), told)
+}
+
+/// The form that the client is served, with its head, if nothing is to be done any more for it. Parts are
+/// cut out of the body that the origin sent.
+fn ready(
+    code: &PlanCode,
+    sought: &Sought<'_>,
+    exchange: &Exchange,
+    object: &Arc<Object>,
+    head: &mut ResponseHead,
+) -> Option<Ready> {
+    if sought.client(&exchange.head).is_some_and(range::is_asked) {
+        return None;
+    }
+    code::ready(code, exchange, object, head)
 }
 
 /// The same, under a head of its own.
@@ -41,6 +69,16 @@ pub(super) fn with_head(
     exchange: &mut Exchange,
     object: &Arc<Object>,
     head: Box<ResponseHead>,
+    told: &Told,
+) -> Option<Answer> {
+    with_form(sought, exchange, object, (head, None), told)
+}
+
+fn with_form(
+    sought: &Sought<'_>,
+    exchange: &mut Exchange,
+    object: &Arc<Object>,
+    (head, ready): (Box<ResponseHead>, Option<Ready>),
     told: &Told,
 ) -> Option<Answer> {
     let now = exchange.started();
@@ -63,9 +101,25 @@ pub(super) fn with_head(
             failed.status = 412;
             (failed, Body::whole(Bytes::new()))
         }
-        Precondition::Pass => content(sought, exchange, object, head)?,
+        Precondition::Pass => match &ready {
+            Some(ready) => ready_content(sought, ready, head)?,
+            None => content(sought, exchange, object, head)?,
+        },
     };
     let status = head.status;
+    match ready {
+        Some(ready) => {
+            // Nothing is left to be done to it.
+            exchange.coding = None;
+            if status == meta.status() {
+                exchange.record().kept_coding = Some(ready.coding);
+            }
+        }
+        None if exchange.coding.is_some() && status == meta.status() => {
+            exchange.stored = Some(Arc::clone(object));
+        }
+        None => {}
+    }
     let age = meta.age(now);
     // What has just come is only as old as it came (RFC 9111 section 5.1).
     if status != 412 && (age > 0 || told.cached != Cached::Miss) {
@@ -92,6 +146,24 @@ pub(super) fn push_age(head: &mut ResponseHead, age: u32) {
     head.fields.push_id(FieldId::Age, &digits[at..]);
 }
 
+/// Head and body of what is sent of a form that is whole.
+fn ready_content(
+    sought: &Sought<'_>,
+    ready: &Ready,
+    mut head: Box<ResponseHead>,
+) -> Option<(Box<ResponseHead>, Body)> {
+    let (sibling, length) = (&ready.sibling, ready.sibling.length());
+    if sought.is_head {
+        head.declared_length = length;
+        return Some((head, Body::empty()));
+    }
+    if let Some(whole) = sibling.whole() {
+        return Some((head, Body::whole(whole)));
+    }
+    let reader = sibling.read(0..u64::MAX)?;
+    Some((head, Body::pulled(Box::new(reader), length.map_or(Length::Unknown, Length::Known))))
+}
+
 /// Head and body of what is sent of a stored response.
 fn content(
     sought: &Sought<'_>,
@@ -110,14 +182,18 @@ fn content(
         let length = sibling.length();
         if sought.is_head {
             head.declared_length = length;
+            exchange.formed = Some((content, sibling));
             return Some((head, Body::empty()));
         }
-        if let Some(whole) = sibling.whole() {
-            return Some((head, Body::whole(whole)));
-        }
-        let length = length.map_or(Length::Unknown, Length::Known);
-        let reader = sibling.read(0..u64::MAX)?;
-        return Some((head, Body::pulled(Box::new(reader), length)));
+        let body = match sibling.whole() {
+            Some(whole) => Body::whole(whole),
+            None => {
+                let length = length.map_or(Length::Unknown, Length::Known);
+                Body::pulled(Box::new(sibling.read(0..u64::MAX)?), length)
+            }
+        };
+        exchange.formed = Some((content, sibling));
+        return Some((head, body));
     }
     if sought.is_head {
         head.declared_length = length;

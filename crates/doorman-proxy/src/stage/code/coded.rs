@@ -18,12 +18,12 @@ use super::tally::Tally;
 
 /// Bytes that are coded before other work of the core has its turn: about a millisecond at the levels
 /// that are meant for answers as they pass.
-const TURN: usize = 64 * 1024;
+pub(super) const TURN: usize = 64 * 1024;
 /// Bytes that came out of a coder before they are sent on although more could be had at once.
-const PIECE: usize = 16 * 1024;
+pub(super) const PIECE: usize = 16 * 1024;
 /// How long an origin may pause before what it has sent is flushed out of the coder. Packets of one
 /// answer come closer together; people and programs that wait for an event do not notice it.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 /// Bodies up to this size, bytes, that are there as a whole are coded at once, and their length is
 /// known then.
 const AT_ONCE_MAX: u64 = TURN as u64;

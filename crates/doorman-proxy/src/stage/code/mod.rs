@@ -4,30 +4,43 @@
 //! answer is coded is decided by its head alone, before a byte of its body is asked for. The body is a
 //! pull source around the origin's, so back-pressure, cuts and trailers go through it as they are.
 
+mod better;
 mod coded;
 mod decoded;
+mod maker;
+mod sibling;
 mod tally;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use doorman_http::coding::Coding;
 use doorman_http::{Body, FieldId, Length, RequestHead, ResponseHead};
 use doorman_net::Clock;
 use doorman_net::dial::Answer;
+use doorman_store::Store;
 use doorman_transform::{
-    Bounds, Coders, Codings, Decoder, Reason, Verdict, coded_head, decoded_head, eligible,
+    Bounds, Coder, Coders, Codings, Decoder, Reason, Verdict, coded_head, decoded_head, eligible,
     eligible_anew, varied_head, weak_tag,
 };
 
 use crate::exchange::Exchange;
+use crate::house::Books;
 use crate::plan::{PlanCode, PlanCompress};
+use crate::workshop::Workshop;
 
+pub(crate) use sibling::{Ready, can_be_read, ready};
 pub use tally::{Direction, Tally};
 
 /// What a core codes with.
 pub(crate) struct Desk<'a> {
     pub(crate) coders: &'a Coders,
     pub(crate) clock: Clock,
+    pub(crate) books: &'a Rc<Books>,
+    /// Where what is kept is made smaller.
+    pub(crate) workshop: &'a Arc<Workshop>,
+    /// Where answers of the route are kept.
+    pub(crate) store: Option<&'a Arc<Store>>,
 }
 
 /// Gives an answer the form that its route and its client want. `dice` is for padding.
@@ -36,20 +49,33 @@ pub(crate) fn answer(
     code: &PlanCode,
     exchange: &mut Exchange,
     mut answer: Answer,
-    dice: impl FnOnce() -> u64,
+    dice: impl Fn() -> u64,
 ) -> Answer {
     let Some(asked) = exchange.coding else { return answer };
+    let (stored, formed) = (exchange.stored.take(), exchange.formed.take());
     if answer.head.status == 304 {
         if code.compress.is_some() {
             not_modified(exchange, &mut answer.head);
         }
         return answer;
     }
+    // What is decoded first is coded on its way: of what the origin has coded nothing is kept but that.
+    let stored = stored.filter(|_| !answer.head.fields.has(FieldId::ContentEncoding));
     answer = decode(desk, code, exchange, answer);
     let Some(compress) = &code.compress else { return answer };
     let length = answer.body.length();
     match eligible(&asked, &answer.head, length, &compress.rules()) {
-        Verdict::Code(coding) => code_with(desk, compress, coding, exchange, answer, dice),
+        Verdict::Code(coding) => {
+            if let (Some(object), Some(store)) = (&stored, desk.store) {
+                let wanted =
+                    sibling::Wanted { compress, coding, store, object, formed: formed.as_ref() };
+                match wanted.answer(desk, exchange, answer, &dice) {
+                    Ok(answer) => return answer,
+                    Err(back) => answer = back,
+                }
+            }
+            code_with(desk, compress, coding, exchange, answer, dice)
+        }
         Verdict::Not(reason) => {
             exchange.record().code_reason = Some(reason.word());
             if reason == Reason::NotAccepted {
@@ -133,14 +159,25 @@ fn code_with(
         Length::Known(length) => Some(length),
         Length::Absent | Length::Unknown => None,
     };
-    let mut coder = desk.coders.take(coding, compress.levels(coding).first, length);
-    if compress.pad_max > 0 {
-        let most = u64::from(compress.pad_max) + 1;
-        coder.pad(usize::try_from(dice() % most).unwrap_or(0));
-    }
+    let coder = coder(desk, compress, coding, length, dice);
     let tally = Tally::new(coding, Direction::Code);
     exchange.record().coded = Some(Rc::clone(&tally));
     let body = std::mem::replace(&mut answer.body, Body::empty());
     answer.body = coded::coded(body, coder, desk.clock, tally);
     answer
+}
+
+/// A coder for a body as it passes.
+fn coder(
+    desk: &Desk<'_>,
+    compress: &PlanCompress,
+    coding: Coding,
+    length: Option<u64>,
+    dice: impl FnOnce() -> u64,
+) -> Coder {
+    let mut coder = desk.coders.take(coding, compress.levels(coding).first, length);
+    if let Some(padding) = compress.padding(dice) {
+        coder.pad(padding);
+    }
+    coder
 }

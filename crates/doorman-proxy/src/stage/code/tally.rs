@@ -8,21 +8,27 @@ use doorman_http::coding::Coding;
 /// What is done to a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// It is coded.
+    /// It is coded on its way to a client.
     Code,
+    /// It is coded to be kept, when that is first asked for.
+    Keep,
+    /// What is kept is coded anew, as small as it can be, while nobody waits.
+    Improve,
     /// Its coding is taken off.
     Decode,
 }
 
 impl Direction {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 2] = [Self::Code, Self::Decode];
+    pub const ALL: [Self; 4] = [Self::Code, Self::Keep, Self::Improve, Self::Decode];
 
     /// The word, the same in log, metrics and docs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Code => "code",
+            Self::Keep => "keep",
+            Self::Improve => "improve",
             Self::Decode => "decode",
         }
     }

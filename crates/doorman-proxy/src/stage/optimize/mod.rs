@@ -54,6 +54,13 @@ pub(crate) fn wanted(
     is_readable_charset(content_type).then_some(Content::Text(kind))
 }
 
+/// Whether anything could be made of a stored answer, by its type.
+pub(crate) fn concerns(optimize: &PlanOptimize, object: &Object) -> bool {
+    let Some(content_type) = object.head().first(FieldId::ContentType) else { return false };
+    optimize.images.is_some() && source(content_type).is_some()
+        || kind_of(content_type).is_some_and(|kind| optimize.text(kind).is_some())
+}
+
 /// The format of an answer that is an image which can be read.
 fn source(content_type: &[u8]) -> Option<Format> {
     let essence = content_type.split(|&b| b == b';').next()?.trim_ascii();

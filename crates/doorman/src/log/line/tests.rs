@@ -27,6 +27,7 @@ fn line() -> Line<'static> {
         sticky: Some("hit"),
         cached: None,
         coded: None,
+        kept_coding: None,
         decoded: None,
         code_reason: None,
         optimized: None,
