@@ -16,9 +16,9 @@ fn what_is_kept_without_a_validator_gets_a_tag_of_its_content() {
         "/large" => fresh("", &large),
         _ => fresh("", "abc"),
     });
-    // The first answer goes out while it comes, without a tag.
-    house.get("/a").is("abc");
     for front in FRONTS {
+        // The first answer goes out while it comes, without a tag; what is asked for by TLS is another.
+        house.ask(front, &Ask::get("/a")).is("abc");
         let got = house.ask(front, &Ask::get("/a"));
         got.is("abc");
         assert_eq!(got.field("etag"), Some(ABC), "{front:?}");
@@ -42,7 +42,7 @@ fn what_is_kept_without_a_validator_gets_a_tag_of_its_content() {
         let whole = Ask::get("/a").with("Range", "bytes=1-1").with("If-Range", "\"b\"");
         house.ask(front, &whole).is("abc");
     }
-    assert_eq!(house.asked("/a"), 1);
+    assert_eq!(house.asked("/a"), 2);
     assert_eq!(house.get("/large").body.len(), 100_000);
     let tag = house.get("/large").field("etag").expect("a tag").to_owned();
     assert_eq!(house.ask(Front::Plain, &asking("/large", &tag)).status, 304);
