@@ -154,9 +154,9 @@ fn restarts_at_every_step_are_no_panic() {
     let scan = baseline.windows(2).position(|at| at == [0xff, 0xda]).expect("a scan");
     for interval in [[0, 1], [0, 0], [0xff, 0xff]] {
         let mut bytes = with_segment(&baseline, 0xdd, &interval);
-        for number in 0..2000 {
+        for (number, marker) in (0xd0..=0xd7).cycle().enumerate().take(2000) {
             let at = scan + 6 + 14 + number % (bytes.len() - scan - 30);
-            bytes.splice(at..at, [0xff, 0xd0 + (number % 8) as u8]);
+            bytes.splice(at..at, [0xff, marker]);
         }
         let _ = optimize(&bytes, &want(Format::WebP), &BOUNDS);
     }
@@ -229,7 +229,7 @@ fn mutated(seed: u64) -> (&'static str, Vec<u8>) {
             // The first bytes say the most.
             4 | 5 => {
                 let at = at % 64.min(bytes.len());
-                bytes[at] = dice.below(256) as u8;
+                bytes[at] = dice.byte();
             }
             _ => bytes[at] ^= 1 << dice.below(8),
         }

@@ -79,7 +79,13 @@ fn png_is_packed_without_loss() {
                 }
                 let row = (61 * colour.samples() * depth as usize).div_ceil(8);
                 let data: Vec<u8> = (0..row * 40)
-                    .map(|at| if at % 7 == 0 { dice.below(3) as u8 } else { (at / row) as u8 / 8 })
+                    .map(|at| {
+                        if at % 7 == 0 {
+                            dice.byte() % 3
+                        } else {
+                            u8::try_from(at / row / 8).expect("few rows")
+                        }
+                    })
                     .collect();
                 let name = format!("{colour:?} {depth:?} {transparent}");
                 let source = with_chunk(&png_with(info, &data), b"tEXt", &[b'x'; 3000]);

@@ -79,7 +79,8 @@ pub(crate) fn graphic(width: u32, height: u32) -> Pixels {
     ];
     Pixels::of(width, height, 3, |x, y| {
         let (column, row) = (x / 40, y / 24);
-        let is_letter = row % 2 == 1 && (x / 2 + y / 3) % 5 < 2 && noise(x / 8, y / 12) % 3 > 0;
+        let is_letter =
+            row % 2 == 1 && (x / 2 + y / 3) % 5 < 2 && !noise(x / 8, y / 12).is_multiple_of(3);
         let is_bar = row % 6 == 2 && column > 1 && noise(row, 7) % 20 > column;
         let colour = if is_letter {
             1
@@ -170,7 +171,8 @@ pub(crate) fn png_info(
     (info.color_type, info.bit_depth) = (color_type, bit_depth);
     if color_type == png::ColorType::Indexed {
         let colours = 1_usize << (bit_depth as u8).min(8);
-        let palette: Vec<u8> = (0..colours * 3).map(|at| (at * 37 % 256) as u8).collect();
+        let palette: Vec<u8> =
+            (0..colours * 3).map(|at| u8::try_from(at * 37 % 256).expect("a byte")).collect();
         info.palette = Some(Cow::Owned(palette));
     }
     info
@@ -310,7 +312,7 @@ pub(crate) fn icc(primaries: Primaries) -> Vec<u8> {
         let numbers: Vec<u8> = numbers.into_iter().flat_map(fixed).collect();
         tag(&name[..], [&b"para\0\0\0\0\0\x03\0\0"[..], &numbers].concat());
     }
-    let mut out = vec![0; 128];
+    let mut out = [0; 128];
     out[8] = 4;
     out[12..24].copy_from_slice(b"mntrRGB XYZ ");
     out[36..40].copy_from_slice(b"acsp");
@@ -328,5 +330,9 @@ impl Dice {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % end.max(1)
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        u8::try_from(self.below(256)).expect("a byte")
     }
 }
