@@ -6,8 +6,8 @@ use super::profile::Colours;
 use super::raster::Layout;
 use super::{Picture, Quality, Refusal};
 
-/// Of 1 (slowest) to 10: a megapixel takes about a second on one core, and the file is still a third
-/// smaller than the WebP of the same look.
+/// Of 1 (slowest) to 10. Slower ones save bytes, and one core has to write a megapixel in a second or
+/// two.
 const SPEED: u8 = 9;
 
 pub(super) fn encode(picture: &Picture, quality: Quality) -> Result<Vec<u8>, Refusal> {

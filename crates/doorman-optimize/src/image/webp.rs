@@ -23,7 +23,8 @@ const SIDE_MAX: u32 = 16_383;
 const FLAG_ANIMATION: u8 = 0x02;
 const FLAG_ALPHA: u8 = 0x10;
 const FLAG_PROFILE: u8 = 0x20;
-/// Effort of 0 to 6: the library's own choice. One more saves a hundredth and takes half as long again.
+/// Effort of 0 to 6: for lossy ones the library's own choice. Without loss it is tried beside the lossy
+/// one, so it may take less.
 const LOSSY_METHOD: i32 = 4;
 const LOSSLESS_METHOD: i32 = 3;
 const LOSSLESS_EFFORT: f32 = 60.0;
