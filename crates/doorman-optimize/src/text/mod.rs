@@ -13,14 +13,18 @@
 //! A text that could be read in two ways is refused, and the original is served.
 
 mod css;
+mod html;
 mod json;
 mod kind;
 mod script;
+mod svg;
 
 pub use css::css;
+pub use html::{HELD_MAX, Html};
 pub use json::json;
 pub use kind::{Kind, is_readable_charset, kind_of};
 pub use script::js;
+pub use svg::svg;
 
 /// What a text may be at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! Tables of texts and of what is made of them, and what holds for all texts.
 
 mod css;
+mod html;
 mod js;
 mod json;
 mod kind;
 mod properties;
+mod svg;
 
 use super::{Bounds, Refusal};
 

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::text::{Bounds, Refusal, css, js, json};
+use crate::text::{Bounds, Refusal, css, js, json, svg};
 
 /// Pieces that matter to a reader, in any order: mostly broken, and sometimes not.
 fn text(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
@@ -34,14 +34,14 @@ fn holds(minify: super::Minify, text: &[u8]) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn what_is_made_is_final(text in text(SIGNS)) {
-        for minify in [css, js, json] {
+        for minify in [css, js, json, svg] {
             holds(minify, text.as_bytes())?;
         }
     }
 
     #[test]
     fn any_bytes_are_refused_or_made_smaller(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for minify in [css, js, json] {
+        for minify in [css, js, json, svg] {
             holds(minify, &bytes)?;
         }
     }
