@@ -24,7 +24,7 @@ use crate::stage::share::Ways;
 use crate::stage::stick::Stuck;
 use crate::stage::{
     admit, answer, cache, clients, code, deadline, deliver, early, edit, fetch, grpc, hint, mirror,
-    share, stick,
+    optimize, share, stick,
 };
 use crate::stop::{Fault, Stop};
 
@@ -115,6 +115,7 @@ impl<N: Net> Proxy<N> {
         {
             return Ok(page);
         }
+        let answer = if route.html { optimize::passing(exchange, answer) } else { answer };
         let answer = match &route.code {
             None => answer,
             Some(code) => {

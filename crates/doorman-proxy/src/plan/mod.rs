@@ -172,6 +172,8 @@ pub struct PlanRoute {
     pub(crate) cache: Option<PlanCache>,
     /// What is done to the codings of its answers; `None`: nothing.
     pub(crate) code: Option<PlanCode>,
+    /// Whether pages are made smaller as they pass.
+    pub(crate) html: bool,
     /// Where copies of requests go; `None`: nowhere.
     pub(crate) mirror: Option<PlanMirror>,
     /// What its answers get on their way to browsers; `None`: nothing.

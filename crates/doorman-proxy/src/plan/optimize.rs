@@ -98,6 +98,11 @@ impl PlanOptimize {
     }
 }
 
+/// Whether pages are made smaller.
+pub(super) fn makes_pages(written: &Optimize) -> bool {
+    written.texts.iter().any(|one| one.value.kind == TextKind::Html)
+}
+
 const fn kind(kind: TextKind) -> Kind {
     match kind {
         TextKind::Html => Kind::Html,

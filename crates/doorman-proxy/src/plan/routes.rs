@@ -11,7 +11,7 @@ use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 use super::compile::{self, Faults, code};
 use super::{
     ErrorPages, Ground, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror, PlanRoute,
-    PlanShare, PlanSite, RouteEdits, sites, upstreams,
+    PlanShare, PlanSite, RouteEdits, optimize, sites, upstreams,
 };
 
 pub(super) fn compile(
@@ -124,6 +124,7 @@ impl PlanRoute {
             share: None,
             cache: None,
             code: None,
+            html: false,
             mirror: None,
             delivery: None,
             edits: RouteEdits::default(),
@@ -167,6 +168,7 @@ fn plan(
             }
             _ => None,
         },
+        html: optimize::makes_pages(&options.optimize) && matches!(ending, PlanEnding::Proxy(_)),
         code: match &ending {
             PlanEnding::Proxy(_) => PlanCode::compile(options, faults),
             _ => None,

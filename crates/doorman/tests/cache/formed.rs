@@ -1,6 +1,8 @@
 //! Smaller forms of what is stored: images in other formats and sizes, texts without what nobody reads.
 //! They are made beside the requests, so stories ask until one is there.
 
+use doorman_testkit::origin::Script;
+
 use crate::rig::{Ask, FRONTS, Front, Got, House, Setup, fresh, said};
 
 /// What browsers of today send for an image.
@@ -25,7 +27,7 @@ fn picture() -> Vec<u8> {
     file
 }
 
-fn image(fields: &str) -> doorman_testkit::origin::Script {
+fn image(fields: &str) -> Script {
     fresh(&format!("Content-Type: image/png\r\nETag: \"p1\"\r\n{fields}"), picture())
 }
 
@@ -219,4 +221,60 @@ fn forms_go_with_what_they_were_made_of() {
     // Without the word they are not given any more.
     house.reload(&Setup { site: "@CACHE; proxy web", cache: "purge from 127.0.0.1", ..setup });
     assert_eq!(house.get("/a.css").text(), "a   { order : 1 }");
+}
+
+const PAGE: &str = "<!doctype html>\n<html>\n  <!-- a word to people -->\n  <body>\n    <p>a  b</p>\n    <pre>  x\n</pre>\n  </body>\n</html>\n";
+
+#[test]
+fn pages_are_made_smaller_as_they_pass_and_in_the_store() {
+    for (site, is_kept) in
+        [("optimize html; proxy web", false), ("@CACHE; optimize html; proxy web", true)]
+    {
+        let setup = Setup { site, ..Setup::default() };
+        let house = House::start(&setup, |_, seen| {
+            match seen.target() {
+            "/part" => Script::new()
+                .send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 9000\r\n\r\n<p>cut")
+                .close(),
+            "/no" => fresh("Content-Type: text/html\r\nCache-Control: no-transform\r\n", PAGE),
+            "/text" => fresh("Content-Type: text/plain\r\n", PAGE),
+            "/utf-16" => fresh("Content-Type: text/html; charset=utf-16\r\n", PAGE),
+            _ => fresh("Content-Type: text/html\r\nETag: \"h\"\r\n", PAGE),
+        }
+        });
+        house.until("a smaller page", || !house.get("/").text().contains("<!--"));
+        let page = house.get("/");
+        assert!(page.body.len() < PAGE.len(), "{site}");
+        assert!(page.text().contains("<p>a  b</p>"), "{site}: {}", page.text());
+        assert!(page.text().contains("<pre>  x\n</pre>"), "{site}: {}", page.text());
+        assert_eq!(page.field("etag"), Some("W/\"h\""), "{site}");
+        for target in ["/no", "/text", "/utf-16"] {
+            for _ in 0..3 {
+                house.get(target).is(PAGE);
+            }
+        }
+        let cut = house.try_ask(Front::Plain, &Ask::get("/part"));
+        assert!(cut.is_err() || cut.is_ok_and(|got| !got.whole), "{site}: a cut page looks whole");
+        assert_eq!(house.asked("/") == 1, is_kept, "{site}");
+    }
+}
+
+#[test]
+fn vector_images_lose_what_nobody_sees() {
+    let site = optimizing("optimize svg");
+    let setup = Setup { site: &site, ..Setup::default() };
+    let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\">\n  <!-- drawn by hand -->\n  <path d=\"M0 0\"/>\n</svg>\n";
+    let house = House::start(&setup, move |_, seen| match seen.target() {
+        "/entity.svg" => fresh(
+            "Content-Type: image/svg+xml\r\n",
+            "<!DOCTYPE svg [<!ENTITY a \"b\">]>\n<svg>\n  &a;\n</svg>",
+        ),
+        _ => fresh("Content-Type: image/svg+xml\r\n", svg),
+    });
+    house.until("a smaller image", || house.get("/a.svg").body.len() < svg.len());
+    assert!(house.get("/a.svg").text().contains("<path d=\"M0 0\"/>"));
+    let first = house.get("/entity.svg").text();
+    for _ in 0..3 {
+        house.get("/entity.svg").is(&first);
+    }
 }

@@ -99,11 +99,23 @@ fn run(
 /// A text without what nobody reads.
 fn minify(kind: Kind, text: &[u8], bounds: &text::Bounds) -> Result<Vec<u8>, text::Refusal> {
     match kind {
+        Kind::Html => page(text, bounds),
         Kind::Css => text::css(text, bounds),
         Kind::Js => text::js(text, bounds),
         Kind::Json => text::json(text, bounds),
-        Kind::Html | Kind::Svg => Err(text::Refusal::NotSmaller),
+        Kind::Svg => text::svg(text, bounds),
     }
+}
+
+/// A page; it is not read but by its tags, so nothing in it can be wrong.
+fn page(text: &[u8], bounds: &text::Bounds) -> Result<Vec<u8>, text::Refusal> {
+    if text.len() > bounds.size {
+        return Err(text::Refusal::TooLarge);
+    }
+    let (mut html, mut out) = (text::Html::default(), Vec::with_capacity(text.len()));
+    html.push(text, &mut out);
+    html.finish(&mut out);
+    if out.len() < text.len() { Ok(out) } else { Err(text::Refusal::NotSmaller) }
 }
 
 /// All bytes of a stored body, if they are in memory.

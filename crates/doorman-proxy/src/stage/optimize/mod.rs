@@ -6,6 +6,7 @@
 //! an answer is remembered with it, too, and not tried again.
 
 mod content;
+mod html;
 mod make;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::plan::{PlanForms, PlanImages, PlanOptimize, Shape};
 
 pub(crate) use content::Content;
 pub use content::{KINDS, Made, MadeOf};
+pub(crate) use html::passing;
 
 /// What the client asks of an image by the query; read before the cache takes that off.
 pub(crate) fn shape(optimize: &PlanOptimize, request: &RequestHead) -> Option<Shape> {
