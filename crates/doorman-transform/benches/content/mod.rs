@@ -102,11 +102,11 @@ const WORDS: [&str; 96] = [
 ];
 
 /// A small generator of numbers that look random (xorshift).
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// One for this seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed | 1)
     }
 
@@ -118,14 +118,14 @@ impl Dice {
     }
 
     /// A number below `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         (self.next() >> 16) % bound
     }
 
     /// A word; the front of the list is more frequent, about as in a language.
     fn word(&mut self) -> &'static str {
         let (a, b) = (self.below(1 << 16), self.below(1 << 16));
-        let at = (a * b >> 16) * WORDS.len() as u64 >> 16;
+        let at = (((a * b) >> 16) * WORDS.len() as u64) >> 16;
         WORDS[usize::try_from(at).expect("a place in the list")]
     }
 
@@ -144,7 +144,7 @@ impl Dice {
 }
 
 /// A page of about `size` bytes.
-pub fn html(size: usize) -> Vec<u8> {
+pub(crate) fn html(size: usize) -> Vec<u8> {
     let mut dice = Dice::new(0x7067);
     let mut out = String::from(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Catalogue</title>\n\
@@ -174,7 +174,7 @@ pub fn html(size: usize) -> Vec<u8> {
 }
 
 /// A list of records of about `size` bytes.
-pub fn json(size: usize) -> Vec<u8> {
+pub(crate) fn json(size: usize) -> Vec<u8> {
     let mut dice = Dice::new(0x6a73);
     let mut out = String::from("{\"total\":1000,\"records\":[");
     while out.len() < size {
@@ -211,7 +211,7 @@ pub fn json(size: usize) -> Vec<u8> {
 }
 
 /// A script of about `size` bytes.
-pub fn script(size: usize) -> Vec<u8> {
+pub(crate) fn script(size: usize) -> Vec<u8> {
     let mut dice = Dice::new(0x6a61);
     let mut out = String::from("\"use strict\";\n");
     while out.len() < size {
