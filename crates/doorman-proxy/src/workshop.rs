@@ -223,7 +223,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::mpsc::channel;
     use std::thread;
 
@@ -244,7 +243,7 @@ mod tests {
 
     #[test]
     fn threads_do_them_in_order_and_a_panic_ends_none() {
-        let workshop = Arc::new(Workshop::default());
+        let workshop = Workshop::default();
         workshop.enter();
         let (told, done) = channel();
         for n in 0..10 {
@@ -256,12 +255,12 @@ mod tests {
             workshop.offer(1, &now, Box::new(job));
         }
         assert_eq!(workshop.counts().waiting, 10);
-        let worker = Arc::clone(&workshop);
-        let thread = thread::spawn(move || worker.work(&now));
-        let order: Vec<_> = done.iter().take(9).collect();
-        assert_eq!(order, [0, 1, 2, 4, 5, 6, 7, 8, 9]);
-        workshop.close();
-        thread.join().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| workshop.work(&now));
+            let order: Vec<_> = done.iter().take(9).collect();
+            assert_eq!(order, [0, 1, 2, 4, 5, 6, 7, 8, 9]);
+            workshop.close();
+        });
         let counts = workshop.counts();
         assert_eq!((counts.done, counts.panicked, counts.waiting), (9, 1, 0));
     }

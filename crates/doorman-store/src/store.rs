@@ -4,9 +4,9 @@
 //! counters.
 //!
 //! Locks, and what may be taken while they are held: a shard's, then the log of purges or the disk's
-//! queue; a fill's, a seat's, that of an object's siblings, that of the order in which objects go, those of the notes: none. None is held while
-//! somebody is woken or memory of an object is freed, and none across an await point. All are taken
-//! whether or not a thread panicked in them.
+//! queue; a fill's, a seat's, that of an object's siblings, that of the order in which objects go, those
+//! of the notes: none. None is held while somebody is woken or memory of an object is freed, and none
+//! across an await point. All are taken whether or not a thread panicked in them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

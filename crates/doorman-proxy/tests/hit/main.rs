@@ -1,4 +1,5 @@
-//! What an answer from the store asks of the allocator, beside what every answer does.
+//! What an answer from the store asks of the allocator, beside what every answer does; a coded form of
+//! one asks no more.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -47,6 +48,7 @@ store main { memory 8MiB }
 upstream o { server 10.0.0.1:80; protocol h1 }
 site http://*:80 {
     route /said { respond 200 said }
+    route /coded { cache main; compress br; proxy o }
     route * { cache main; proxy o }
 }
 ";
@@ -82,24 +84,30 @@ async fn tell(sim: Sim) {
         listener: 0,
     });
     // The first are those that make what later ones use again.
-    let mut counts = [0; 2];
+    let mut counts = [0; 3];
     for _ in 0..10 {
-        counts = [ask(&proxy, &conn, "/said").await, ask(&proxy, &conn, "/kept").await];
+        let said = ask(&proxy, &conn, "/said").await;
+        let kept = ask(&proxy, &conn, "/kept").await;
+        counts = [said, kept, ask(&proxy, &conn, "/coded").await];
     }
-    let [said, kept] = counts;
+    let [said, kept, coded] = counts;
     assert!(kept <= said + 1, "{kept} pieces of memory for a hit, {said} for any answer");
+    assert!(coded <= kept, "{coded} pieces of memory for a hit on a form, {kept} for any hit");
 }
 
 /// How often the allocator is asked for memory between a request and the end of its response.
 async fn ask(proxy: &Proxy<SimNet>, conn: &Rc<Conn>, target: &str) -> usize {
     let mut head = Box::new(RequestHead::default());
     head.fields.push(b"Host", b"a.test");
+    head.fields.push(b"Accept-Encoding", b"gzip, deflate, br, zstd");
     head.set_authority(b"a.test").expect("a host");
     head.set_target(target.as_bytes()).expect("a target");
     let request = Request { head, body: Body::empty(), interim: None };
     let before = CALLS.get();
     let mut response = proxy.handle(conn, request).await;
     assert_eq!(response.head.status, 200);
+    let coding = response.head.fields.first_named(b"content-encoding");
+    assert_eq!(coding.is_some(), target == "/coded");
     response.body.close(Ok(()));
     drop(response);
     CALLS.get() - before
@@ -108,7 +116,8 @@ async fn ask(proxy: &Proxy<SimNet>, conn: &Rc<Conn>, target: &str) -> usize {
 async fn answer(mut stream: SimStream) {
     let mut request = [0; 4_096];
     while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
-        let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1024\r\n\r\n";
+        let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Type: text/css\r\n\
+                    Content-Length: 1024\r\n\r\n";
         let sent = stream.write_all(&[head.as_bytes(), &[b'a'; BODY]].concat()).await;
         if sent.is_err() {
             return;

@@ -131,11 +131,13 @@ fn a_panic_refuses_the_form() {
     let store = store(1 << 20);
     let object = client(&store, 0).store(&store, &Answer::of("body"));
     let panics = |making: Making| {
-        let thread = thread::spawn(move || {
-            let _making = making;
-            std::panic::resume_unwind(Box::new("a fault"));
+        thread::scope(|scope| {
+            let maker = scope.spawn(move || {
+                let _making = making;
+                std::panic::resume_unwind(Box::new("a fault"));
+            });
+            assert!(maker.join().is_err());
         });
-        assert!(thread.join().is_err());
     };
     panics(store.make(&object, BR).unwrap());
     assert!(is_refused(&object, BR, PANICKED));

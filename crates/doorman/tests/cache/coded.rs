@@ -257,7 +257,7 @@ fn one_form_is_read_by_all_while_the_body_comes() {
         let (half, rest) = page.split_at(page.len() / 2);
         let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Type: text/css\r\n";
         let head = format!("{head}Content-Length: {}\r\n\r\n", page.len());
-        Script::new().send(format!("{head}{half}")).hold().send(rest.to_owned())
+        Script::new().send(format!("{head}{half}")).hold().send(rest)
     });
     let mut begun: Vec<_> = (0..5).map(|_| house.begin(&taking("/a", "gzip"))).collect();
     for begun in &mut begun {
