@@ -32,6 +32,6 @@ pub use plan::{Compiled, Ground, Plan, automatic_names, demanded_names};
 pub use record::{Cached, End, Place, Record, ServerPlace, Sticky};
 pub use relay::{RelayEnd, RelayPlace, RelayRecord};
 pub use stage::code::{Direction, Tally};
-pub use stage::optimize::{KINDS, Made, MadeOf};
+pub use stage::optimize::{KINDS, Made, MadeOf, form_name};
 pub use stop::{Fault, GrpcCode, Side};
 pub use workshop::{CodedCounts, Workshop, WorkshopCounts};

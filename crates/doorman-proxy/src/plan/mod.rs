@@ -70,6 +70,8 @@ use doorman_store::Store;
 pub(crate) use edits::{HostEdit, RouteEdits};
 use materials::{Broken, Materials};
 pub(crate) use mirror::{PlanMirror, Seat};
+#[cfg(test)]
+pub(crate) use optimize::shape;
 pub(crate) use optimize::{PlanForms, PlanImages, PlanOptimize, Shape};
 pub(crate) use pages::{ErrorContent, ErrorPages};
 pub use relays::PlanRelay;

@@ -65,6 +65,12 @@ pub(crate) struct Shape {
     quality: ImageQuality,
 }
 
+/// A shape with one quality for every format.
+#[cfg(test)]
+pub(crate) const fn shape(width: Option<u32>, height: Option<u32>, quality: u8) -> Shape {
+    Shape { width, height, quality: ImageQuality { avif: quality, webp: quality, jpeg: quality } }
+}
+
 impl Shape {
     /// How good it is to be in a format.
     pub(crate) fn quality(&self, format: Format) -> Quality {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use doorman_cache::{KeyRules, KeySeed, NotStored, UrlKey};
-use doorman_proxy::{Cached, Plan};
-use doorman_store::{Described, Stats, Store};
+use doorman_proxy::{Cached, Plan, form_name};
+use doorman_store::{Described, DescribedSibling, Standing, Stats, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -123,6 +123,20 @@ pub(crate) struct Stored {
     pub differs: Vec<Difference>,
     /// What purges by tag know it by.
     pub tags: Vec<String>,
+    /// Other forms of its content.
+    #[serde(default)]
+    pub forms: Vec<Form>,
+}
+
+/// Another form of a stored response's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Form {
+    /// Its coding, or `other`.
+    pub name: String,
+    /// `coming`, `first` (it may be made smaller), `kept` or `refused` (it is of no use).
+    pub state: String,
+    /// Its length, once that is known.
+    pub length: Option<u64>,
 }
 
 /// Who made a response.
@@ -437,5 +451,17 @@ fn stored(plan: &Plan, store: &Store, one: Described) -> Stored {
         bytes: one.bytes,
         hits: one.hits,
         tags: one.tags,
+        forms: one.siblings.iter().map(form).collect(),
     }
+}
+
+fn form(one: &DescribedSibling) -> Form {
+    let name = form_name(one.form);
+    let (state, length) = match one.standing {
+        Standing::Coming => ("coming", None),
+        Standing::Whole { length, is_final: false, .. } => ("first", Some(length)),
+        Standing::Whole { length, .. } => ("kept", Some(length)),
+        Standing::Refused(_) => ("refused", None),
+    };
+    Form { name, state: state.to_owned(), length }
 }

@@ -319,11 +319,22 @@ fn variants(objects: &[Stored], screen: &Screen) -> String {
         for part in &one.differs {
             line(&mut text, std::mem::take(&mut label), &clean(&difference(part)));
         }
+        if !one.forms.is_empty() {
+            let forms: Vec<_> = one.forms.iter().map(form).collect();
+            line(&mut text, "forms", &clean(&forms.join(", ")));
+        }
         if !one.tags.is_empty() {
             line(&mut text, "tags", &clean(&one.tags.join(" ")));
         }
     }
     text
+}
+
+fn form(one: &crate::admin::cache::Form) -> String {
+    match one.length {
+        Some(length) => format!("{} ({})", one.name, size(length)),
+        None => format!("{} ({})", one.name, one.state),
+    }
 }
 
 fn difference(part: &crate::admin::cache::Difference) -> String {

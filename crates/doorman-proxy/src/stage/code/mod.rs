@@ -29,6 +29,7 @@ use crate::house::Books;
 use crate::plan::{PlanCode, PlanCompress};
 use crate::workshop::Workshop;
 
+pub(crate) use sibling::coding_of;
 pub(crate) use sibling::{Ready, can_be_read, ready};
 pub use tally::{Direction, Tally};
 
@@ -122,7 +123,7 @@ fn decode(desk: &Desk<'_>, code: &PlanCode, exchange: &mut Exchange, mut answer:
     let is_unreadable = !asked.reads(codings);
     let bounds = match (&code.decompress, &code.compress) {
         (Some(decompress), _) if is_unreadable => decompress.bounds,
-        (decompress, Some(compress)) if compress.recode && !is_unreadable => {
+        (decompress, Some(compress)) if compress.recode => {
             let anew = eligible_anew(&asked, head, answer.body.length(), &compress.rules());
             if !matches!(anew, Verdict::Code(better) if better != coding) {
                 return answer;

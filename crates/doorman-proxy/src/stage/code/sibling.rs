@@ -32,6 +32,12 @@ const fn form(coding: Coding) -> Form {
     Form(coding as u128 + 1)
 }
 
+/// The coding of a form; `None` if it has none.
+#[must_use]
+pub(crate) fn coding_of(form: Form) -> Option<Coding> {
+    Coding::ALL.into_iter().find(|coding| Form(form.0 & 0xFF) == self::form(*coding))
+}
+
 /// A form of a stored answer for which nothing is to be done any more.
 pub(crate) struct Ready {
     pub(crate) coding: Coding,

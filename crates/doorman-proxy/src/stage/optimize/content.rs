@@ -7,6 +7,7 @@ use doorman_optimize::text::{self, Kind};
 use doorman_store::{Form, TOO_LARGE};
 
 use crate::plan::Shape;
+use crate::stage::code::coding_of;
 
 /// What is made of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,8 @@ impl Content {
     }
 
     /// Its number. Everything by which it differs is in it, so what was made by other rules is another
-    /// form. The lowest byte is a coding's, the upper half a dictionary's.
+    /// form. The lowest byte is a coding's; 48 bits at the top are left for the hash of a dictionary (RFC
+    /// 9842).
     pub(crate) fn form(self) -> Form {
         let place = self.place() as u128 + 1;
         let of_image = match self {
@@ -47,8 +49,8 @@ impl Content {
                 quality << 48 | pixels(shape.width) << 24 | pixels(shape.height)
             }
         };
-        // Seven bits of quality and 48 of pixels, above a kind and a coding.
-        Form(of_image << 16 & u128::from(u64::MAX) | place << 8)
+        // Eight bits of quality and 48 of pixels, above a kind and a coding.
+        Form(of_image << 16 | place << 8)
     }
 
     /// The word for why it could not be made.
@@ -70,6 +72,27 @@ impl Content {
             quality: shape.quality(format),
         }
     }
+}
+
+/// A form in words: what it is made of, its bounds in pixels, its quality and its coding, as far as it has
+/// them. `webp 320x0 q80` is a WebP no wider than 320 pixels.
+#[must_use]
+pub fn form_name(form: Form) -> String {
+    let byte = |at: u32| (form.0 >> at & 0xFF) as usize;
+    let mut words: Vec<String> = Vec::new();
+    let kind = byte(8).checked_sub(1).and_then(|place| KINDS.get(place));
+    words.extend(kind.map(ToString::to_string));
+    let of_image = form.0 >> 16 & 0xFFFF_FFFF_FFFF;
+    let (width, height) = (of_image >> 24 & 0xFF_FFFF, of_image & 0xFF_FFFF);
+    if width > 0 || height > 0 {
+        words.push(format!("{width}x{height}"));
+    }
+    let quality = form.0 >> 64 & 0xFF;
+    if quality > 0 {
+        words.push(format!("q{quality}"));
+    }
+    words.extend(coding_of(form).map(|coding| coding.token().to_owned()));
+    words.join(" ")
 }
 
 /// What was made of stored answers, counted by all threads that make it.
@@ -133,5 +156,37 @@ impl Made {
             }
         }
         add(&counts.nanos, nanos);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::shape;
+
+    #[test]
+    fn forms_are_told_apart_and_told() {
+        let image = |format, width, height, quality| Content::Image {
+            format,
+            shape: shape(width, height, quality),
+        };
+        let all = [
+            (Content::Text(Kind::Html), "html"),
+            (Content::Text(Kind::Svg), "svg"),
+            (image(Format::WebP, None, None, 80), "webp q80"),
+            (image(Format::WebP, None, None, 81), "webp q81"),
+            (image(Format::WebP, Some(320), None, 80), "webp 320x0 q80"),
+            (image(Format::WebP, None, Some(320), 80), "webp 0x320 q80"),
+            (image(Format::Avif, Some(320), Some(200), 100), "avif 320x200 q100"),
+            (image(Format::Jpeg, Some(0xFF_FFFF), None, 1), "jpeg 16777215x0 q1"),
+        ];
+        for (at, (content, name)) in all.iter().enumerate() {
+            let form = content.form();
+            assert_eq!(form_name(form), *name);
+            // A coding on top of it is another form, whose name has both.
+            assert_eq!(form_name(Form(form.0 | 1)), format!("{name} gzip"));
+            let same = all.iter().filter(|(other, _)| other.form() == form).count();
+            assert_eq!(same, 1, "{at} {name}");
+        }
     }
 }

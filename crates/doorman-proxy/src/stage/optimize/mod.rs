@@ -21,7 +21,7 @@ use crate::exchange::Exchange;
 use crate::plan::{PlanForms, PlanImages, PlanOptimize, Shape};
 
 pub(crate) use content::Content;
-pub use content::{KINDS, Made, MadeOf};
+pub use content::{KINDS, Made, MadeOf, form_name};
 pub(crate) use html::passing;
 
 /// What the client asks of an image by the query; read before the cache takes that off.

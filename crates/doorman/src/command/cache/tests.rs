@@ -84,6 +84,10 @@ fn variants_in_words() {
             { "kind": "chosen", "name": "", "value": "\u{1b}[2J" },
         ],
         "tags": ["p-1", "p-2"],
+        "forms": [
+            { "name": "br", "state": "kept", "length": 512 },
+            { "name": "gzip", "state": "refused", "length": null },
+        ],
     }));
     let two = stored(json!({ "state": "stale", "ttl": -90, "made_by": null, "length": null }));
     let expect = "\
@@ -97,6 +101,7 @@ https://a.test/x
   differs by  accept-encoding (Vary): gzip
               header x-a: none
               chosen: \\u{1b}[2J
+  forms       br (512 B), gzip (refused)
   tags        p-1 p-2
 
 https://a.test/x
