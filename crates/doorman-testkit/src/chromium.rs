@@ -1,6 +1,7 @@
 //! A browser, headless, that finds the host `browser.test` on this machine and believes one certificate.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -50,6 +51,25 @@ impl Chromium {
         (text(&output.stdout), text(&output.stderr))
     }
 
+    /// Opens a page in a window of this width and height and gives the file in which it is drawn once all is
+    /// loaded, as PNG, and what the browser said. The same page is drawn with the same pixels each time.
+    ///
+    /// # Panics
+    /// It is not installed.
+    #[must_use]
+    pub fn picture(mut self, url: &str, (width, height): (u32, u32)) -> (Picture, String) {
+        let file = self.profile.path().join("picture.png");
+        self.command
+            .args(["--virtual-time-budget=20000", "--timeout=30000"])
+            .args(["--hide-scrollbars", "--force-device-scale-factor=1", "--force-color-profile=srgb"])
+            .arg(format!("--window-size={width},{height}"))
+            .arg(format!("--screenshot={}", file.display()))
+            .arg(url);
+        let output = self.command.output().expect("chromium is installed");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (Picture { file, _profile: self.profile }, said)
+    }
+
     /// Opens a page and stays with it for as long as this lives.
     ///
     /// # Panics
@@ -60,6 +80,20 @@ impl Chromium {
         self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = self.command.spawn().expect("chromium is installed");
         Page { child, _profile: self.profile }
+    }
+}
+
+/// A page that was drawn; its file goes when this is dropped.
+pub struct Picture {
+    file: PathBuf,
+    _profile: TempDir,
+}
+
+impl Picture {
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 }
 
