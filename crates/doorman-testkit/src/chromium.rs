@@ -61,7 +61,11 @@ impl Chromium {
         let file = self.profile.path().join("picture.png");
         self.command
             .args(["--virtual-time-budget=20000", "--timeout=30000"])
-            .args(["--hide-scrollbars", "--force-device-scale-factor=1", "--force-color-profile=srgb"])
+            .args([
+                "--hide-scrollbars",
+                "--force-device-scale-factor=1",
+                "--force-color-profile=srgb",
+            ])
             .arg(format!("--window-size={width},{height}"))
             .arg(format!("--screenshot={}", file.display()))
             .arg(url);

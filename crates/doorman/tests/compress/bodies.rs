@@ -72,7 +72,10 @@ fn what_the_origin_sent_is_what_is_read() {
             assert!(is_coded, "{told}");
             let told_length = got.field("content-length").map(str::to_owned);
             assert!(told_length.is_none_or(|n| n == got.body.len().to_string()), "{told}");
-            assert!(what == "noise" || length < 20_000 || got.body.len() < length * 3 / 4, "{told}");
+            assert!(
+                what == "noise" || length < 20_000 || got.body.len() < length * 3 / 4,
+                "{told}"
+            );
         } else if how == "counted" || how == "pieces" {
             assert!(!is_coded, "{told}");
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use doorman_testkit::chromium::{Chromium, HOST};
 use doorman_testkit::origin::{Origin, Script, Seen, answering, reply};
 use doorman_testkit::process::{Process, Program, free_address};
-use doorman_testkit::raw::{self, Raw};
+use doorman_testkit::raw::Raw;
 use doorman_testkit::reply::Reply;
 use doorman_testkit::tls::{Authority, Tls};
 
@@ -26,7 +26,6 @@ pub(crate) struct House {
     pub(crate) process: Process,
     sites: Vec<(&'static str, SocketAddr)>,
     certificate_pem: String,
-    metrics: SocketAddr,
     _origin: Origin,
 }
 
@@ -41,10 +40,9 @@ impl House {
     pub(crate) fn with(sites: &[(&'static str, &str)]) -> Self {
         let identity = Authority::new().issue(&[HOST]);
         let origin = Origin::start(answering(Arc::new(by_path)));
-        let metrics = free_address();
         let mut text = format!(
             "doorman 1\n\
-             global {{ data data; bind 127.0.0.1; admin unix:admin.sock; workers 2; metrics {metrics}\n\
+             global {{ data data; bind 127.0.0.1; admin unix:admin.sock; workers 2\n\
              log access json stdout }}\n\
              store main {{ memory 64MiB }}\n\
              upstream web {{ server {} }}\n",
@@ -68,7 +66,7 @@ impl House {
         let _ = process.wait_for_words("doorman is ready");
         let sites = sites.into_iter().map(|(name, address, _)| (name, address)).collect();
         let certificate_pem = identity.certificate_pem.clone();
-        Self { process, sites, certificate_pem, metrics, _origin: origin }
+        Self { process, sites, certificate_pem, _origin: origin }
     }
 
     fn address(&self, site: &str) -> SocketAddr {
@@ -79,10 +77,16 @@ impl House {
     /// Opens the page with an empty browser.
     pub(crate) fn visit(&self, site: &str) -> Visit {
         let before = self.process.said().len();
-        let url = format!("https://{HOST}:{}/", self.address(site).port());
-        let (file, said) = Chromium::believing(&self.certificate_pem).picture(&url, WINDOW);
+        let url = format!("https://{HOST}:{}", self.address(site).port());
+        let (file, said) =
+            Chromium::believing(&self.certificate_pem).picture(&format!("{url}/"), WINDOW);
         let picture = Picture::read(file.file(), &said);
-        let lines = || self.process.said().split_off(before);
+        // Lines of other clients may come late.
+        let is_ours = |line: &String| line.contains("HeadlessChrome") && line.contains(&url[8..]);
+        let lines = || {
+            let said = self.process.said().split_off(before);
+            said.into_iter().filter(is_ours).collect::<Vec<_>>()
+        };
         let is_told = |resource: &Resource| line(&lines(), resource.path).is_some();
         self.until("every resource was asked for", || resources().iter().all(is_told));
         Visit { picture, lines: lines() }
@@ -121,14 +125,6 @@ impl House {
             assert!(begun.elapsed() < SOON, "{site} {path} stays so: {:?}", reply.fields);
             std::thread::yield_now();
         }
-    }
-
-    /// The sum of all series whose names begin so on the page of metrics.
-    pub(crate) fn metric(&self, series: &str) -> f64 {
-        let page = raw::fetch(self.metrics, &self.metrics.to_string(), "/metrics").expect("a page");
-        let text = page.text();
-        let lines = text.lines().filter(|line| line.starts_with(series));
-        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
     }
 
     /// Looks until something is so.
