@@ -105,6 +105,7 @@ store demo {{ memory 16MiB }}
 site http://localhost:{port} http://127.0.0.1:{port} https://localhost:{tls_port} https://127.0.0.1:{tls_port} {{
     tls internal
     response-header set X-Served-By doorman
+    compress zstd br gzip
 
     route /old/* {{ redirect /new{{path}} 301 }}
     route /red/* {{
@@ -152,6 +153,7 @@ Try, in another terminal:
   curl {http}/                                    twice: red and blue take turns
   curl --cacert {root} {https}/    the same over TLS and HTTP/2
   curl -N {http}/stream                           a body that comes line by line
+  curl -Ni --compressed {http}/stream             the same, coded on its way: see `content-encoding`
   curl -i {http}/slow                             an origin that is too slow: 504 with a request id
   curl -H 'X-Name: you' {http}/hello              an answer by doorman itself
 And a cache, which says in `Cache-Status` what it did:

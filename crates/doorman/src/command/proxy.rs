@@ -18,6 +18,7 @@ Examples:
   doorman proxy 3000 --site app.example.com       a public certificate, and a redirect to HTTPS
   doorman proxy 10.0.0.5:80 --site :8000          plain HTTP on port 8000
   doorman proxy 3000 --cache                      keep in memory what the server says may be kept
+  doorman proxy 3000 --compress                   answers coded with zstd, brotli or gzip
   doorman proxy 3000 --site app.internal --print  the file that this stands for
 
 The certificate for a public name is ordered from Let's Encrypt, to whose terms you thereby agree:
@@ -44,6 +45,9 @@ pub struct Proxy {
     /// Keep responses in memory, as long as their Cache-Control says
     #[arg(long)]
     cache: bool,
+    /// Code answers with zstd, brotli or gzip, as their clients like
+    #[arg(long)]
+    compress: bool,
     /// Port of plain HTTP, which sends clients over to HTTPS; 8080 for localhost, else 80
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
@@ -151,6 +155,9 @@ impl Proxy {
         }
         if self.cache {
             text.push_str("    cache app\n");
+        }
+        if self.compress {
+            text.push_str("    compress zstd br gzip\n");
         }
         push(&mut text, format_args!("    proxy {target}\n}}\n"));
         doorman_config::format(NAME, &text)

@@ -401,6 +401,7 @@ site localhost {
         "proxy 3000 --site app.example.com",
         "proxy 3000 --port 9080 --tls-port 9443",
         "proxy 3000 3001 --cache --health /healthz",
+        "proxy 3000 --compress --cache",
     ] {
         let ran = folder.run(&format!("{line} --print"));
         assert_eq!(ran.code, 0, "{line}: {}", ran.err);
@@ -431,6 +432,8 @@ site localhost {
     let cached = folder.run("proxy 3000 --cache --print").out;
     assert!(cached.contains("\nstore app { memory 256MiB }\n"), "{cached}");
     assert!(cached.contains("    cache app\n"), "{cached}");
+    let coded = folder.run("proxy 3000 --compress --print").out;
+    assert!(coded.contains("    compress zstd br gzip\n"), "{coded}");
     assert_eq!(folder.run("proxy 3000 --health healthz").code, 2);
     assert_eq!(folder.run("proxy").code, 2);
     let sly = folder.arguments(&["proxy", "3000 }\nsite http://b { respond 200", "--print"]);
