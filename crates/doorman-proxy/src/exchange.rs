@@ -11,10 +11,10 @@ use doorman_route::{AddressSet, Captures};
 use doorman_store::{Object, Sibling};
 use doorman_transform::{Asked, ForwardedMode, RequestId, Trust, client_ip, forward, trust};
 
+use crate::form::Content;
 use crate::hints::Hinting;
 use crate::house::Books;
 use crate::record::{End, Record};
-use crate::stage::optimize::Content;
 
 /// A request on its way, and the record that is kept of it.
 pub(crate) struct Exchange {

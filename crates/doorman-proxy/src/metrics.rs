@@ -9,7 +9,7 @@ use doorman_http::coding::Coding;
 use doorman_http::{Version, WIRES, Wire};
 
 use crate::again::Again;
-use crate::stage::code::Tally;
+use crate::form::Tally;
 
 /// A number that one thread adds to and others read.
 #[derive(Debug, Default)]

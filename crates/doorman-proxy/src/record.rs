@@ -13,10 +13,10 @@ use doorman_http::coding::Coding;
 use doorman_http::{BodyError, Conn, Instant, Now, RequestHead, Watch};
 
 use crate::again::Again;
+use crate::form::Tally;
 use crate::guard::Guard;
 use crate::house::Books;
 use crate::metrics::{CacheCounters, RouteCounters};
-use crate::stage::code::Tally;
 
 /// How an exchange ended: a closed set of words, the same in log, metrics and docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

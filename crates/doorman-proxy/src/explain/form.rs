@@ -6,8 +6,9 @@ use doorman_optimize::image::Format;
 use doorman_optimize::text::Kind;
 use doorman_transform::{Asked, Verdict, promised};
 
-use crate::plan::{PlanCode, PlanForms, Shape};
-use crate::stage::optimize::{self, Content};
+use crate::form::{Content, Shape};
+use crate::plan::{PlanCode, PlanForms};
+use crate::stage::optimize;
 
 /// How an answer would be coded.
 #[derive(Debug)]

@@ -36,8 +36,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::crowd::{Crowd, CrowdLimits};
+use crate::form::Made;
 use crate::hints::Hints;
-use crate::stage::optimize::Made;
 use crate::workshop::Workshop;
 pub(crate) use cache::PlanCache;
 pub(crate) use clients::{CLIENT_CERT, CLIENT_CERT_CHAIN};
@@ -70,9 +70,7 @@ use doorman_store::Store;
 pub(crate) use edits::{HostEdit, RouteEdits};
 use materials::{Broken, Materials};
 pub(crate) use mirror::{PlanMirror, Seat};
-#[cfg(test)]
-pub(crate) use optimize::shape;
-pub(crate) use optimize::{PlanForms, PlanImages, PlanOptimize, Shape};
+pub(crate) use optimize::{PlanForms, PlanImages, PlanOptimize};
 pub(crate) use pages::{ErrorContent, ErrorPages};
 pub use relays::PlanRelay;
 pub(crate) use resilience::{PlanResilience, PlanRetry};

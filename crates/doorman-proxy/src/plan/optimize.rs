@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use doorman_config::{ImageFormat, ImageQuality, Optimize, OptimizeImages, TextKind};
 use doorman_net::Clock;
-use doorman_optimize::image::{self, Format, Quality, Widths};
+use doorman_optimize::image::{self, Format, Widths};
 use doorman_optimize::text::{self, Kind};
 
 use super::Ground;
-use crate::stage::optimize::Made;
+use crate::form::{Made, Qualities, Shape};
 use crate::workshop::Workshop;
 
 /// Bytes of memory that the work on one image may take, beside its own: what 40 million pixels need, as
@@ -46,7 +46,7 @@ const TEXTS: usize = 5;
 pub(crate) struct PlanImages {
     /// Formats, the best first.
     pub(crate) offered: Box<[Format]>,
-    quality: ImageQuality,
+    quality: Qualities,
     /// The parameter of the query by which clients ask for a size.
     pub(crate) resize: Option<Box<[u8]>>,
     pub(crate) widths: Widths,
@@ -55,33 +55,6 @@ pub(crate) struct PlanImages {
     pub(crate) bounds: image::Bounds,
     /// Whether browsers are asked how wide they show images.
     pub(crate) hints: bool,
-}
-
-/// What an image is made to fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(crate) width: Option<u32>,
-    pub(crate) height: Option<u32>,
-    quality: ImageQuality,
-}
-
-/// A shape with one quality for every format.
-#[cfg(test)]
-pub(crate) const fn shape(width: Option<u32>, height: Option<u32>, quality: u8) -> Shape {
-    Shape { width, height, quality: ImageQuality { avif: quality, webp: quality, jpeg: quality } }
-}
-
-impl Shape {
-    /// How good it is to be in a format.
-    pub(crate) fn quality(&self, format: Format) -> Quality {
-        Quality::new(match format {
-            Format::Avif => self.quality.avif,
-            Format::WebP => self.quality.webp,
-            Format::Jpeg => self.quality.jpeg,
-            // These lose nothing.
-            Format::Png | Format::Gif => 100,
-        })
-    }
 }
 
 impl PlanOptimize {
@@ -119,6 +92,10 @@ const fn kind(kind: TextKind) -> Kind {
     }
 }
 
+const fn qualities(written: ImageQuality) -> Qualities {
+    Qualities { avif: written.avif, webp: written.webp, jpeg: written.jpeg }
+}
+
 impl PlanImages {
     fn compile(written: &OptimizeImages) -> Self {
         let format = |format: &ImageFormat| match format {
@@ -130,7 +107,7 @@ impl PlanImages {
         let presets = || written.presets.iter().map(|preset| &preset.value);
         Self {
             offered: written.formats.value.iter().map(format).collect(),
-            quality: written.quality,
+            quality: qualities(written.quality),
             resize: written.resize.as_ref().map(|name| name.value.as_bytes().into()),
             widths: Widths::new(written.widths.iter().map(|width| width.value).collect()),
             names: presets().map(|preset| preset.name.as_bytes().into()).collect(),
@@ -138,7 +115,7 @@ impl PlanImages {
                 .map(|preset| Shape {
                     width: preset.width,
                     height: preset.height,
-                    quality: preset.quality,
+                    quality: qualities(preset.quality),
                 })
                 .collect(),
             bounds: image::Bounds {

@@ -9,7 +9,8 @@ use doorman_store::Chooser;
 
 use super::invalidate::{self, Change};
 use crate::exchange::Exchange;
-use crate::plan::{PlanCache, PlanCode, Shape};
+use crate::form::Shape;
+use crate::plan::{PlanCache, PlanCode};
 use crate::record::Cached;
 use crate::stage::{grpc, optimize};
 use crate::stop::Stop;

@@ -14,7 +14,7 @@ use doorman_http::{Body, BodyError, Data, Frame, Length, Source};
 use doorman_net::{Alarm, Clock};
 use doorman_transform::Coder;
 
-use super::tally::Tally;
+use crate::form::Tally;
 
 /// Bytes that are coded before other work of the core has its turn: about a millisecond at the levels
 /// that are meant for answers as they pass.

@@ -12,7 +12,7 @@ use doorman_http::{Body, BodyError, Data, Frame, Length, Source};
 use doorman_net::Clock;
 use doorman_transform::{Decoder, Wants};
 
-use super::tally::Tally;
+use crate::form::Tally;
 
 /// Bytes that come out at once at most.
 const PIECE: usize = 64 * 1024;

@@ -16,7 +16,7 @@ use doorman_transform::Coder;
 use super::Desk;
 use super::coded::{PAUSE, PIECE, TURN};
 use super::sibling::LARGER;
-use super::tally::{Direction, Tally};
+use crate::form::{Direction, Tally};
 use crate::house::Books;
 
 /// Makes a form. What can be made at once is when this returns; if that is all, there is no task.

@@ -9,7 +9,6 @@ mod coded;
 mod decoded;
 mod maker;
 mod sibling;
-mod tally;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,13 +24,12 @@ use doorman_transform::{
 };
 
 use crate::exchange::Exchange;
+use crate::form::{Direction, Tally};
 use crate::house::Books;
 use crate::plan::{PlanCode, PlanCompress};
 use crate::workshop::Workshop;
 
-pub(crate) use sibling::coding_of;
 pub(crate) use sibling::{Ready, can_be_read, ready};
-pub use tally::{Direction, Tally};
 
 /// What a core codes with.
 pub(crate) struct Desk<'a> {

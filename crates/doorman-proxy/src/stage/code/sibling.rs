@@ -17,26 +17,13 @@ use doorman_transform::{Codings, Verdict, coded_head, eligible, varied_head};
 
 use super::{Desk, better, maker};
 use crate::exchange::Exchange;
+use crate::form::{Content, coded};
 use crate::plan::{PlanCode, PlanCompress};
-use crate::stage::optimize::Content;
 
 /// The form was made and is not smaller than what it was made of.
 pub(super) const LARGER: u8 = 1;
 /// Why a form is not served that was of no use, in the log.
 const REFUSED: &str = "larger";
-
-/// The form of a stored body that is coded: the coding is in the lowest byte. The rest of the lower half
-/// is for what contents are made into before they are coded, the upper half for the hash of a dictionary
-/// (RFC 9842).
-const fn form(coding: Coding) -> Form {
-    Form(coding as u128 + 1)
-}
-
-/// The coding of a form; `None` if it has none.
-#[must_use]
-pub(crate) fn coding_of(form: Form) -> Option<Coding> {
-    Coding::ALL.into_iter().find(|coding| Form(form.0 & 0xFF) == self::form(*coding))
-}
 
 /// A form of a stored answer for which nothing is to be done any more.
 pub(crate) struct Ready {
@@ -57,7 +44,7 @@ pub(crate) fn ready(
         return None;
     }
     let coding = choose(&asked.accept, compress.rules().offered)?;
-    let Some(Kin::Here(sibling)) = object.sibling(form(coding)) else { return None };
+    let Some(Kin::Here(sibling)) = object.sibling(coded(coding)) else { return None };
     let is_ready = !sibling.wants_better() && sibling.unpack_head(object, compress.stamp, head);
     is_ready.then_some(Ready { coding, sibling })
 }
@@ -163,7 +150,7 @@ impl Wanted<'_> {
 
     pub(super) fn form(&self) -> Form {
         let content = self.formed.map_or(0, |(content, _)| content.form().0);
-        Form(content | form(self.coding).0)
+        Form(content | coded(self.coding).0)
     }
 
     pub(super) fn original(&self) -> Original {

@@ -8,7 +8,7 @@ use doorman_optimize::text::Kind;
 use doorman_optimize::{image, text};
 use doorman_store::{Making, Object, Store};
 
-use super::content::Content;
+use crate::form::Content;
 use crate::plan::PlanForms;
 
 /// It is not there yet.

@@ -5,7 +5,6 @@
 //! they are its siblings, so they are fresh as long as it is and go when it goes. What cannot be made of
 //! an answer is remembered with it, too, and not tried again.
 
-mod content;
 mod html;
 mod make;
 
@@ -18,10 +17,9 @@ use doorman_store::{Kin, Object, Sibling, Store};
 use doorman_transform::{forbids_change, other_form, vary};
 
 use crate::exchange::Exchange;
-use crate::plan::{PlanForms, PlanImages, PlanOptimize, Shape};
+use crate::form::{Content, Shape};
+use crate::plan::{PlanForms, PlanImages, PlanOptimize};
 
-pub(crate) use content::Content;
-pub use content::{KINDS, Made, MadeOf, form_name};
 pub(crate) use html::passing;
 
 /// What the client asks of an image by the query; read before the cache takes that off.

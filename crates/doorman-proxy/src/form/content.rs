@@ -2,12 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use doorman_optimize::image::{self, Format, Want};
+use doorman_http::coding::Coding;
+use doorman_optimize::image::{self, Format, Quality, Want};
 use doorman_optimize::text::{self, Kind};
 use doorman_store::{Form, TOO_LARGE};
-
-use crate::plan::Shape;
-use crate::stage::code::coding_of;
 
 /// What is made of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +16,54 @@ pub(crate) enum Content {
     Image { format: Format, shape: Shape },
 }
 
+/// What an image is made to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Pixels in a row at most.
+    pub(crate) width: Option<u32>,
+    /// Rows at most.
+    pub(crate) height: Option<u32>,
+    pub(crate) quality: Qualities,
+}
+
+/// How good images are, 1 to 100, on the scale of each format that loses something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Qualities {
+    pub(crate) avif: u8,
+    pub(crate) webp: u8,
+    pub(crate) jpeg: u8,
+}
+
+impl Shape {
+    /// How good it is to be in a format.
+    pub(crate) fn quality(&self, format: Format) -> Quality {
+        Quality::new(match format {
+            Format::Avif => self.quality.avif,
+            Format::WebP => self.quality.webp,
+            Format::Jpeg => self.quality.jpeg,
+            // These lose nothing.
+            Format::Png | Format::Gif => 100,
+        })
+    }
+}
+
+/// The form of a body that is coded, and nothing else.
+pub(crate) const fn coded(coding: Coding) -> Form {
+    Form(coding as u128 + 1)
+}
+
+/// The coding of a form, if it is coded.
+fn coding_of(form: Form) -> Option<Coding> {
+    Coding::ALL.into_iter().find(|coding| form.0 & 0xFF == coded(*coding).0)
+}
+
 /// Kinds of what is made, in the order of the docs.
 pub const KINDS: [&str; 10] =
     ["html", "css", "js", "json", "svg", "jpeg", "png", "gif", "webp", "avif"];
 
 impl Content {
     /// Its place in [`KINDS`].
-    pub(super) const fn place(self) -> usize {
+    pub(crate) const fn place(self) -> usize {
         match self {
             Self::Text(kind) => kind as usize,
             Self::Image { format, .. } => 5 + format as usize,
@@ -54,7 +93,7 @@ impl Content {
     }
 
     /// The word for why it could not be made.
-    pub(super) fn refusal(self, reason: u8) -> &'static str {
+    pub(crate) fn refusal(self, reason: u8) -> &'static str {
         let at = usize::from(reason);
         match self {
             _ if reason == TOO_LARGE => "too-large",
@@ -64,7 +103,7 @@ impl Content {
     }
 
     /// What is wanted of an image.
-    pub(super) fn want(format: Format, shape: Shape) -> Want {
+    pub(crate) fn want(format: Format, shape: Shape) -> Want {
         Want {
             format,
             max_width: shape.width,
@@ -142,7 +181,7 @@ impl Made {
     }
 
     /// Counts a try in; `sizes` are those of what it was made of and of what came of it.
-    pub(super) fn add(&self, content: Content, sizes: Option<(usize, usize)>, nanos: u64) {
+    pub(crate) fn add(&self, content: Content, sizes: Option<(usize, usize)>, nanos: u64) {
         let counts = &self.0[content.place()];
         let add = |counter: &AtomicU64, n: u64| counter.fetch_add(n, Ordering::Relaxed);
         match sizes {
@@ -162,13 +201,16 @@ impl Made {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::shape;
 
     #[test]
     fn forms_are_told_apart_and_told() {
         let image = |format, width, height, quality| Content::Image {
             format,
-            shape: shape(width, height, quality),
+            shape: Shape {
+                width,
+                height,
+                quality: Qualities { avif: quality, webp: quality, jpeg: quality },
+            },
         };
         let all = [
             (Content::Text(Kind::Html), "html"),
