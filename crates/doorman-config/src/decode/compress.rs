@@ -55,6 +55,16 @@ const DECODED_BYTES: (u64, u64) = (64 << 10, 1 << 40);
 /// Types whose answers go piece by piece to one who waits for each, and are never coded.
 const STREAMS: &[&str] = &["text/event-stream", "application/grpc"];
 
+/// The highest level for answers as they pass: a core codes what a client may have next in some hundredths
+/// of a second at most, and others wait for it (RXC-22).
+const fn passing_max(coding: Coding) -> u8 {
+    match coding {
+        Coding::Gzip => 9,
+        Coding::Brotli => 7,
+        Coding::Zstd => 12,
+    }
+}
+
 /// A level with its coding, where it stands.
 type Level = Spanned<(Coding, u8)>;
 
@@ -80,8 +90,10 @@ impl Decoder<'_> {
         };
         for item in &block.children {
             match item.directive.name {
-                "level" => self.level(item, codings.as_deref(), &mut levels[0]),
-                "kept-level" => self.level(item, codings.as_deref(), &mut levels[1]),
+                "level" => {
+                    self.level(item, codings.as_deref(), &mut levels[0], Some(passing_max));
+                }
+                "kept-level" => self.level(item, codings.as_deref(), &mut levels[1], None),
                 "min" => self.set(item, &mut compress.min, |text| {
                     values::size_within(text, 0, MIN_BYTES_MAX)
                         .map_err(|error| error.help("write a size up to 1GiB"))
@@ -165,12 +177,22 @@ impl Decoder<'_> {
     }
 
     /// `level CODING N`, `kept-level CODING N`. Without the codings of the line, which were wrong, any may have one.
-    fn level(&mut self, item: &Item, codings: Option<&[Spanned<Coding>]>, levels: &mut Vec<Level>) {
+    fn level(
+        &mut self,
+        item: &Item,
+        codings: Option<&[Spanned<Coding>]>,
+        levels: &mut Vec<Level>,
+        ceiling: Option<fn(Coding) -> u8>,
+    ) {
         let (Some(name), Some(number)) = (item.value(0), item.value(1)) else { return };
         let Some(coding) = self.ok(coding(name)) else { return };
         let coding = coding.value;
         let (least, most) = bounds(coding);
-        let help = format!("`{}` has levels from {least} to {most}", name.shown());
+        let (most, why) = match ceiling.map(|ceiling| ceiling(coding)).filter(|max| *max < most) {
+            Some(max) => (max, format!(" here, and to {most} as `kept-level`")),
+            None => (most, String::new()),
+        };
+        let help = format!("`{}` has levels from {least} to {most}{why}", name.shown());
         let number = values::number::<u8>(number, u64::from(least), u64::from(most));
         let Some(number) = self.ok(number.map_err(|error| error.help(help))) else { return };
         if item.is_off() {

@@ -12,9 +12,9 @@ use super::Level;
 /// but a quarter of it already holds all of almost every text.
 const WINDOW_MIN: u32 = 16;
 const WINDOW_MAX: u32 = 22;
-/// The window of a stream of unknown length at levels for answers as they pass: memory is taken for each
-/// at once, and what is gained by a larger one is little.
-const WINDOW_PASSING: u32 = 18;
+/// The largest window at levels for answers as they pass: memory is taken for each at once, as long as its
+/// client takes to read it, and what is gained by a larger one is little.
+const WINDOW_PASSING: u32 = 19;
 /// From this level on a coder works in the background.
 const KEPT: u8 = 9;
 
@@ -87,8 +87,8 @@ impl Brotli {
 
 /// A window that holds the whole stream, if that is not too much memory.
 fn window(level: Level, size_hint: Option<u64>) -> u32 {
-    let unknown = if level.number() < KEPT { WINDOW_PASSING } else { WINDOW_MAX };
+    let most = if level.number() < KEPT { WINDOW_PASSING } else { WINDOW_MAX };
     // The format keeps 16 bytes of a window for itself.
     let whole = |size: u64| u64::BITS - size.saturating_add(15).leading_zeros();
-    size_hint.map_or(unknown, whole).clamp(WINDOW_MIN, WINDOW_MAX)
+    size_hint.map_or(most, whole).clamp(WINDOW_MIN, most)
 }
