@@ -86,7 +86,8 @@ fn script() -> String {
     text(
         "\"use strict\";\n",
         "/**\n * Does what % does.\n */\nfunction section%(name, list) {\n    // Each of them.\n    for (const item of list) {\n        \
-         if (/^a[b/]c$/.test(item.name) && item.count / 2 > 1) {\n            item.text = `${ name } and ${ item.name }`;\n        \
+         if (/^a[b/]c$/.test(item.name) && item.count / 2 > 1) {\n        \
+             \x20   item.text = `${ name } and ${ item.name }`;\n        \
          }\n    }\n    return list.map((item) => item.text);\n}\n",
         "",
     )

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{Setting, Spanned};
 
-/// `early-hints`, `server-timing`, `immutable` and `sniff-guard` of a route. A nearer line replaces one of the site or a
-/// policy.
+/// `early-hints`, `server-timing`, `immutable` and `sniff-guard` of a route. A nearer line replaces one of the site
+/// or a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// `early-hints`: whether browsers get a 103 with what earlier answers linked (RFC 8297).

@@ -12,10 +12,10 @@
 //!   speak to a script in the page (`<!---->`, `<!--$-->`, `<!-- ko -->`), to an old browser or to a server.
 //! - White space within tags, around attributes: it is no part of the document.
 //! - Spaces and tabs in text that is nothing but white space, stands between two tags of block level and
-//!   has a line end, which stays; without one a single space stays. That is how the indentation of sources looks. It is invisible
-//!   under `white-space: normal`, `nowrap` and `pre-line`. Under `pre`, `pre-wrap` and `break-spaces` it is
-//!   visible if the style is set on an element that has blocks for children, by a style sheet, which is not seen
-//!   here: that is the one case that is not covered.
+//!   has a line end, which stays; without one a single space stays. That is how the indentation of
+//!   sources looks. It is invisible under `white-space: normal`, `nowrap` and `pre-line`. Under `pre`,
+//!   `pre-wrap` and `break-spaces` it is visible if the style is set on an element that has blocks for
+//!   children, by a style sheet, which is not seen here: that is the one case that is not covered.
 //!
 //! Text that has a word in it is never touched, nor anything in `pre`, `textarea`, scripts, styles, SVG, or
 //! behind an element that can be edited.

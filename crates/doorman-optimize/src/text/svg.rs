@@ -1,8 +1,8 @@
 //! SVG without comments and without the white space between its elements (XML 1.0, SVG 2).
 //!
 //! White space alone between two tags is drawn nowhere but in text, so it goes everywhere else; so
-//! does white space around attributes. What has a meaning of its own stays as it is: text and whatever is in it, styles,
-//! scripts, other languages, sections of character data, and everything once `xml:space` is
+//! does white space around attributes. What has a meaning of its own stays as it is: text and whatever
+//! is in it, styles, scripts, other languages, sections of character data, and everything once `xml:space` is
 //! named. A document that declares entities is refused: what they stand for is not known here.
 
 use super::{BYTE_ORDER_MARK, Bounds, Refusal, is_kept_comment, readable, smaller};

@@ -384,5 +384,5 @@ fn length_and_leftovers_are_noticed() {
 #[test]
 fn kinds_are_told_apart() {
     assert!(Kind::Room.is_pure() && Kind::Words.is_pure() && !Kind::Net.is_pure());
-    assert_eq!(rooms().len(), 15, "{:?}", rooms());
+    assert_eq!(rooms().len(), 16, "{:?}", rooms());
 }
