@@ -59,7 +59,8 @@ fn what_the_origin_sent_is_what_is_read() {
     let lengths = fixed.into_iter().chain((0..40).map(|_| dice.length(LENGTH_MAX)));
     for (n, length) in lengths.collect::<Vec<_>>().into_iter().enumerate() {
         let (front, coding) = (FRONTS[n % 4], CODINGS[(n / 4) % 3]);
-        let how = ["counted", "pieces", "chunked", "close"][dice.below(4) as usize];
+        let how = ["counted", "pieces", "chunked", "close"]
+            [usize::try_from(dice.below(4)).expect("below four")];
         let what = if dice.one_in(5) { "noise" } else { "text" };
         let target = format!("/{what}/{how}/{n}/{length}");
         let got = house.ask(front, "GET", &target, &[("accept-encoding", coding)]);
