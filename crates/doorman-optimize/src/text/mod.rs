@@ -4,7 +4,7 @@
 //! No token is changed, left out or put in another place, so that nobody who reads the text by its
 //! grammar can tell the difference. What a printer of syntax trees would save beyond that comes
 //! to a few percent before coding and next to nothing after it, and it costs a proxy dearly: a
-//! printer of CSS writes what the newest browsers read (`@media (width>=600px)`), whatever the
+//! printer of CSS may write what only the newest browsers read (`@media (width>=600px)`), whatever the
 //! author took care of; trees take many times the memory of their text; and parsers that descend
 //! into themselves need a stack that the author of the text decides about. Here every reader is a
 //! loop over bytes with a bounded list of open brackets. It is linear in time, and its memory is
