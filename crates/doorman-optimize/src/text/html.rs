@@ -8,7 +8,7 @@
 //!
 //! What goes, and why nobody sees it:
 //!
-//! - Comments of people: those that begin with white space and a word. Everything shorter or stranger may
+//! - Comments of people that follow a tag: those that begin with white space and a word. Everything shorter or stranger may
 //!   speak to a script in the page (`<!---->`, `<!--$-->`, `<!-- ko -->`), to an old browser or to a server.
 //! - White space within tags, around attributes: it is no part of the document.
 //! - Spaces and tabs in text that is nothing but white space, stands between two tags of block level and
@@ -294,7 +294,9 @@ impl Html {
         let has_ended = byte == b'>'
             && (matches!(body, b">" | b"->") || body.ends_with(b"-->") || body.ends_with(b"--!>"));
         if has_ended {
-            if self.is_touched() && is_for_people(body) {
+            // Behind text it stays: without it the text would go on, and `<` or `&am` become more than
+            // they are.
+            if self.is_touched() && self.is_blank && is_for_people(body) {
                 self.token.clear();
                 self.state = State::Text;
                 return;
@@ -362,6 +364,12 @@ impl Html {
             return;
         }
         if is_space(byte) {
+            if self.state == State::Slash {
+                // Without it the next `>` would end an element that is not ended here.
+                out.push(b' ');
+                self.state = State::BeforeAttribute;
+                return;
+            }
             self.has_tag_space = true;
             self.state = match self.state {
                 State::Attribute | State::AfterAttribute => State::AfterAttribute,

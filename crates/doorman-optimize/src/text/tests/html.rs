@@ -47,7 +47,8 @@ fn white_space_in_tags_goes() {
         ("<a =\"b  >  \">x", "<a =\"b>  \">x"),
         ("<a b=  'c  d' >x</a  >", "<a b= 'c  d'>x</a>"),
         ("<a \"b  c>  d\">x", "<a \"b c>  d\">x"),
-        ("<br/  ><br  / >", "<br/><br />"),
+        // A `/` ends an element only right before the `>`.
+        ("<br/  ><br  / >", "<br/ ><br / >"),
     ] {
         check(row);
     }
@@ -56,10 +57,14 @@ fn white_space_in_tags_goes() {
 #[test]
 fn comments_of_people_go() {
     for row in &[
-        ("a<!-- b -->c", "ac"),
-        ("a<!-- b > -- -> --!>c", "ac"),
-        ("a <!-- b <!-- c --> d -->", "a  d -->"),
+        ("<!-- b -->c", "c"),
+        ("<p><!-- b > -- -> --!>c", "<p>c"),
+        ("<p> <!-- b <!-- c --> d -->", "<p>  d -->"),
         ("<!-- a --><p>", "<p>"),
+        // Behind text it stays: what is behind it must not go on with what is before it.
+        ("a<!-- b -->c", "a<!-- b -->c"),
+        ("<<!-- b -->script>", "<<!-- b -->script>"),
+        ("&am<!-- b -->p;", "&am<!-- b -->p;"),
         ("<textarea><!-- a --></textarea>", "<textarea><!-- a --></textarea>"),
     ] {
         check(row);
