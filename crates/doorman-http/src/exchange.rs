@@ -11,6 +11,10 @@ use crate::{Body, RequestHead, ResponseHead};
 pub trait Interim {
     /// Sends one interim response. Best effort: a client that is gone is noticed elsewhere.
     fn send(&self, head: &ResponseHead);
+
+    /// Whether one that the client did not ask for and no origin sent may go this way: clients of HTTP/1.1,
+    /// and boxes before them, may take it for the answer (RFC 8297 section 3).
+    fn takes_hints(&self) -> bool;
 }
 
 /// A request as a wire read it.

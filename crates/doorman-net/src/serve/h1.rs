@@ -648,6 +648,10 @@ impl<S: Stream> Interim for Wire<S> {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let _ = io.outbox.poll_send(&mut cx, &mut io.link);
     }
+
+    fn takes_hints(&self) -> bool {
+        false
+    }
 }
 
 /// A request's body, pulled from the connection it came by.

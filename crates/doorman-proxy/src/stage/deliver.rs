@@ -131,7 +131,7 @@ pub(crate) fn tell(delivery: &PlanDelivery, exchange: &Exchange) -> Vec<(&'stati
     if delivery.hints.is_some() {
         let text = hint::refusal(&exchange.head).map_or_else(
             || {
-                "103 with what earlier answers to this URL linked, while its server works"
+                "103 with what earlier answers to this URL linked, over HTTP/2 and HTTP/3, while its server works"
                     .to_owned()
             },
             |why| format!("none for this request: {why}"),

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use doorman_http::{FieldId, Method, RequestHead, Response, ResponseHead, Version};
+use doorman_http::{FieldId, Method, RequestHead, Response, ResponseHead};
 use doorman_transform::early_links;
 
 use super::deliver;
@@ -26,7 +26,8 @@ pub(crate) fn begin(hints: &PlanHints, exchange: &mut Exchange) {
     if matches!(kind(head), Kind::Other(_)) {
         return;
     }
-    let is_open = refusal(head).is_none() && exchange.interim.is_some();
+    let takes_them = exchange.interim.as_ref().is_some_and(|interim| interim.takes_hints());
+    let is_open = refusal(head).is_none() && takes_them;
     let has_certificate = exchange.conn_ref().tls.as_ref().is_some_and(|tls| tls.client.is_some());
     let user = if head.fields.has(FieldId::Authorization) || has_certificate {
         User::Named
@@ -60,11 +61,10 @@ fn kind(head: &RequestHead) -> Kind {
     }
 }
 
-/// Why a request's client is sent no 103.
+/// Why a request's client is sent no 103, whatever it comes by.
 pub(crate) fn refusal(head: &RequestHead) -> Option<&'static str> {
     match kind(head) {
-        Kind::Page if matches!(head.version, Version::Http2 | Version::Http3) => None,
-        Kind::Page => Some("it does not come over HTTP/2 or HTTP/3"),
+        Kind::Page => None,
         Kind::Unsaid => Some("it does not say that it opens a page (Sec-Fetch-Mode: navigate)"),
         Kind::Other(why) => Some(why),
     }

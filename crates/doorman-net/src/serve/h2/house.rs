@@ -125,4 +125,8 @@ impl Interim for Talk {
             self.with(|connection, stream| connection.head(stream, head, None, End::Open));
         }
     }
+
+    fn takes_hints(&self) -> bool {
+        true
+    }
 }

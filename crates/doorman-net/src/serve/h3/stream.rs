@@ -45,6 +45,10 @@ impl Interim for Talk {
             doorman_h3::write_interim(head, self.writing.borrow_mut().out());
         }
     }
+
+    fn takes_hints(&self) -> bool {
+        true
+    }
 }
 
 /// The bounds of a head.
