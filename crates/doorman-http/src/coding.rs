@@ -155,8 +155,10 @@ fn element(element: &[u8]) -> Option<(&[u8], u16)> {
     Some((coding, q))
 }
 
-/// A weight in thousandths; `None` if it is no weight (RFC 9110 section 12.4.2).
-fn weight(text: &[u8]) -> Option<u16> {
+/// A weight in thousandths, as all fields of negotiation write it; `None` if it is no weight (RFC 9110
+/// section 12.4.2).
+#[must_use]
+pub fn weight(text: &[u8]) -> Option<u16> {
     let (whole, rest) = text.split_first()?;
     let digits = match rest {
         [] => rest,

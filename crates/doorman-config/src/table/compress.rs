@@ -17,7 +17,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .block(Compress)
     .default("off"),
-    Directive::new("level", &[Compress], &[one("zstd|br|gzip", CODING), one("N", Number(0, 19))], "How hard a coding tries with answers as they pass: zstd 1 to 19, br 0 to 11, gzip 1 to 9.", "level br 5")
+    Directive::new("level", &[Compress], &[one("zstd|br|gzip", CODING), one("N", Number(0, 19))], "How hard a coding tries with answers as they pass: zstd 1 to 12, br 0 to 7, gzip 1 to 9.", "level br 5")
         .often()
         .default("zstd 3, br 4, gzip 5"),
     Directive::new("kept-level", &[Compress], &[one("zstd|br|gzip", CODING), one("N", Number(0, 19))], "How hard it tries with what `cache` keeps, in the background, once it is asked for again. The same as `level`: it is not coded a second time.", "kept-level br 11")

@@ -3,6 +3,8 @@
 //! Formats that not every client reads must be named: browsers of all ages send `*/*` for images,
 //! and mean by it what they can read.
 
+use doorman_http::coding::{WEIGHT_MAX, weight};
+
 use super::Format;
 
 /// Elements of an `Accept` that are looked at. Browsers send ten.
@@ -48,7 +50,7 @@ impl Wishes {
         for element in accept.split(|&b| b == b',').take(ELEMENTS_MAX) {
             let mut parts = element.split(|&b| b == b';').map(<[u8]>::trim_ascii);
             let range = parts.next().unwrap_or_default();
-            let Some(weight) = weight(parts) else { continue };
+            let Some(weight) = weight_of(parts) else { continue };
             let slot = if range == b"*/*" {
                 &mut wishes.all
             } else if range.eq_ignore_ascii_case(b"image/*") {
@@ -85,31 +87,13 @@ impl Wishes {
 
 /// The weight among the parameters of an element, one if there is none; `None` if it is no weight
 /// (section 12.4.2).
-fn weight<'a>(parameters: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
+fn weight_of<'a>(parameters: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
     for parameter in parameters {
         if let Some((b"q=" | b"Q=", value)) = parameter.split_at_checked(2) {
-            return thousandths(value);
+            return weight(value);
         }
     }
-    Some(1000)
-}
-
-fn thousandths(weight: &[u8]) -> Option<u16> {
-    let digits = match weight {
-        [b'0'] => return Some(0),
-        [b'1'] => return Some(1000),
-        [b'0', b'.', digits @ ..] if digits.len() <= 3 => digits,
-        [b'1', b'.', digits @ ..] if digits.len() <= 3 && digits.iter().all(|&b| b == b'0') => {
-            return Some(1000);
-        }
-        _ => return None,
-    };
-    let mut value = 0;
-    for at in 0..3 {
-        let digit = digits.get(at).copied().unwrap_or(b'0');
-        value = value * 10 + u16::from(digit.checked_sub(b'0').filter(|&digit| digit <= 9)?);
-    }
-    Some(value)
+    Some(WEIGHT_MAX)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use doorman_http::coding::Coding;
 use doorman_optimize::image::{self, Format, Quality, Want};
 use doorman_optimize::text::{self, Kind};
-use doorman_store::{Form, TOO_LARGE};
+use doorman_store::{Form, PANICKED, TOO_LARGE};
 
 /// What is made of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,7 @@ impl Content {
         let at = usize::from(reason);
         match self {
             _ if reason == TOO_LARGE => "too-large",
+            _ if reason == PANICKED => "panicked",
             Self::Text(_) => text::Refusal::ALL.get(at).map_or("refused", |why| why.word()),
             Self::Image { .. } => image::Refusal::ALL.get(at).map_or("refused", |why| why.word()),
         }

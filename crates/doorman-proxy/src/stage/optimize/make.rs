@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use doorman_optimize::text::Kind;
 use doorman_optimize::{image, text};
-use doorman_store::{Making, Object, Store};
+use doorman_store::{Making, Object, Store, TOO_LARGE};
 
 use crate::form::Content;
 use crate::plan::PlanForms;
@@ -69,8 +69,8 @@ fn run(
     mut making: Making,
 ) -> Option<(usize, usize)> {
     let Some(original) = bytes(object) else {
-        // It has gone from memory meanwhile: the next one may try.
-        drop(making);
+        // It is read from a disk by parts because it is long, and will be at the next hit, too.
+        making.refuse(TOO_LARGE);
         return None;
     };
     let out = match (content, work) {
