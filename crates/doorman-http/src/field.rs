@@ -264,6 +264,15 @@ impl Fields {
         self.table.get(index).map_or(b"", |field| field.value.of(&self.bytes))
     }
 
+    /// The value of a field that stands here once. Of one that may stand once and stands twice nobody
+    /// knows which its reader will believe.
+    #[must_use]
+    pub fn sole(&self, id: FieldId) -> Option<&[u8]> {
+        let mut lines = self.all(id);
+        let (only, None) = (lines.next()?, lines.next()) else { return None };
+        Some(only)
+    }
+
     /// The first value of a known name, received or kept.
     #[must_use]
     #[inline]

@@ -10,26 +10,6 @@ use doorman_http::{FieldId, Fields, Length, Method, RequestHead, ResponseHead, i
 use crate::decode::Codings;
 use crate::negotiate::choose;
 
-/// Media types that are coded where the operator names none: texts, and what else is known to shrink.
-pub const TYPES: [&str; 16] = [
-    "text/*",
-    "*/*+json",
-    "*/*+xml",
-    "application/json",
-    "application/javascript",
-    "application/x-javascript",
-    "application/xml",
-    "application/x-ndjson",
-    "application/wasm",
-    "application/vnd.ms-fontobject",
-    "application/x-font-ttf",
-    "font/otf",
-    "font/ttf",
-    "image/bmp",
-    "image/vnd.microsoft.icon",
-    "image/x-icon",
-];
-
 /// What is done with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -282,11 +262,9 @@ fn is_coded(fields: &Fields) -> bool {
     codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
 
-/// The media type without its parameters. Of several none can be trusted.
+/// The media type without its parameters.
 fn essence(fields: &Fields) -> Option<&[u8]> {
-    let mut lines = fields.all(FieldId::ContentType);
-    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
-    line.split(|&b| b == b';').next().map(<[u8]>::trim_ascii)
+    fields.sole(FieldId::ContentType)?.split(|&b| b == b';').next().map(<[u8]>::trim_ascii)
 }
 
 /// Types whose messages must not wait for each other.
@@ -343,13 +321,6 @@ impl std::fmt::Display for TypeError {
 }
 
 impl std::error::Error for TypeError {}
-
-impl Default for TypeSet {
-    /// Those of [`TYPES`].
-    fn default() -> Self {
-        Self(TYPES.iter().filter_map(|text| Pattern::of(text).ok()).collect())
-    }
-}
 
 impl TypeSet {
     /// The types of these patterns: `text/html`, `text/*`, `*/*+json`, `*/*`.

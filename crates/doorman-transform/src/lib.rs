@@ -30,7 +30,7 @@ pub use cookie::{CookiePart, CookieRewrite, rewrite_cookies};
 pub use decode::{Bounds, CODINGS_MAX, Codings, DecodeError, Decoder, RATIO_FLOOR, Step, Wants};
 pub use edit::{EditError, HeaderEdit, HeaderEdits};
 pub use eligible::{
-    Asked, CodeRules, Guard, Reason, TYPES, TypeError, TypeSet, Verdict, eligible, eligible_anew,
+    Asked, CodeRules, Guard, Reason, TypeError, TypeSet, Verdict, eligible, eligible_anew,
     forbids_change, promised,
 };
 pub use expand::{

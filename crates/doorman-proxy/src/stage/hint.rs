@@ -122,7 +122,7 @@ pub(crate) fn learn(exchange: &mut Exchange, response: &Response) {
 }
 
 fn is_page(head: &ResponseHead) -> bool {
-    let kind = head.fields.first(FieldId::ContentType).unwrap_or_default();
+    let kind = head.fields.sole(FieldId::ContentType).unwrap_or_default();
     let kind = kind.split(|b| *b == b';').next().unwrap_or_default();
     kind.trim_ascii().eq_ignore_ascii_case(b"text/html")
 }

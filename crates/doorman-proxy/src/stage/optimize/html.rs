@@ -22,7 +22,7 @@ pub(crate) fn passing(exchange: &mut Exchange, mut answer: Answer) -> Answer {
     if is_stored || is_other || head.fields.has(FieldId::ContentEncoding) {
         return answer;
     }
-    let Some(content_type) = head.fields.first(FieldId::ContentType) else { return answer };
+    let Some(content_type) = head.fields.sole(FieldId::ContentType) else { return answer };
     if kind_of(content_type) != Some(Kind::Html) || !is_readable_charset(content_type) {
         return answer;
     }

@@ -45,7 +45,7 @@ pub(crate) fn wanted(
     if !is_plain || forbids_change(&stored.fields) || forbids_change(&request.fields) {
         return None;
     }
-    let content_type = stored.fields.first(FieldId::ContentType)?;
+    let content_type = stored.fields.sole(FieldId::ContentType)?;
     if let (Some(images), Some(source)) = (&optimize.images, source(content_type)) {
         return image_for(images, shape, request, source);
     }
@@ -116,7 +116,7 @@ const ASK: &[u8] = b"Sec-CH-Width, Sec-CH-DPR, Sec-CH-Viewport-Width";
 /// Says what an answer of this route varies by, whichever form it has.
 pub(crate) fn varied(optimize: &PlanOptimize, head: &mut ResponseHead) {
     let Some(images) = &optimize.images else { return };
-    let Some(content_type) = head.fields.first(FieldId::ContentType) else { return };
+    let Some(content_type) = head.fields.sole(FieldId::ContentType) else { return };
     if source(content_type).is_some() {
         vary(&mut head.fields, b"Accept");
         if images.hints {
