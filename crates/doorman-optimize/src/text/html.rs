@@ -8,8 +8,9 @@
 //!
 //! What goes, and why nobody sees it:
 //!
-//! - Comments of people that follow a tag: those that begin with white space and a word. Everything shorter or stranger may
-//!   speak to a script in the page (`<!---->`, `<!--$-->`, `<!-- ko -->`), to an old browser or to a server.
+//! - Comments of people that follow a tag: those that begin with white space and a word. Everything
+//!   shorter or stranger may speak to a script in the page (`<!---->`, `<!--$-->`, `<!-- ko -->`), to an
+//!   old browser or to a server.
 //! - White space within tags, around attributes: it is no part of the document.
 //! - Spaces and tabs in text that is nothing but white space, stands between two tags of block level and
 //!   has a line end, which stays; without one a single space stays. That is how the indentation of
