@@ -208,6 +208,8 @@ pub(super) struct Truth {
     versions: RefCell<BTreeMap<Page, Vec<Step>>>,
     /// Since when nothing older than what may be given out: purges, and changes that were answered.
     barriers: RefCell<BTreeMap<Page, Vec<Barrier>>>,
+    /// The contents behind tags that the house has made.
+    tags: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -220,8 +222,8 @@ struct Barrier {
 
 impl Truth {
     pub(super) fn new(clock: Clock, seed: u64, gentle: bool) -> Self {
-        let (versions, barriers) = (RefCell::default(), RefCell::default());
-        Self { clock, seed, gentle, step: Cell::new(1), versions, barriers }
+        let (versions, barriers, tags) = Default::default();
+        Self { clock, seed, gentle, step: Cell::new(1), versions, barriers, tags }
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -244,6 +246,15 @@ impl Truth {
         let step = self.step();
         self.versions.borrow_mut().entry(page).or_default().push(step);
         step
+    }
+
+    /// Whether a tag is one of this face: its origin's, or one that the house has made of its content.
+    pub(super) fn is_tag_of(&self, tag: &str, face: &Face) -> bool {
+        if face.page.manner().has_tag {
+            return Face::parse(tag) == *face;
+        }
+        let (mut tags, body) = (self.tags.borrow_mut(), face.body());
+        *tags.entry(tag.to_owned()).or_insert_with(|| body.clone()) == body
     }
 
     /// The steps in which a version was there.
