@@ -1,5 +1,13 @@
 //! SecLang parsed, compiled and run over a transaction.
 //!
-//! Its directives come with a later version; none is in the configuration's table yet.
+//! Rules are read once (`seclang`) into what they say ([`rule`]). A transaction is told of a request
+//! and its response piece by piece and answers, at the end of each phase, whether they may pass. How
+//! it gets there is decided by one of two: the reference does word by word what the rules say and is
+//! the measure of what is right; the plan says the same for a small part of the price, and is what
+//! runs.
 
 #![forbid(unsafe_code)]
+
+pub mod operator;
+pub mod regex;
+pub mod rule;
