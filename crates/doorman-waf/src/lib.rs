@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod body;
 pub mod operator;
 pub mod regex;
 pub mod rule;
