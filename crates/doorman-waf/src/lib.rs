@@ -12,3 +12,4 @@ pub mod body;
 pub mod operator;
 pub mod regex;
 pub mod rule;
+mod transform;
