@@ -10,6 +10,13 @@
 
 pub mod body;
 pub mod operator;
+mod reference;
 pub mod regex;
 pub mod rule;
+mod transaction;
 mod transform;
+
+pub use transaction::{
+    EXCERPT_MAX, Engine, Facts, Fault, FaultKind, How, Match, OnError, Options, Refusal, Report,
+    Scores, Store, TEXT_MAX, Transaction, Verdict, Worker,
+};
