@@ -132,3 +132,13 @@ impl ByteSet {
         (0..=u8::MAX).filter(move |&byte| set.contains(byte))
     }
 }
+
+impl FromIterator<u8> for ByteSet {
+    fn from_iter<T: IntoIterator<Item = u8>>(bytes: T) -> Self {
+        let mut set = Self::EMPTY;
+        for byte in bytes {
+            set.insert(byte);
+        }
+        set
+    }
+}
