@@ -11,3 +11,4 @@
 pub mod operator;
 pub mod regex;
 pub mod rule;
+pub mod seclang;
