@@ -13,6 +13,7 @@ pub mod operator;
 mod reference;
 pub mod regex;
 pub mod rule;
+pub mod seclang;
 mod transaction;
 mod transform;
 
