@@ -4,7 +4,7 @@
 //! bound is dropped and told: it never ends the reading, since then the outcome would depend on where
 //! the pieces of a body were cut.
 
-use super::{Bounds, Fault, Pair, Read};
+use super::{Bounds, Fault, Pair, Read, Upload};
 use crate::rule::Processor;
 
 /// What an item takes beside its bytes.
@@ -27,15 +27,16 @@ impl Keeper {
         Self { bounds: bounds.clone(), read: Read::default(), processor, kept: 0, bytes: 0 }
     }
 
-    /// As much of these bytes of the body as may still be read.
-    pub(super) fn take<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
+    /// Counts bytes of the body that are no file's, and gives back how many of them may be read.
+    pub(super) fn count(&mut self, bytes: usize) -> usize {
         let rest = usize::try_from(self.bounds.bytes_max - self.bytes).unwrap_or(usize::MAX);
-        let taken = &data[..data.len().min(rest)];
-        self.bytes += taken.len() as u64;
-        taken
+        let within = bytes.min(rest);
+        self.bytes += within as u64;
+        within
     }
 
-    /// Tells that there were more bytes than [`take`](Self::take) gave back.
+    /// Tells that there were more bytes than [`count`](Self::count) gave back. A reader does so when it
+    /// has read those within.
     pub(super) fn over_bytes(&mut self) {
         self.read.over.bytes = true;
         let max = self.bounds.bytes_max;
@@ -74,6 +75,42 @@ impl Keeper {
         }
         if let Some(pair) = self.pair(name, value) {
             self.read.arguments.push(pair);
+        }
+    }
+
+    /// Keeps a file, or what is said of it.
+    pub(super) fn file(&mut self, file: Upload) {
+        self.read.flags.file_limit_exceeded |= self.read.files.len() >= self.bounds.files_max;
+        if self.room(file.name.len() + file.filename.len()) {
+            self.read.files.push(file);
+        }
+    }
+
+    /// Keeps a line of the header of the part of this name.
+    pub(super) fn part_header(&mut self, name: &[u8], line: Vec<u8>) {
+        if self.room(name.len() + line.len()) {
+            self.read.part_headers.push(Pair { name: name.to_vec(), value: line });
+        }
+    }
+
+    /// Tells that the header of a part is longer than what is kept of it.
+    pub(super) fn over_part_header(&mut self) {
+        self.read.over.part_header = true;
+        let max = self.bounds.part_header_max;
+        self.over(format_args!("the header of a part has more than {max} bytes or too many lines"));
+    }
+
+    /// Keeps a name that a part gives itself.
+    pub(super) fn multipart_name(&mut self, name: Vec<u8>) {
+        if self.room(name.len()) {
+            self.read.multipart_names.push(name);
+        }
+    }
+
+    /// Keeps the name of a file.
+    pub(super) fn multipart_filename(&mut self, name: Vec<u8>) {
+        if self.room(name.len()) {
+            self.read.multipart_filenames.push(name);
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod cookies;
 mod keeper;
+mod multipart;
 #[cfg(test)]
 mod tests;
 mod urlencoded;
@@ -240,6 +241,7 @@ pub struct Reader(Kind);
 #[derive(Debug)]
 enum Kind {
     UrlEncoded(Box<urlencoded::UrlEncoded>),
+    Multipart(Box<multipart::Multipart>),
     /// Not read: the caller has its bytes.
     Raw,
 }
@@ -249,11 +251,13 @@ impl Reader {
     /// multipart body is divided; the others do not look at it.
     #[must_use]
     pub fn new(processor: Processor, content_type: &[u8], bounds: &Bounds) -> Self {
-        let _ = content_type;
         let keeper = Keeper::new(processor, bounds);
         Self(match processor {
             Processor::UrlEncoded => {
                 Kind::UrlEncoded(Box::new(urlencoded::UrlEncoded::new(keeper)))
+            }
+            Processor::Multipart => {
+                Kind::Multipart(Box::new(multipart::Multipart::new(content_type, keeper)))
             }
             _ => Kind::Raw,
         })
@@ -263,6 +267,7 @@ impl Reader {
     pub fn feed(&mut self, data: &[u8]) {
         match &mut self.0 {
             Kind::UrlEncoded(reader) => reader.feed(data),
+            Kind::Multipart(reader) => reader.feed(data),
             Kind::Raw => {}
         }
     }
@@ -279,9 +284,10 @@ impl Reader {
         self.end(End::Cut)
     }
 
-    fn end(self, _end: End) -> Read {
+    fn end(self, end: End) -> Read {
         match self.0 {
             Kind::UrlEncoded(reader) => reader.finish(),
+            Kind::Multipart(reader) => reader.finish(end),
             Kind::Raw => Read::default(),
         }
     }
