@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::action::number_within;
-use super::change::Change;
+use super::change::{Change, Whose};
 use super::control;
 use super::draft::{DraftItem, Reader};
 use super::told::{self, At, excerpt};
@@ -184,9 +184,14 @@ impl Known {
         if (min..=max).contains(&arguments) {
             return Ok(());
         }
-        let takes = if min == max { format!("{min}") } else { format!("{min} to {max}") };
+        let takes = match (min, max) {
+            (1, 1) => "1 argument".to_owned(),
+            (1, MANY) => "arguments".to_owned(),
+            (min, max) if min == max => format!("{min} arguments"),
+            (min, max) => format!("{min} to {max} arguments"),
+        };
         let more = if arguments > max { "; put one with spaces in it into quotes" } else { "" };
-        Err(format!("{name} takes {takes} arguments, and has {arguments}{more}"))
+        Err(format!("{name} takes {takes}, and has {arguments}{more}"))
     }
 }
 
@@ -203,16 +208,14 @@ pub(super) fn apply(
 ) -> Result<(), String> {
     let texts: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value)).collect();
     let first = texts.first().map_or("", |text| &**text);
-    let update = |make: fn(&At, &str, &[Cow<'_, [u8]>]) -> Result<Change, String>| {
-        make(at, first, values.get(1..).unwrap_or_default())
-    };
+    let rest = values.get(1..).unwrap_or_default();
     let change = match directive {
-        Directive::RemoveById => Change::remove_by_id(at, &texts.join(" "))?,
-        Directive::RemoveByTag => Change::remove_by_tag(at, first),
-        Directive::RemoveByMsg => Change::remove_by_msg(at, first),
-        Directive::UpdateTargetById => update(Change::targets_by_id)?,
-        Directive::UpdateTargetByTag => update(Change::targets_by_tag)?,
-        Directive::UpdateTargetByMsg => update(Change::targets_by_msg)?,
+        Directive::RemoveById => Change::remove(at, Whose::ids(&texts.join(" "))?),
+        Directive::RemoveByTag => Change::remove(at, Whose::Tag(first.to_owned())),
+        Directive::RemoveByMsg => Change::remove(at, Whose::Msg(first.to_owned())),
+        Directive::UpdateTargetById => Change::targets(at, Whose::ids(first)?, rest),
+        Directive::UpdateTargetByTag => Change::targets(at, Whose::Tag(first.to_owned()), rest),
+        Directive::UpdateTargetByMsg => Change::targets(at, Whose::Msg(first.to_owned()), rest),
         Directive::Marker => {
             reader.draft.items.push(DraftItem::Marker(first.into()));
             return Ok(());

@@ -31,6 +31,11 @@ impl At {
         Self { place: Place { file: Arc::clone(&self.place.file), line }, id: self.id }
     }
 
+    /// The same rule at a place of its own.
+    pub(super) fn within(&self, place: &Place) -> Self {
+        Self { place: place.clone(), id: self.id }
+    }
+
     fn notice(&self, text: String) -> Notice {
         Notice { place: self.place.clone(), id: self.id, text }
     }
