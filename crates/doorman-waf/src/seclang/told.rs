@@ -36,7 +36,9 @@ impl At {
         Self { place: place.clone(), id: self.id }
     }
 
+    /// Texts name what was written, which may hold anything: what cannot be seen is escaped.
     fn notice(&self, text: String) -> Notice {
+        let text = if text.contains(char::is_control) { escaped(&text) } else { text };
         Notice { place: self.place.clone(), id: self.id, text }
     }
 }
@@ -151,20 +153,25 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     row[b.len()]
 }
 
-/// A quoted piece of a text from about this byte on, for messages. What cannot be seen is escaped.
+/// A quoted piece of a text from about this byte on, for messages.
 pub(super) fn excerpt(text: &[u8], at: usize) -> String {
     const BEFORE: usize = 10;
     const SHOWN: usize = 40;
     let start = at.min(text.len()).saturating_sub(BEFORE);
     let end = text.len().min(start + SHOWN);
-    let mut shown = String::from(if start > 0 { "`…" } else { "`" });
-    for char in String::from_utf8_lossy(&text[start..end]).chars() {
+    let before = if start > 0 { "…" } else { "" };
+    let after = if end < text.len() { "…" } else { "" };
+    format!("`{before}{}{after}`", escaped(&String::from_utf8_lossy(&text[start..end])))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
         if char.is_control() {
-            shown.extend(char.escape_default());
+            out.extend(char.escape_default());
         } else {
-            shown.push(char);
+            out.push(char);
         }
     }
-    shown.push_str(if end < text.len() { "…`" } else { "`" });
-    shown
+    out
 }

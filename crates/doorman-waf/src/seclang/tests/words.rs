@@ -416,7 +416,7 @@ fn settings() {
          SecRequestBodyLimit 1\nSecRequestBodyNoFilesLimit 2\nSecRequestBodyLimitAction ProcessPartial\n\
          SecResponseBodyLimit 3\nSecResponseBodyLimitAction Reject\nSecResponseBodyMimeType text/A b/c\n\
          SecResponseBodyMimeType \"d/e f/g\"\nSecArgumentsLimit 4\nSecArgumentSeparator ;\n\
-         SecRequestBodyJsonDepthLimit 5\nSecUploadFileLimit 6\nSecCollectionTimeout 7\nSecPcreMatchLimit 8\n\
+         SecRequestBodyJsonDepthLimit 5\nSecUploadFileLimit 6\nSecCollectionTimeout 7\nSecPcreMatchLimit 800000\n\
          SecCookieFormat 1\nSecComponentSignature \"set/1\"\n",
     );
     let s = &set.settings;
@@ -436,11 +436,27 @@ fn settings() {
     assert_eq!((s.arguments_max, s.argument_separator, s.json_depth_max), (4, b';', 5));
     assert_eq!(
         (s.files_max, s.collection_timeout, s.match_steps_max, s.cookie_format),
-        (6, 7, 8, 1)
+        (6, 7, 800_000, 1)
     );
     assert_eq!(set.signatures, ["set/1"]);
     let cleared = super::set("SecResponseBodyMimeTypesClear\nSecResponseBodyMimeType a/b");
     assert_eq!(cleared.settings.response_types, ["a/b"]);
+}
+
+#[test]
+fn a_limit_for_pcre_is_too_low_for_smaller_steps() {
+    let set = set("SecPcreMatchLimit 1000");
+    assert_eq!(set.settings.match_steps_max, 100_000);
+    assert_eq!(set.warnings.len(), 1);
+}
+
+#[test]
+fn what_is_not_done_may_be_off() {
+    let off = "SecContentInjection Off\nSecHashEngine off\nSecParseXmlIntoArgs Off\n\
+               SecStreamInBodyInspection Off\nSecStreamOutBodyInspection Off\nSecXmlExternalEntity Off\n";
+    assert_eq!(set(off).warnings, []);
+    let faults = super::read(off.replace("Off", "On").replace("off", "on")).expect_err("faults");
+    assert_eq!(faults.len(), 6);
 }
 
 #[test]
