@@ -10,6 +10,7 @@
 
 pub mod body;
 pub mod operator;
+mod plan;
 mod reference;
 pub mod regex;
 pub mod rule;
@@ -17,7 +18,8 @@ pub mod seclang;
 mod transaction;
 mod transform;
 
+pub use plan::Extent;
 pub use transaction::{
     EXCERPT_MAX, Engine, Facts, Fault, FaultKind, How, Match, OnError, Options, Refusal, Report,
-    Scores, Store, TEXT_MAX, Transaction, Verdict, Worker,
+    Scores, Store, TEXT_MAX, Transaction, Verdict, Way, Worker,
 };

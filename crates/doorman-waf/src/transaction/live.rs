@@ -6,6 +6,7 @@ use std::sync::Arc;
 use doorman_http::Now;
 
 use super::control::Controls;
+use super::engine::Engine;
 use super::journal::Journal;
 use super::named::Named;
 use super::outcome::FaultKind;
@@ -75,7 +76,7 @@ pub(crate) fn capture_index(name: &[u8]) -> Option<usize> {
 }
 
 impl Live {
-    pub(crate) fn new(now: Now, settings: &Settings, budget: Budget) -> Self {
+    fn new(now: Now, settings: &Settings, budget: Budget) -> Self {
         Self {
             now,
             tx: Tx::default(),
@@ -89,6 +90,18 @@ impl Live {
             budget,
             over_match_limit: false,
         }
+    }
+
+    /// What is there when a transaction of this engine begins.
+    pub(crate) fn of(engine: &Engine, now: Now) -> Self {
+        let options = engine.options();
+        let budget = Budget::new(options.steps_max, options.memory_max);
+        Self::new(now, &engine.rules().settings, budget)
+    }
+
+    /// The value of a name of TX in lower case.
+    pub(crate) fn tx_value(&self, lower: &[u8]) -> Option<&[u8]> {
+        self.tx.get(lower, self.seconds())
     }
 
     /// Seconds since the epoch.

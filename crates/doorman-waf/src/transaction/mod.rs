@@ -32,11 +32,9 @@ use doorman_http::Now;
 use crate::reference;
 use crate::rule::{EngineMode, Phase, Use};
 use body::Intake;
-use live::{Budget, Live};
-use seen::Seen;
 use value::Source;
 
-pub use engine::{Engine, OnError, Options, Worker};
+pub use engine::{Engine, OnError, Options, Way, Worker};
 pub use outcome::{
     EXCERPT_MAX, Fault, FaultKind, How, Match, Refusal, Report, Scores, TEXT_MAX, Verdict,
 };
@@ -44,8 +42,10 @@ pub use seen::Facts;
 pub use store::Store;
 
 pub(crate) use engine::Step;
-pub(crate) use live::Stop;
-pub(crate) use run::{Flow, Run};
+pub(crate) use live::{At, Live, Stop, capture_index};
+pub(crate) use run::{Flow, Run, skipped};
+pub(crate) use seen::Seen;
+pub(crate) use value::Value;
 
 /// A request and its response, while rules look at them.
 ///
@@ -68,9 +68,7 @@ impl Transaction {
     /// A transaction of which nothing is known yet.
     #[must_use]
     pub fn new(engine: Arc<Engine>, facts: Facts) -> Self {
-        let options = engine.options();
-        let budget = Budget::new(options.steps_max, options.memory_max);
-        let live = Live::new(facts.now, &engine.rules().settings, budget);
+        let live = Live::of(&engine, facts.now);
         let seen = Seen::new(facts);
         Self { engine, seen, live, intake: None, ran: [false; 5], allowed: [false; 5] }
     }
@@ -164,7 +162,11 @@ impl Transaction {
         if !std::mem::replace(&mut self.ran[index], true) && !refused && !self.allowed[index] {
             let Self { engine, seen, live, allowed, .. } = self;
             let mut run = Run::new(engine, seen, live, worker, phase, allowed);
-            if let Err(Stop(kind)) = reference::phase(&mut run, engine.steps(phase)) {
+            let done = match engine.options().way {
+                Way::Plan => engine.plan().phase(&mut run),
+                Way::Reference => reference::phase(&mut run, engine.steps(phase)),
+            };
+            if let Err(Stop(kind)) = done {
                 run.give_up(kind);
             }
         }

@@ -64,10 +64,12 @@ impl<'a> Run<'a> {
 
     /// Runs a rule as it is written: each link on all values of its targets.
     pub(crate) fn rule<'r>(&mut self, rule: &'r Arc<Rule>) -> Result<Flow<'r>, Stop> {
-        if !self.begin(rule) {
-            return Ok(Flow::Next);
-        }
-        for link in 0..rule.links.len() {
+        if self.begin(rule) { self.links(rule, 0) } else { Ok(Flow::Next) }
+    }
+
+    /// Runs the links of a rule that has begun, from one on, and completes it if all match.
+    pub(crate) fn links<'r>(&mut self, rule: &'r Arc<Rule>, from: usize) -> Result<Flow<'r>, Stop> {
+        for link in from..rule.links.len() {
             let values = self.values(rule, link)?;
             if !self.link(At { rule, link }, &values)? {
                 return Ok(Flow::Next);
@@ -86,6 +88,40 @@ impl<'a> Run<'a> {
         }
         self.excluded = controls.excluded(rule, patterns);
         true
+    }
+
+    /// Whether targets are taken away from the rule that has begun.
+    pub(crate) const fn has_exclusions(&self) -> bool {
+        !self.excluded.is_empty()
+    }
+
+    /// All values of a rule's first link, whatever is taken away from the rule.
+    pub(crate) fn all_values(&mut self, rule: &Rule) -> Result<Vec<Value<'a>>, Stop> {
+        self.source(rule).values(&rule.links[0], &[])
+    }
+
+    /// Sets names of TX, in lower case, to values that are known.
+    pub(crate) fn know(&mut self, sets: &[(Vec<u8>, Vec<u8>)]) {
+        let now = self.live.seconds();
+        for (name, value) in sets {
+            self.live.tx.named.set(name, value.clone(), now);
+        }
+    }
+
+    /// Whether a link says yes to a value. Nothing else happens.
+    pub(crate) fn asks(
+        &mut self,
+        rule: &Arc<Rule>,
+        link: &Link,
+        value: &[u8],
+    ) -> Result<bool, Stop> {
+        let (mut form, mut next) = (value.to_vec(), Vec::new());
+        for transformation in &link.transformations {
+            if transformation.apply(&form, &mut next) {
+                std::mem::swap(&mut form, &mut next);
+            }
+        }
+        Ok(self.ask(rule, link, &form)?.is_some() != link.negated)
     }
 
     /// All values of a link's targets.
@@ -121,7 +157,12 @@ impl<'a> Run<'a> {
     }
 
     /// Runs a link on one value, in the forms that its transformations give it.
-    fn value(&mut self, at: At<'_>, link: &Link, value: &Value<'_>) -> Result<bool, Stop> {
+    pub(crate) fn value(
+        &mut self,
+        at: At<'_>,
+        link: &Link,
+        value: &Value<'_>,
+    ) -> Result<bool, Stop> {
         let [mut form, mut next] = std::mem::take(&mut self.worker.forms);
         let mut changed = false;
         let mut any = false;
@@ -317,6 +358,21 @@ impl Hit {
             Self::Groups(groups) => Some(groups.map(|group| Some(form[group?].to_vec()))),
             Self::Text(text) => zeroth(text),
             Self::Whole => zeroth(form.to_vec()),
+        }
+    }
+}
+
+/// Where a phase goes on after a skip of the step at this index: always further on.
+pub(crate) fn skipped<T>(
+    steps: &[T],
+    item: impl Fn(&T) -> usize,
+    index: usize,
+    skip: &Skip,
+) -> usize {
+    match skip {
+        Skip::Rules(count) => index.saturating_add(1).saturating_add(*count as usize),
+        Skip::After { item: to, .. } => {
+            steps.partition_point(|step| item(step) < *to).max(index + 1)
         }
     }
 }

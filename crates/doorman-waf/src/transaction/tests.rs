@@ -107,8 +107,19 @@ fn tell(engine: &Arc<Engine>, story: &Story<'_>) -> Told {
     Told { transaction, report, verdicts }
 }
 
+/// What becomes of a story, by the plan and by the reference alike.
+#[track_caller]
 fn run(rules: &str, story: &Story<'_>) -> Told {
-    tell(&engine(rules, Options::default()), story)
+    let told = tell(&engine(rules, Options::default()), story);
+    let reference = Options { way: Way::Reference, ..Options::default() };
+    let same = tell(&engine(rules, reference), story);
+    assert_eq!(format!("{:?}", told.report), format!("{:?}", same.report), "plan and reference");
+    assert_eq!(told.verdicts, same.verdicts, "verdicts of plan and reference");
+    let tx = |told: &Told| -> Vec<_> {
+        told.transaction.tx_all().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
+    };
+    assert_eq!(tx(&told), tx(&same), "TX of plan and reference");
+    told
 }
 
 /// What is expected of a transaction.
