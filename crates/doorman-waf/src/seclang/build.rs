@@ -47,6 +47,10 @@ pub(super) fn build(mut draft: Draft, files: &dyn Files, told: &mut Told) -> Rul
     let mut markers = Vec::new();
     for item in &draft.items {
         match item {
+            DraftItem::Rule(rule) if told.is_full() => {
+                told.error(&rule.at, "");
+                break;
+            }
             DraftItem::Rule(rule) => rules.push(build_rule(rule, &mut shared, told)),
             // Rules that are before it.
             DraftItem::Marker(name) => markers.push((rules.len(), Arc::clone(name))),
@@ -188,8 +192,9 @@ fn build_condition(
             None
         }
         Ok(targets) => Some(targets),
-        Err(text) => {
-            told.error(&at.on_line(condition.targets_line), text);
+        Err(texts) => {
+            let here = at.on_line(condition.targets_line);
+            texts.into_iter().for_each(|text| told.error(&here, text));
             None
         }
     };

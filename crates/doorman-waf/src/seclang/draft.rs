@@ -147,6 +147,9 @@ impl Reader<'_> {
         let mut last = start;
         for line in lexer::lines(text).filter(|line| !line.is_idle()) {
             last = At::new(name, line.first());
+            if self.told.is_full() {
+                return self.told.error(&last, "");
+            }
             self.line(&last, &line, depth);
         }
         self.end_chain(&last, "at the end of the file");
