@@ -63,6 +63,8 @@ pub(super) struct Condition {
 #[derive(Debug)]
 pub(super) struct Defaults {
     pub(super) transformations: Vec<Transformation>,
+    /// Of each rule, before its own.
+    pub(super) tags: Vec<Arc<str>>,
     pub(super) disruption: Disruption,
     pub(super) status: Option<u16>,
     pub(super) log: bool,
@@ -73,6 +75,7 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             transformations: Vec::new(),
+            tags: Vec::new(),
             disruption: Disruption::Pass,
             status: None,
             log: true,
@@ -335,6 +338,14 @@ impl Reader<'_> {
                 Ok(Action::NoLog) => (defaults.log, defaults.audit) = (false, false),
                 Ok(Action::AuditLog) => defaults.audit = true,
                 Ok(Action::NoAuditLog) => defaults.audit = false,
+                Ok(Action::Tag(tag)) => {
+                    action::warn_of_macro(&tag, &here, self.told);
+                    defaults.tags.push(tag);
+                }
+                Ok(Action::Block) => {
+                    let text = "block in SecDefaultAction says nothing: it is what block means";
+                    self.told.warn(&here, text);
+                }
                 Ok(Action::Transform(None)) => defaults.transformations.clear(),
                 Ok(Action::Transform(Some(one))) => defaults.transformations.push(one),
                 Ok(_) => {
@@ -345,8 +356,10 @@ impl Reader<'_> {
                 Err(text) => self.told.error(&here, text),
             }
         }
+        let blocks = actions.iter().any(|action| action.name.eq_ignore_ascii_case("block"));
         match disruption {
             Some(disruption) => defaults.disruption = disruption,
+            None if blocks => {}
             None => {
                 let text = "SecDefaultAction without pass, deny, drop, redirect or allow";
                 self.told.error(at, text);
