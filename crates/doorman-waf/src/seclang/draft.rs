@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::action::{self, Action, Written};
 use super::change::Change;
 use super::directive::{self, Directive};
-use super::lexer::{self, LINE_MAX, Line, Word};
+use super::lexer::{self, Fault, LINE_MAX, Line, Word};
 use super::shared::Shared;
 use super::told::{At, Told, excerpt};
 use super::{DEPTH_MAX, FILE_MAX, FILES_MAX, Files, LINKS_MAX, RULES_MAX, Source, TEXT_MAX};
@@ -168,7 +168,7 @@ impl Reader<'_> {
         let words = match line.words() {
             Ok(words) => words,
             Err(fault) => {
-                self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
+                self.fault(at, line, fault);
                 self.next = Next::Unsure;
                 return;
             }
@@ -206,11 +206,8 @@ impl Reader<'_> {
                 self.include(at, &name.name(), absent, depth);
             }
             (Directive::UpdateAction, [target, actions]) => {
-                match action::split(&at.place.file, line, actions) {
-                    Ok(written) => self.update_action(at, &target.name(), written),
-                    Err(fault) => {
-                        self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
-                    }
+                if let Some(actions) = self.actions(at, line, actions) {
+                    self.update_action(at, &target.name(), actions);
                 }
             }
             (other, arguments) => {
@@ -218,6 +215,21 @@ impl Reader<'_> {
                 if let Err(text) = directive::apply(self, at, found.name, other, &values) {
                     self.told.error(at, format!("{}: {text}", found.name));
                 }
+            }
+        }
+    }
+
+    fn fault(&mut self, at: &At, line: &Line<'_>, fault: Fault) {
+        self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
+    }
+
+    /// Cuts a list of actions; nothing, if that cannot be done, of which is told.
+    fn actions(&mut self, at: &At, line: &Line<'_>, word: &Word<'_>) -> Option<Vec<Written>> {
+        match action::split(&at.place.file, line, word) {
+            Ok(actions) => Some(actions),
+            Err(fault) => {
+                self.fault(at, line, fault);
+                None
             }
         }
     }
@@ -249,15 +261,11 @@ impl Reader<'_> {
             }
             return;
         }
-        let actions = match actions
-            .map_or_else(|| Ok(Vec::new()), |word| action::split(&at.place.file, line, word))
-        {
-            Ok(actions) => actions,
-            Err(fault) => {
-                self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
-                self.next = Next::Unsure;
-                return;
-            }
+        let Some(actions) =
+            actions.map_or_else(|| Some(Vec::new()), |word| self.actions(at, line, word))
+        else {
+            self.next = Next::Unsure;
+            return;
         };
         let chained = actions.iter().any(|action| action.name.eq_ignore_ascii_case("chain"));
         let link = DraftLink { at: at.clone(), condition, actions, updates: Vec::new() };
@@ -317,12 +325,7 @@ impl Reader<'_> {
     }
 
     fn default_action(&mut self, at: &At, line: &Line<'_>, word: &Word<'_>) {
-        let actions = match action::split(&at.place.file, line, word) {
-            Ok(actions) => actions,
-            Err(fault) => {
-                return self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
-            }
-        };
+        let Some(actions) = self.actions(at, line, word) else { return };
         // Patterns are in none of what a default may say, so that their settings do not matter.
         let mut shared = Shared::new(self.files, self.draft.settings.match_steps_max);
         let mut defaults = Defaults::default();
