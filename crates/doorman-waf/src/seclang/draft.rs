@@ -160,8 +160,8 @@ impl Reader<'_> {
     }
 
     fn line(&mut self, at: &At, line: &Line<'_>, depth: usize) {
-        if line.len() > LINE_MAX {
-            self.told.error(at, format!("a line of {} bytes; at most {LINE_MAX}", line.len()));
+        if line.is_too_long() {
+            self.told.error(at, format!("a directive of more than {LINE_MAX} bytes"));
             self.next = Next::Unsure;
             return;
         }
