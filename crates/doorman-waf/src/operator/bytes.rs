@@ -1,7 +1,7 @@
 //! Sets of bytes.
 
 /// A set of bytes: one bit for each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSet([u64; 4]);
 
 impl ByteSet {
@@ -71,7 +71,21 @@ impl ByteSet {
 
     /// Its bytes in order.
     pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..=u8::MAX).filter(|byte| self.contains(*byte))
+        let mut left = self.0;
+        let mut word = 0_u8;
+        std::iter::from_fn(move || {
+            while left[usize::from(word)] == 0 {
+                word += 1;
+                if word == 4 {
+                    word = 3;
+                    return None;
+                }
+            }
+            let bits = &mut left[usize::from(word)];
+            let bit = bits.trailing_zeros();
+            *bits &= *bits - 1;
+            u8::try_from(u32::from(word) * 64 + bit).ok()
+        })
     }
 }
 

@@ -50,6 +50,14 @@ pub struct Regex {
 #[derive(Debug)]
 pub struct Cache(linear::Cache);
 
+impl Cache {
+    /// Bytes that it holds.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.0.memory()
+    }
+}
+
 /// Where the groups of a match lie.
 pub type Groups = [Option<Range<usize>>; GROUPS];
 
