@@ -11,7 +11,7 @@ use super::lexer::{Fault, Line, Word, quote_end, unescape};
 use super::names;
 use super::shared::Shared;
 use super::template;
-use super::told::{self, excerpt};
+use super::told::{self, At, Told, excerpt};
 use crate::rule::{Disruption, Effect, Phase, Place, Scope, Severity, Template, Transformation};
 
 /// Actions of one list.
@@ -235,6 +235,14 @@ pub(super) fn read(written: &Written, shared: &mut Shared<'_>) -> Result<Action,
             None => return Err(told::unknown("action", &written.name, NAMES)),
         },
     })
+}
+
+/// Tags are what rules are found by, so that they are one text and not one for each transaction.
+pub(super) fn warn_of_macro(tag: &str, at: &At, told: &mut Told) {
+    if tag.contains("%{") {
+        let text = "a tag is taken as it is written: macros in tags are not expanded";
+        told.warn_once(at, text, text);
+    }
 }
 
 /// Actions that have no value.

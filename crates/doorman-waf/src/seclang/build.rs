@@ -47,6 +47,10 @@ pub(super) fn build(mut draft: Draft, files: &dyn Files, told: &mut Told) -> Rul
     let mut markers = Vec::new();
     for item in &draft.items {
         match item {
+            DraftItem::Rule(rule) if told.is_full() => {
+                told.error(&rule.at, "");
+                break;
+            }
             DraftItem::Rule(rule) => rules.push(build_rule(rule, &mut shared, told)),
             // Rules that are before it.
             DraftItem::Marker(name) => markers.push((rules.len(), Arc::clone(name))),
@@ -80,7 +84,7 @@ struct Head {
 }
 
 fn build_rule(draft: &DraftRule, shared: &mut Shared<'_>, told: &mut Told) -> Option<Built> {
-    let mut head = Head::default();
+    let mut head = Head { tags: draft.defaults.tags.clone(), ..Head::default() };
     let mut links = Vec::with_capacity(draft.links.len());
     for (index, link) in draft.links.iter().enumerate() {
         links.extend(build_link(draft, index, link, &mut head, shared, told));
@@ -188,8 +192,9 @@ fn build_condition(
             None
         }
         Ok(targets) => Some(targets),
-        Err(text) => {
-            told.error(&at.on_line(condition.targets_line), text);
+        Err(texts) => {
+            let here = at.on_line(condition.targets_line);
+            texts.into_iter().for_each(|text| told.error(&here, text));
             None
         }
     };
@@ -245,7 +250,10 @@ fn apply_to_head(action: Action, head: &mut Head, at: &At, told: &mut Told) {
         Action::Msg(template, written) => head.msg = Some((template, written)),
         Action::Logdata(template) => head.logdata = Some(template),
         Action::Severity(severity) => head.severity = Some(severity),
-        Action::Tag(tag) => head.tags.push(tag),
+        Action::Tag(tag) => {
+            action::warn_of_macro(&tag, at, told);
+            head.tags.push(tag);
+        }
         Action::Ver(text) => head.ver = Some(text),
         Action::Rev(text) => head.rev = Some(text),
         Action::Maturity(number) => head.maturity = Some(number),

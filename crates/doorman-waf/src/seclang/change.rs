@@ -130,8 +130,8 @@ pub(super) fn apply(
         if let What::Targets { whose, targets, replaced } = &change.what {
             let mut read = |text: &[u8]| match target::parse(text, shared) {
                 Ok(targets) => Some(targets),
-                Err(text) => {
-                    told.error(&change.at, text);
+                Err(texts) => {
+                    texts.into_iter().for_each(|text| told.error(&change.at, text));
                     None
                 }
             };

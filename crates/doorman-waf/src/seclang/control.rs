@@ -206,7 +206,8 @@ fn removed<'v>(
     let Some(at) = memchr::memchr(b';', value) else {
         return Err("; and a target are missing".to_owned());
     };
-    let mut targets = target::parse(&value[at + 1..], shared)?;
+    let mut targets =
+        target::parse(&value[at + 1..], shared).map_err(|faults| faults.join("; "))?;
     // It is an exclusion however it is written.
     for target in &mut targets {
         target.meant = Use::Exclude;

@@ -14,31 +14,46 @@ const TARGETS_MAX: usize = 512;
 /// Reads a list of targets with `|` or `,` between them.
 ///
 /// # Errors
-/// The first that is none.
-pub(super) fn parse(text: &[u8], shared: &mut Shared<'_>) -> Result<Vec<Target>, String> {
+/// All that are none.
+pub(super) fn parse(text: &[u8], shared: &mut Shared<'_>) -> Result<Vec<Target>, Vec<String>> {
     let mut targets = Vec::new();
+    let mut faults = Vec::new();
     let mut at = 0;
     loop {
-        at = skip_space(text, at);
-        let (meant, start) = match text.get(at) {
-            Some(b'!') => (Use::Exclude, at + 1),
-            Some(b'&') => (Use::Count, at + 1),
-            _ => (Use::Include, at),
-        };
-        let (target, end) = one(meant, text, start, shared)?;
-        targets.push(target);
-        if targets.len() > TARGETS_MAX {
-            return Err(format!("more than {TARGETS_MAX} targets"));
-        }
-        at = skip_space(text, end);
-        match text.get(at) {
-            None => return Ok(targets),
-            Some(b'|' | b',') => at += 1,
-            Some(_) => {
-                let near = excerpt(text, at);
-                return Err(format!("| expected between targets, near {near}"));
+        let end = match next(text, at, shared) {
+            Ok((target, end)) => {
+                targets.push(target);
+                end
             }
+            Err(fault) => {
+                faults.push(fault);
+                at + text[at..].iter().take_while(|b| !matches!(b, b'|' | b',')).count()
+            }
+        };
+        if targets.len() + faults.len() > TARGETS_MAX {
+            faults.push(format!("more than {TARGETS_MAX} targets"));
+            return Err(faults);
         }
+        if end >= text.len() {
+            return if faults.is_empty() { Ok(targets) } else { Err(faults) };
+        }
+        at = end + 1;
+    }
+}
+
+/// Reads the target that begins here, and tells where its separator, or the end, is.
+fn next(text: &[u8], at: usize, shared: &mut Shared<'_>) -> Result<(Target, usize), String> {
+    let at = skip_space(text, at);
+    let (meant, start) = match text.get(at) {
+        Some(b'!') => (Use::Exclude, at + 1),
+        Some(b'&') => (Use::Count, at + 1),
+        _ => (Use::Include, at),
+    };
+    let (target, end) = one(meant, text, start, shared)?;
+    let end = skip_space(text, end);
+    match text.get(end) {
+        None | Some(b'|' | b',') => Ok((target, end)),
+        Some(_) => Err(format!("| expected between targets, near {}", excerpt(text, end))),
     }
 }
 

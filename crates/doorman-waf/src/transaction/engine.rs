@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::index;
 use super::pattern::Patterns;
 use super::store::Store;
 use crate::plan::{Extent, Plan, Room};
@@ -87,8 +88,7 @@ impl Engine {
                 let text = "This rule has no condition and no action.".to_owned();
                 notices.push(Notice { place: rule.place.clone(), id: Some(rule.id), text });
             }
-            let index = usize::from(rule.phase.number() - 1);
-            phases[index].push(Step { item, rule: Arc::clone(rule) });
+            phases[index(rule.phase)].push(Step { item, rule: Arc::clone(rule) });
         }
         if !notices.is_empty() {
             return Err(notices);
@@ -130,7 +130,7 @@ impl Engine {
 
     /// The rules of a phase, in the order of the files.
     pub(crate) fn steps(&self, phase: Phase) -> &[Step] {
-        &self.phases[usize::from(phase.number() - 1)]
+        &self.phases[index(phase)]
     }
 }
 

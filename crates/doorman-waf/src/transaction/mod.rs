@@ -102,7 +102,9 @@ impl Transaction {
     /// Runs phase 2: the request's body is known, or there is none.
     pub fn request_end(&mut self, worker: &mut Worker) -> Verdict {
         self.end_request_body();
-        self.run(Phase::RequestBody, worker)
+        let due = self.is_due(Phase::RequestBody);
+        let verdict = self.run(Phase::RequestBody, worker);
+        if due && verdict == Verdict::Pass { self.judge_reading() } else { verdict }
     }
 
     /// Tells the response's status, and the version of its protocol such as `HTTP/1.1`.
@@ -157,9 +159,9 @@ impl Transaction {
 
     /// Runs a phase, if it is due.
     fn run(&mut self, phase: Phase, worker: &mut Worker) -> Verdict {
-        let index = usize::from(phase.number() - 1);
-        let refused = self.live.journal.refused.is_some() && phase != Phase::Logging;
-        if !std::mem::replace(&mut self.ran[index], true) && !refused && !self.allowed[index] {
+        let due = self.is_due(phase);
+        self.ran[index(phase)] = true;
+        if due {
             let Self { engine, seen, live, allowed, .. } = self;
             let mut run = Run::new(engine, seen, live, worker, phase, allowed);
             let done = match engine.options().way {
@@ -173,13 +175,15 @@ impl Transaction {
         self.verdict()
     }
 
+    /// Whether a phase is still to be run.
+    fn is_due(&self, phase: Phase) -> bool {
+        let refused = self.live.journal.refused.is_some() && phase != Phase::Logging;
+        !self.ran[index(phase)] && !self.allowed[index(phase)] && !refused
+    }
+
     /// The refusal, if there was one.
     fn verdict(&self) -> Verdict {
         self.live.journal.refused.clone().map_or(Verdict::Pass, Verdict::Refuse)
-    }
-
-    fn is_obeyed(&self) -> bool {
-        self.live.controls.mode == EngineMode::On
     }
 
     /// Values of the targets that rules want hidden.
@@ -197,4 +201,9 @@ impl Transaction {
         let values = included.flat_map(|target| source.target(target).unwrap_or_default());
         values.map(|value| value.bytes.into_owned()).take(SECRETS_MAX).collect()
     }
+}
+
+/// Where a phase stands in a table of all phases.
+pub(crate) const fn index(phase: Phase) -> usize {
+    phase as usize
 }

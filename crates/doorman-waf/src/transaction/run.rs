@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, OnError, Worker};
+use super::index;
 use super::live::{At, Live, Matched, Stop};
 use super::operate::Hit;
 use super::outcome::{EXCERPT_MAX, Fault, FaultKind, How, Match, Refusal, TEXT_MAX};
@@ -222,6 +223,7 @@ impl<'a> Run<'a> {
         }
         self.live.budget.take(form.len())?;
         self.live.matched_vars.push(Matched {
+            variable: value.variable,
             name: value.name(),
             value: form.to_vec(),
             excerpt: excerpt(form, start),
@@ -251,7 +253,10 @@ impl<'a> Run<'a> {
     fn told(&mut self, rule: &Arc<Rule>) -> Result<Match, Stop> {
         let msg = self.text(rule, rule.msg.as_ref())?;
         let data = self.text(rule, rule.logdata.as_ref())?;
-        let last = self.live.matched_vars.last();
+        // A chain that ends on what its rules have made is told by what it began with: that is what
+        // somebody looks for in a request, and what an exclusion names.
+        let all = &self.live.matched_vars;
+        let last = all.iter().rfind(|matched| matched.is_original()).or(all.last());
         let (value, raw) = last.map(|m| (m.excerpt.clone(), m.raw.clone())).unwrap_or_default();
         let name = last.map(|matched| String::from_utf8_lossy(&matched.name).into_owned());
         Ok(Match {
@@ -292,16 +297,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         let refusal = Refusal { rule: rule.id, status: rule.status, how, phase: self.phase };
-        Ok(self.refuse(refusal))
-    }
-
-    /// Refuses, if matches are obeyed; whether they are.
-    pub(crate) fn refuse(&mut self, refusal: Refusal) -> bool {
-        let obeyed = self.live.controls.mode == EngineMode::On;
-        let journal = &mut self.live.journal;
-        let slot = if obeyed { &mut journal.refused } else { &mut journal.would_refuse };
-        slot.get_or_insert(refusal);
-        obeyed
+        Ok(self.live.refuse(refusal))
     }
 
     fn allow(&mut self, scope: Scope) {
@@ -311,7 +307,7 @@ impl<'a> Run<'a> {
             Scope::Transaction => &Phase::ALL[..4],
         };
         for phase in phases {
-            self.allowed[usize::from(phase.number() - 1)] = true;
+            self.allowed[index(*phase)] = true;
         }
     }
 
@@ -321,7 +317,7 @@ impl<'a> Run<'a> {
         let closed = self.engine.options().on_error == OnError::Closed;
         if closed && self.phase != Phase::Logging {
             let rule = self.current.unwrap_or_default();
-            self.refuse(Refusal { rule, status: 403, how: How::Deny, phase: self.phase });
+            self.live.refuse(Refusal { rule, status: 403, how: How::Deny, phase: self.phase });
         }
     }
 

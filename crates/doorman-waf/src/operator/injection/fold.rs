@@ -359,6 +359,9 @@ fn merged(first: &Token, second: &Token) -> Option<Token> {
         return None;
     }
     let (start, end) = (first.text(), second.text());
+    if !words::may_begin_phrase(start) {
+        return None;
+    }
     let length = start.len() + 1 + end.len();
     let mut both = [b' '; super::token::VALUE_MAX];
     let both = both.get_mut(..length)?;

@@ -15,6 +15,8 @@ mod words;
 mod xss;
 
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod tests;
 
 pub use sqli::{Fingerprint, detect_sqli, may_be_sqli};

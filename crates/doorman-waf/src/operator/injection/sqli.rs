@@ -45,9 +45,11 @@ impl Fingerprint {
 /// `@detectSQLi`: the fingerprint of the value, if it would inject SQL.
 #[must_use]
 pub fn detect_sqli(value: &[u8]) -> Option<Fingerprint> {
-    if !may_be_sqli(value) {
-        return None;
-    }
+    if may_be_sqli(value) { look(value) } else { None }
+}
+
+/// [`detect_sqli`], asked of everything.
+pub(super) fn look(value: &[u8]) -> Option<Fingerprint> {
     let has = |quote| memchr(quote, value).is_some();
     both(value, None)
         .or_else(|| has(b'\'').then(|| both(value, Some(b'\''))).flatten())

@@ -25,6 +25,11 @@ pub(super) fn kind(word: &[u8]) -> Option<Kind> {
     WORDS.find(word)
 }
 
+/// Whether a phrase of more words may begin with these; `false` is certain.
+pub(super) fn may_begin_phrase(words: &[u8]) -> bool {
+    WORDS.phrases.may_have(words)
+}
+
 /// Whether tokens of these kinds are an injection.
 pub(super) fn is_print(letters: &[u8]) -> bool {
     let mut upper = [0; 8];
@@ -46,6 +51,9 @@ const SLOTS: usize = 4096;
 type Word = [u8; VALUE_MAX + 1];
 
 struct Words {
+    known: Sieve,
+    /// What phrases begin with, up to each of their spaces.
+    phrases: Sieve,
     /// Index into `entries`, from 1; 0 where there is none.
     slots: Vec<u16>,
     entries: Vec<(Word, Kind)>,
@@ -53,9 +61,18 @@ struct Words {
 
 impl Words {
     fn new() -> Self {
-        let mut words = Self { slots: vec![0; SLOTS], entries: Vec::new() };
+        let mut words = Self {
+            known: Sieve::new(),
+            phrases: Sieve::new(),
+            slots: vec![0; SLOTS],
+            entries: Vec::new(),
+        };
         for entry in SQL_KEYWORDS.iter().filter(|entry| entry.token_type != b'F') {
             let Some((word, hash)) = fold(entry.word.as_bytes()) else { continue };
+            words.known.insert(entry.word.as_bytes());
+            for (space, _) in entry.word.match_indices(' ') {
+                words.phrases.insert(&entry.word.as_bytes()[..space]);
+            }
             let mut slot = hash;
             while words.slots[slot] != 0 {
                 slot = (slot + 1) % SLOTS;
@@ -67,6 +84,9 @@ impl Words {
     }
 
     fn find(&self, word: &[u8]) -> Option<Kind> {
+        if !self.known.may_have(word) {
+            return None;
+        }
         let (word, mut slot) = fold(word)?;
         loop {
             let index = usize::from(self.slots[slot]).checked_sub(1)?;
@@ -76,6 +96,34 @@ impl Words {
             }
             slot = (slot + 1) % SLOTS;
         }
+    }
+}
+
+/// Which lengths there are of words that begin with two letters: most words of most texts are sorted
+/// out by one look.
+struct Sieve(Vec<u32>);
+
+impl Sieve {
+    fn new() -> Self {
+        Self(vec![0; 32 * 32])
+    }
+
+    fn insert(&mut self, word: &[u8]) {
+        self.0[Self::place(word)] |= Self::length(word);
+    }
+
+    fn may_have(&self, word: &[u8]) -> bool {
+        self.0[Self::place(word)] & Self::length(word) != 0
+    }
+
+    /// Upper and lower case are the same in the low bits.
+    fn place(word: &[u8]) -> usize {
+        let letter = |at: usize| usize::from(word.get(at).copied().unwrap_or_default() & 31);
+        letter(0) * 32 + letter(1)
+    }
+
+    fn length(word: &[u8]) -> u32 {
+        1 << word.len().min(VALUE_MAX)
     }
 }
 

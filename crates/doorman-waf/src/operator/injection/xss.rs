@@ -8,9 +8,11 @@ use super::html::{Context, runs_script};
 /// attribute with quotes of any kind or without.
 #[must_use]
 pub fn detect_xss(value: &[u8]) -> bool {
-    if !may_be_xss(value) {
-        return false;
-    }
+    may_be_xss(value) && look(value)
+}
+
+/// [`detect_xss`], asked of everything.
+pub(super) fn look(value: &[u8]) -> bool {
     let has = |byte| memchr(byte, value).is_some();
     if has(b'<') && runs_script(value, Context::Text) || runs_script(value, Context::Tag) {
         return true;

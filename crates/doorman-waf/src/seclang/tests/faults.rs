@@ -181,8 +181,9 @@ fn updates() {
 #[test]
 fn all_faults_are_told_at_once() {
     check(
-        "SecRule ARG|FILES @nope \"id:1,\\\n dney,\\\n t:nope,chain\"\n  SecRule FILE a \"severity:9\"\nSecNope\n",
+        "SecRule ARG|FILE,ARGS @nope \"id:1,\\\n dney,\\\n t:nope,chain\"\n  SecRule FILE a \"severity:9\"\nSecNope\n",
         "1 [1]: unknown variable `ARG`; did you mean ARGS?\n\
+         1 [1]: unknown variable `FILE`; did you mean FILES?\n\
          1 [1]: unknown operator `nope` (a pattern that begins with @ is written @rx @…)\n\
          2 [1]: unknown action `dney`; did you mean deny?\n\
          3 [1]: unknown transformation `nope`; did you mean none?\n\
@@ -216,5 +217,9 @@ fn odd_things_are_warnings() {
 fn what_is_told_has_a_bound() {
     let faults = read("x\n".repeat(2_000)).expect_err("faults");
     assert_eq!(faults.len(), 501);
-    assert_eq!(faults[500].text, "1500 more");
+    assert_eq!(faults[500].text, "there is more that is wrong; reading ended here");
+    assert_eq!(faults[500].place.line, 501);
+    let text: String = (1..2_000).map(|id| format!("SecRule ARG a id:{id}\n")).collect();
+    let faults = read(text).expect_err("faults");
+    assert_eq!((faults.len(), faults[500].id), (501, Some(501)));
 }

@@ -139,3 +139,13 @@ fn patterns_keep_their_backslashes() {
     let Operator::Rx(Pattern::Fixed(regex)) = link.operator else { panic!("no pattern") };
     assert_eq!(regex.pattern(), br#"^[\\/"\x5c\.]$"#);
 }
+
+#[test]
+fn lines_have_a_bound() {
+    for joined in ["a \\\n", "\\\n"] {
+        let long = format!("SecMarker {}x\nSecNope\n", joined.repeat(300_000));
+        let faults =
+            "1: a directive of more than 262144 bytes\n300002: unknown directive `SecNope`\n";
+        assert_eq!(read(long).expect_err("faults").iter().map(show).collect::<String>(), faults);
+    }
+}

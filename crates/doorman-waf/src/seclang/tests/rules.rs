@@ -1,6 +1,6 @@
 //! Chains, defaults, jumps.
 
-use super::{read, rule, rules, set, show, show_targets};
+use super::{read, rule, rules, set, show, show_targets, show_template};
 use crate::rule::{Disruption, Item, Operator, Skip, Transformation as T};
 
 #[test]
@@ -50,6 +50,30 @@ fn defaults_are_of_a_phase_and_of_rules_after_them() {
     let links = &rules(&set)[1].links;
     assert_eq!(links[0].transformations, [T::Lowercase, T::Trim]);
     assert_eq!(links[1].transformations, [T::Length]);
+}
+
+#[test]
+fn defaults_may_redirect_and_have_tags() {
+    let set = set(
+        "SecDefaultAction \"phase:1,log,redirect:'http://%{request_headers.host}/',tag:'at %{remote_addr}'\"\n\
+         SecDefaultAction \"phase:2,log,block\"\n\
+         SecAction \"id:1,phase:1,block,tag:a\"\n\
+         SecAction \"id:2,phase:2,block\"\n",
+    );
+    let rules = rules(&set);
+    let Disruption::Redirect(to) = &rules[0].disruption else { panic!("{:?}", rules[0]) };
+    assert_eq!(show_template(to), "http://<RequestHeaders.host>/");
+    assert_eq!(rules[0].status, 302);
+    assert_eq!(
+        rules[0].tags.iter().map(|tag| &**tag).collect::<Vec<_>>(),
+        ["at %{remote_addr}", "a"]
+    );
+    assert_eq!(rules[1].disruption, Disruption::Pass);
+    assert_eq!(
+        set.warnings.iter().map(show).collect::<String>(),
+        "1: a tag is taken as it is written: macros in tags are not expanded\n\
+         2: block in SecDefaultAction says nothing: it is what block means\n"
+    );
 }
 
 #[test]
