@@ -20,8 +20,8 @@ pub const CLASSES_MAX: usize = 8;
 
 /// Bytes that a class stands for as literals; more say nothing of use.
 const CLASS_LITERALS_MAX: usize = 16;
-/// How rare strings are that need not be rarer, on the scale of `chance`: four letters or so.
-const RARE: f64 = 1e-5;
+/// How rare strings are that need not be rarer, on the scale of `chance`: three letters or so.
+const RARE: f64 = 1e-4;
 /// How often a value has a byte of a set by chance, in thousandths: such a set says nothing.
 const COMMON: u32 = 700;
 

@@ -7,7 +7,10 @@
 //! counted ([`backtrack`]), behind a linear one that lets pass only what could match.
 //!
 //! Options are those for which the Core Rule Set is written: `.` matches a line feed, `$` only the
-//! very end, and case counts unless a pattern says `(?i)`.
+//! very end, and case counts unless a pattern says `(?i)`. Whether a pattern matches is always what
+//! PCRE says. Where a match ends and where its groups lie is too, but for one kind: if a repetition
+//! may have a round without a byte, `(|a)*`, the linear engine may choose another match that begins
+//! at the same place.
 
 use std::fmt;
 use std::ops::Range;
