@@ -1,4 +1,5 @@
-//! What rules cost one request, by the plan and by the reference: `WAF_SETS=… cargo bench -p doorman-waf --bench cost`.
+//! What rules cost one request, by the plan and by the reference: `WAF_SETS=… cargo bench -p doorman-waf --bench cost
+//! [plan|reference]`.
 //!
 //! `WAF_SETS` names sets of rules as for the test `sets`; each is a whole, with its setup. Times are of
 //! one thread, the best of several rounds.
@@ -151,7 +152,11 @@ fn main() {
         let prologue = Source { name: "prologue".into(), text: PROLOGUE.as_bytes().to_vec() };
         let set = name.split(',').flat_map(|path| sources(Path::new(path)));
         let sources: Vec<_> = std::iter::once(prologue).chain(set).collect();
+        let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
         for way in [Way::Plan, Way::Reference] {
+            if only.as_ref().is_some_and(|only| !format!("{way:?}").eq_ignore_ascii_case(only)) {
+                continue;
+            }
             let begin = now();
             let rules =
                 load(&sources, &Disk).unwrap_or_else(|faults| panic!("{name}: {faults:#?}"));

@@ -22,7 +22,7 @@ use crate::rule::{
     SetTo, Skip, TagMatch, Target, Template, Use, Variable,
 };
 use crate::transaction::{
-    At, Engine, Facts, Live, Run, Seen, Step, Worker, capture_index, skipped,
+    At, Engine, Facts, Live, Named, Run, Seen, Step, Worker, capture_index, skipped,
 };
 
 /// Rounds at most: in each, what the one before has left out takes nothing away any more.
@@ -289,6 +289,56 @@ fn is_capture(lower: &[u8]) -> bool {
 fn set_name(effect: &Effect) -> Option<&[u8]> {
     let Effect::Set { name, .. } = effect else { return None };
     name.constant()
+}
+
+/// Takes what is known of TX before any rule looks at it out of the first phase.
+pub(super) fn base(steps: &mut Vec<Planned>) -> Named {
+    let mut known = Named::default();
+    let mut early = true;
+    steps.retain(|step| match step {
+        Planned::Known(_, sets) if early => {
+            sets.iter().for_each(|(name, value)| known.set(name, value.clone(), 0));
+            false
+        }
+        Planned::Known(..) => true,
+        Planned::Rule(step) | Planned::Gated(step, _) => {
+            early &= !knows_tx(&step.rule);
+            true
+        }
+    });
+    known.over()
+}
+
+/// Whether a rule reads or writes names of TX, or may end its phase.
+fn knows_tx(rule: &Rule) -> bool {
+    let reads = |text: &Template| {
+        text.parts.iter().any(|part| matches!(part, Part::Value { variable: Variable::Tx, .. }))
+    };
+    let effect = |effect: &Effect| match effect {
+        Effect::Set { collection, name, to } => {
+            *collection == Collection::Tx
+                || reads(name)
+                || match to {
+                    SetTo::Value(text) | SetTo::Add(text) | SetTo::Subtract(text) => reads(text),
+                    SetTo::Unset => false,
+                }
+        }
+        Effect::Expire { collection, name, after } => {
+            *collection == Collection::Tx || reads(name) || reads(after)
+        }
+        Effect::Open { key, .. } => reads(key),
+        Effect::Environment { name, value } => reads(name) || reads(value),
+        Effect::Control(Control::Engine(_)) => true,
+        Effect::Control(_) | Effect::Redact(_) | Effect::RedactMatched => false,
+    };
+    let link = |link: &Link| {
+        link.targets.iter().any(|target| target.variable == Variable::Tx)
+            || operand(&link.operator).is_some_and(reads)
+            || link.effects.iter().any(effect)
+    };
+    !matches!(rule.disruption, Disruption::Pass)
+        || rule.msg.iter().chain(&rule.logdata).any(reads)
+        || rule.links.iter().any(link)
 }
 
 /// Puts what follows each other into one step.

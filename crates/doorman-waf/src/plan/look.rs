@@ -9,7 +9,7 @@ use super::bits::Bits;
 use super::layout::{Layout, Node, TargetSet};
 use crate::operator::ByteSet;
 use crate::rule::{Rule, Transformation};
-use crate::transaction::{Run, Stop, Value};
+use crate::transaction::{ByPlace, Run, Stop, Value};
 
 /// A form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) struct Room {
     raws: Vec<Raw>,
     raw_count: usize,
     /// Which of `raws` is about bytes that lie here: values that several lists have are looked at once.
-    places: HashMap<(usize, usize), usize>,
+    places: HashMap<(usize, usize), usize, ByPlace>,
     next: Vec<u8>,
     any: Bits,
 }
