@@ -95,6 +95,7 @@ impl<'p, 'a> Look<'p, 'a> {
             return Ok(());
         }
         let set = &self.layout.sets[number];
+        run.blame(rule);
         let values = run.all_values(rule)?;
         let mut candidates = Vec::new();
         for (index, value) in values.iter().enumerate() {
