@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod assemble;
 pub mod operator;
 pub mod regex;
 pub mod rule;
+pub mod seclang;
