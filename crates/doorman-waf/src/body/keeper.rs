@@ -1,0 +1,104 @@
+//! What readers keep, within bounds.
+//!
+//! All readers hand over what they found here, so that bounds are kept in one place. What is over a
+//! bound is dropped and told: it never ends the reading, since then the outcome would depend on where
+//! the pieces of a body were cut.
+
+use super::{Bounds, Fault, Pair, Read};
+use crate::rule::Processor;
+
+/// What an item takes beside its bytes.
+const ITEM: usize = 48;
+
+/// A [`Read`] that is being made.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pub(super) bounds: Bounds,
+    pub(super) read: Read,
+    processor: Processor,
+    /// Memory of what is kept.
+    kept: usize,
+    /// Bytes that count for [`Bounds::bytes_max`].
+    bytes: u64,
+}
+
+impl Keeper {
+    pub(super) fn new(processor: Processor, bounds: &Bounds) -> Self {
+        Self { bounds: bounds.clone(), read: Read::default(), processor, kept: 0, bytes: 0 }
+    }
+
+    /// As much of these bytes of the body as may still be read.
+    pub(super) fn take<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
+        let rest = usize::try_from(self.bounds.bytes_max - self.bytes).unwrap_or(usize::MAX);
+        let taken = &data[..data.len().min(rest)];
+        self.bytes += taken.len() as u64;
+        taken
+    }
+
+    /// Tells that there were more bytes than [`take`](Self::take) gave back.
+    pub(super) fn over_bytes(&mut self) {
+        self.read.over.bytes = true;
+        let max = self.bounds.bytes_max;
+        self.over(format_args!("the body without files is longer than {max} bytes"));
+    }
+
+    /// What was read.
+    pub(super) fn finish(self) -> Read {
+        self.read
+    }
+
+    /// Writes down that the body is not what it says it is, unless something was wrong before.
+    pub(super) fn malformed(&mut self, what: std::fmt::Arguments<'_>) {
+        if self.read.fault.is_none() {
+            self.read.fault = Some(Fault::Malformed(self.message(what)));
+        }
+    }
+
+    /// Writes down that a bound was met.
+    fn over(&mut self, what: std::fmt::Arguments<'_>) {
+        if self.read.fault.is_none() {
+            self.read.fault = Some(Fault::Over(self.message(what)));
+        }
+    }
+
+    fn message(&self, what: std::fmt::Arguments<'_>) -> String {
+        format!("{}: {what}", self.processor.word())
+    }
+
+    /// Keeps an argument.
+    pub(super) fn argument(&mut self, name: Vec<u8>, value: Vec<u8>) {
+        if self.read.arguments.len() >= self.bounds.arguments_max {
+            self.read.over.arguments = true;
+            let max = self.bounds.arguments_max;
+            return self.over(format_args!("more than {max} arguments"));
+        }
+        if let Some(pair) = self.pair(name, value) {
+            self.read.arguments.push(pair);
+        }
+    }
+
+    /// Cuts a pair to its bounds; `None` when there is no room for it.
+    fn pair(&mut self, mut name: Vec<u8>, mut value: Vec<u8>) -> Option<Pair> {
+        let (name_max, value_max) = (self.bounds.name_max, self.bounds.value_max);
+        if name.len() > name_max || value.len() > value_max {
+            self.read.over.lengths = true;
+            self.over(format_args!("a name over {name_max} or a value over {value_max} bytes"));
+            name.truncate(name_max);
+            value.truncate(value_max);
+        }
+        self.room(name.len() + value.len()).then_some(Pair { name, value })
+    }
+
+    /// Whether an item of this many bytes may be kept.
+    fn room(&mut self, bytes: usize) -> bool {
+        let kept = self.kept.saturating_add(bytes).saturating_add(ITEM);
+        if kept > self.bounds.kept_max {
+            self.read.over.kept = true;
+            let max = self.bounds.kept_max;
+            self.over(format_args!("names and values take more than {max} bytes"));
+            return false;
+        }
+        self.kept = kept;
+        true
+    }
+}
