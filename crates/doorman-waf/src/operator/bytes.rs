@@ -132,3 +132,50 @@ impl ByteSet {
         (0..=u8::MAX).filter(move |&byte| set.contains(byte))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lists() {
+        let set = ByteSet::parse("9,10, 32-126 ,255").unwrap();
+        assert_eq!(set.len(), 98);
+        for (byte, expected) in [(9, true), (8, false), (32, true), (126, true), (127, false)] {
+            assert_eq!(set.contains(byte), expected, "{byte}");
+        }
+        assert_eq!(ByteSet::parse("0-255"), Ok(ByteSet::ALL));
+        for wrong in ["", "256", "1-", "a", "5-3", "1,,2", "-1"] {
+            assert!(ByteSet::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn present_is_what_is_there(value in prop::collection::vec(any::<u8>(), 0..300)) {
+            for value in [value.clone(), value.iter().map(|byte| byte & 0x7f).collect()] {
+                let set = ByteSet::present(&value);
+                prop_assert_eq!(set, ByteSet::of(&value));
+                let mut sorted = value;
+                sorted.sort_unstable();
+                sorted.dedup();
+                prop_assert_eq!(set.iter().collect::<Vec<_>>(), sorted.clone());
+                prop_assert_eq!(set.len() as usize, sorted.len());
+                prop_assert_eq!(set.is_empty(), sorted.is_empty());
+            }
+        }
+
+        #[test]
+        fn sets_are_sets(a in any::<[u64; 4]>(), b in any::<[u64; 4]>()) {
+            let (a, b) = (ByteSet(a), ByteSet(b));
+            let all = |set: ByteSet| set.iter().collect::<Vec<_>>();
+            prop_assert!(a.is_subset(&a.union(b)));
+            prop_assert_eq!(a.is_subset(&b), all(a).iter().all(|&byte| b.contains(byte)));
+            prop_assert_eq!(a.intersects(&b), all(a).iter().any(|&byte| b.contains(byte)));
+            prop_assert!(!a.intersects(&a.complement()));
+            prop_assert_eq!(a.union(a.complement()), ByteSet::ALL);
+        }
+    }
+}
