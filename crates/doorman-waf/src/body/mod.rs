@@ -6,10 +6,13 @@
 //! worth, and rules that look at values still see all that an origin might have read.
 
 mod cookies;
+mod json;
 mod keeper;
+mod multipart;
 #[cfg(test)]
 mod tests;
 mod urlencoded;
+mod utf8;
 
 use crate::rule::{Processor, Settings};
 
@@ -111,7 +114,7 @@ pub struct Over {
 /// What a body said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Read {
-    /// ARGS_POST, in order, duplicates kept.
+    /// ARGS, in order, duplicates kept. Those of a JSON document are no ARGS_POST in ModSecurity.
     pub arguments: Vec<Pair>,
     /// FILES, FILES_NAMES, FILES_SIZES.
     pub files: Vec<Upload>,
@@ -240,6 +243,8 @@ pub struct Reader(Kind);
 #[derive(Debug)]
 enum Kind {
     UrlEncoded(Box<urlencoded::UrlEncoded>),
+    Multipart(Box<multipart::Multipart>),
+    Json(Box<json::Json>),
     /// Not read: the caller has its bytes.
     Raw,
 }
@@ -249,12 +254,15 @@ impl Reader {
     /// multipart body is divided; the others do not look at it.
     #[must_use]
     pub fn new(processor: Processor, content_type: &[u8], bounds: &Bounds) -> Self {
-        let _ = content_type;
         let keeper = Keeper::new(processor, bounds);
         Self(match processor {
             Processor::UrlEncoded => {
                 Kind::UrlEncoded(Box::new(urlencoded::UrlEncoded::new(keeper)))
             }
+            Processor::Multipart => {
+                Kind::Multipart(Box::new(multipart::Multipart::new(content_type, keeper)))
+            }
+            Processor::Json => Kind::Json(Box::new(json::Json::new(keeper))),
             _ => Kind::Raw,
         })
     }
@@ -263,6 +271,8 @@ impl Reader {
     pub fn feed(&mut self, data: &[u8]) {
         match &mut self.0 {
             Kind::UrlEncoded(reader) => reader.feed(data),
+            Kind::Multipart(reader) => reader.feed(data),
+            Kind::Json(reader) => reader.feed(data),
             Kind::Raw => {}
         }
     }
@@ -279,9 +289,11 @@ impl Reader {
         self.end(End::Cut)
     }
 
-    fn end(self, _end: End) -> Read {
+    fn end(self, end: End) -> Read {
         match self.0 {
             Kind::UrlEncoded(reader) => reader.finish(),
+            Kind::Multipart(reader) => reader.finish(end),
+            Kind::Json(reader) => reader.finish(end),
             Kind::Raw => Read::default(),
         }
     }

@@ -59,7 +59,7 @@ impl UrlEncoded {
     }
 
     pub(super) fn feed(&mut self, data: &[u8]) {
-        let taken = self.keeper.take(data);
+        let taken = &data[..self.keeper.count(data.len())];
         let separator = self.keeper.bounds.separator;
         for &byte in taken {
             if byte == separator {
