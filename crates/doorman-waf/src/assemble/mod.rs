@@ -13,6 +13,8 @@
 mod exclude;
 mod prologue;
 mod quote;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 use std::sync::Arc;

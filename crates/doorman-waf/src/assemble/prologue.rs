@@ -8,6 +8,7 @@
 
 use std::fmt::Write;
 
+use crate::OnError;
 use crate::rule::{EngineMode, OverLimit};
 
 use super::wanted::{Base, Wanted};
@@ -57,7 +58,7 @@ pub(super) fn prologue(wanted: &Wanted) -> Vec<u8> {
             ),
         );
     }
-    refusals(&mut text);
+    refusals(&mut text, wanted.on_error);
     text.into_bytes()
 }
 
@@ -108,13 +109,26 @@ fn directives(text: &mut String, wanted: &Wanted) {
 }
 
 /// Bodies that another reader could understand in another way are refused outright: rules would look
-/// at something else than the application does.
-fn refusals(text: &mut String) {
+/// at something else than the application does. What could not be read at all, or not to the end, is
+/// refused where nothing may pass unseen.
+fn refusals(text: &mut String, on_error: OnError) {
     let deny = "phase:2,deny,status:400,log,auditlog,t:none,severity:CRITICAL";
+    let unseen = match on_error {
+        OnError::Closed => deny,
+        OnError::Open => "phase:2,pass,log,auditlog,t:none,severity:CRITICAL",
+    };
+    // First, because such a body is not read to its end either, and this says why.
     line(
         text,
         &format!(
-            "SecRule REQBODY_ERROR \"!@eq 0\" \"id:200002,{deny},\
+            "SecRule &ARGS \"@ge {ARGUMENTS_MAX}\" \"id:200007,{deny},\
+             msg:'More arguments than are read'\""
+        ),
+    );
+    line(
+        text,
+        &format!(
+            "SecRule REQBODY_ERROR \"!@eq 0\" \"id:200002,{unseen},\
              msg:'The body cannot be read as what its type says',\
              logdata:'%{{REQBODY_ERROR_MSG}}'\""
         ),
@@ -125,9 +139,11 @@ fn refusals(text: &mut String) {
         &format!(
             "SecRule MULTIPART_STRICT_ERROR \"!@eq 0\" \"id:200003,{deny},\
              msg:'A multipart body that readers may understand in different ways',\
-             logdata:'{flags}'\""
+             logdata:'{flags}',chain\""
         ),
     );
+    // A fault of another kind of body counts among the flags, too, and has been told.
+    line(text, "SecRule REQBODY_PROCESSOR \"@streq MULTIPART\" \"t:none\"");
     line(
         text,
         &format!(
@@ -138,15 +154,8 @@ fn refusals(text: &mut String) {
     line(
         text,
         &format!(
-            "SecRule TX:/^MSC_/ \"!@streq 0\" \"id:200005,{deny},\
+            "SecRule TX:/^MSC_/ \"!@streq 0\" \"id:200005,{unseen},\
              msg:'Rules could not be run to their end: %{{MATCHED_VAR_NAME}}'\""
-        ),
-    );
-    line(
-        text,
-        &format!(
-            "SecRule &ARGS \"@ge {ARGUMENTS_MAX}\" \"id:200007,{deny},\
-             msg:'More arguments than are read'\""
         ),
     );
 }

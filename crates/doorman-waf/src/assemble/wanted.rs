@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::OnError;
 use crate::rule::{EngineMode, IdRange, OverLimit, Place};
 use crate::seclang::Source;
 
@@ -33,6 +34,9 @@ pub struct Wanted {
     /// `body over-limit`. Where nothing is refused ([`EngineMode::DetectionOnly`]), it is
     /// [`OverLimit::Partial`] whatever is said.
     pub over_limit: OverLimit,
+    /// `on-error`: whether a request passes of which rules could not see all. [`OnError::Open`] lets a
+    /// body through that cannot be read as what its type says.
+    pub on_error: OnError,
     /// `response`: bytes of a response's body that are looked at; `None`: responses' bodies are not.
     pub response_body_max: Option<u64>,
     /// `exclude`, at most [`EXCLUSIONS_MAX`](super::EXCLUSIONS_MAX).
@@ -59,6 +63,7 @@ impl Wanted {
             methods: None,
             request_body_max: 1 << 20,
             over_limit: OverLimit::Reject,
+            on_error: OnError::Closed,
             response_body_max: None,
             exclusions: Vec::new(),
             before: Vec::new(),
