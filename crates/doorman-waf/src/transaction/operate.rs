@@ -11,8 +11,7 @@ use super::outcome::FaultKind;
 use super::run::Run;
 use super::value::over_match_limit;
 use crate::operator::{
-    contains_word, detect_sqli, detect_xss, is_within, number, validate_url_encoding,
-    validate_utf8,
+    contains_word, detect_sqli, detect_xss, is_within, number, validate_url_encoding, validate_utf8,
 };
 use crate::regex::{Groups, Regex};
 use crate::rule::{Link, Operator, Pattern, Rule, Template};
