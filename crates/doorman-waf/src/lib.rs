@@ -8,12 +8,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod assemble;
 pub mod body;
 pub mod operator;
 mod reference;
 pub mod regex;
 pub mod rule;
 pub mod seclang;
+pub mod starter;
 mod transaction;
 mod transform;
 
