@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod assemble;
 pub mod body;
 pub mod operator;
 mod plan;
@@ -15,6 +16,7 @@ mod reference;
 pub mod regex;
 pub mod rule;
 pub mod seclang;
+pub mod starter;
 mod transaction;
 mod transform;
 
