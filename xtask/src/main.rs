@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use crate::failure::Failure;
 
 mod bench;
+mod crs;
 mod failure;
 mod guard;
 mod h3load;
