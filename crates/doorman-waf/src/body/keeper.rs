@@ -68,14 +68,38 @@ impl Keeper {
 
     /// Keeps an argument.
     pub(super) fn argument(&mut self, name: Vec<u8>, value: Vec<u8>) {
+        if self.room_for_argument(&name, &value) {
+            self.push_argument(name, value);
+        }
+    }
+
+    /// Keeps an argument whose name is copied, which costs nothing once there is no room.
+    pub(super) fn argument_at(&mut self, name: &[u8], value: Vec<u8>) {
+        let name = &name[..name.len().min(self.bounds.name_max.saturating_add(1))];
+        if self.room_for_argument(name, &value) {
+            self.push_argument(name.to_vec(), value);
+        }
+    }
+
+    fn room_for_argument(&mut self, name: &[u8], value: &[u8]) -> bool {
         if self.read.arguments.len() >= self.bounds.arguments_max {
             self.read.over.arguments = true;
             let max = self.bounds.arguments_max;
-            return self.over(format_args!("more than {max} arguments"));
+            self.over(format_args!("more than {max} arguments"));
+            return false;
         }
-        if let Some(pair) = self.pair(name, value) {
-            self.read.arguments.push(pair);
+        let (name_max, value_max) = (self.bounds.name_max, self.bounds.value_max);
+        if name.len() > name_max || value.len() > value_max {
+            self.read.over.lengths = true;
+            self.over(format_args!("a name over {name_max} or a value over {value_max} bytes"));
         }
+        self.room(name.len().min(name_max) + value.len().min(value_max))
+    }
+
+    fn push_argument(&mut self, mut name: Vec<u8>, mut value: Vec<u8>) {
+        name.truncate(self.bounds.name_max);
+        value.truncate(self.bounds.value_max);
+        self.read.arguments.push(Pair { name, value });
     }
 
     /// Keeps a file, or what is said of it.
@@ -114,16 +138,18 @@ impl Keeper {
         }
     }
 
-    /// Cuts a pair to its bounds; `None` when there is no room for it.
-    fn pair(&mut self, mut name: Vec<u8>, mut value: Vec<u8>) -> Option<Pair> {
-        let (name_max, value_max) = (self.bounds.name_max, self.bounds.value_max);
-        if name.len() > name_max || value.len() > value_max {
-            self.read.over.lengths = true;
-            self.over(format_args!("a name over {name_max} or a value over {value_max} bytes"));
-            name.truncate(name_max);
-            value.truncate(value_max);
+    /// Keeps an attribute's value.
+    pub(super) fn xml_attribute(&mut self, value: Vec<u8>) {
+        if self.room(value.len()) {
+            self.read.xml_attributes.push(value);
         }
-        self.room(name.len() + value.len()).then_some(Pair { name, value })
+    }
+
+    /// Tells that the document is deeper than what is read.
+    pub(super) fn over_depth(&mut self) {
+        self.read.over.depth = true;
+        let max = self.bounds.depth_max;
+        self.over(format_args!("more than {max} levels"));
     }
 
     /// Whether an item of this many bytes may be kept.

@@ -6,11 +6,13 @@
 //! worth, and rules that look at values still see all that an origin might have read.
 
 mod cookies;
+mod json;
 mod keeper;
 mod multipart;
 #[cfg(test)]
 mod tests;
 mod urlencoded;
+mod utf8;
 
 use crate::rule::{Processor, Settings};
 
@@ -112,7 +114,7 @@ pub struct Over {
 /// What a body said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Read {
-    /// ARGS_POST, in order, duplicates kept.
+    /// ARGS, in order, duplicates kept. Those of a JSON document are no ARGS_POST in ModSecurity.
     pub arguments: Vec<Pair>,
     /// FILES, FILES_NAMES, FILES_SIZES.
     pub files: Vec<Upload>,
@@ -242,6 +244,7 @@ pub struct Reader(Kind);
 enum Kind {
     UrlEncoded(Box<urlencoded::UrlEncoded>),
     Multipart(Box<multipart::Multipart>),
+    Json(Box<json::Json>),
     /// Not read: the caller has its bytes.
     Raw,
 }
@@ -259,6 +262,7 @@ impl Reader {
             Processor::Multipart => {
                 Kind::Multipart(Box::new(multipart::Multipart::new(content_type, keeper)))
             }
+            Processor::Json => Kind::Json(Box::new(json::Json::new(keeper))),
             _ => Kind::Raw,
         })
     }
@@ -268,6 +272,7 @@ impl Reader {
         match &mut self.0 {
             Kind::UrlEncoded(reader) => reader.feed(data),
             Kind::Multipart(reader) => reader.feed(data),
+            Kind::Json(reader) => reader.feed(data),
             Kind::Raw => {}
         }
     }
@@ -288,6 +293,7 @@ impl Reader {
         match self.0 {
             Kind::UrlEncoded(reader) => reader.finish(),
             Kind::Multipart(reader) => reader.finish(end),
+            Kind::Json(reader) => reader.finish(end),
             Kind::Raw => Read::default(),
         }
     }
