@@ -11,7 +11,7 @@ use super::directive::{self, Directive};
 use super::lexer::{self, LINE_MAX, Line, Word};
 use super::shared::Shared;
 use super::told::{At, Told, excerpt};
-use super::{DEPTH_MAX, FILE_MAX, FILES_MAX, Files, LINKS_MAX, RULES_MAX, Source};
+use super::{DEPTH_MAX, FILE_MAX, FILES_MAX, Files, LINKS_MAX, RULES_MAX, Source, TEXT_MAX};
 use crate::rule::{Disruption, Phase, Settings, Transformation};
 
 /// All that the files say.
@@ -46,6 +46,8 @@ pub(super) struct DraftLink {
     /// Nothing for `SecAction`.
     pub(super) condition: Option<Condition>,
     pub(super) actions: Vec<Written>,
+    /// Lists of `SecRuleUpdateActionById`.
+    pub(super) updates: Vec<Vec<Written>>,
 }
 
 /// What is looked at, and what is asked of it, as written.
@@ -100,6 +102,7 @@ pub(super) fn read(sources: &[Source], files: &dyn Files, told: &mut Told) -> Dr
         next: Next::Starter,
         ids: HashMap::new(),
         opened: 0,
+        bytes: 0,
         rules: 0,
         types_set: false,
     };
@@ -119,6 +122,7 @@ pub(super) struct Reader<'r> {
     next: Next,
     ids: HashMap<u32, At>,
     opened: usize,
+    bytes: usize,
     rules: usize,
     /// Whether types of responses have been set: the first takes the place of those that are set anyway.
     pub(super) types_set: bool,
@@ -135,6 +139,10 @@ impl Reader<'_> {
         if text.len() > FILE_MAX {
             let text = format!("{} bytes; at most {FILE_MAX} are read", text.len());
             return self.told.error(&start, text);
+        }
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.bytes > TEXT_MAX {
+            return self.told.error(&start, format!("more than {TEXT_MAX} bytes of rules"));
         }
         let mut last = start;
         for line in lexer::lines(text).filter(|line| !line.is_idle()) {
@@ -191,12 +199,14 @@ impl Reader<'_> {
             (Directive::Include(absent), [name]) => {
                 self.include(at, &name.name(), absent, depth);
             }
-            (Directive::UpdateAction, [target, actions]) => match action::split(line, actions) {
-                Ok(written) => self.update_action(at, &target.name(), written),
-                Err(fault) => {
-                    self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
+            (Directive::UpdateAction, [target, actions]) => {
+                match action::split(&at.place.file, line, actions) {
+                    Ok(written) => self.update_action(at, &target.name(), written),
+                    Err(fault) => {
+                        self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
+                    }
                 }
-            },
+            }
             (other, arguments) => {
                 let values: Vec<_> = arguments.iter().map(Word::value).collect();
                 if let Err(text) = directive::apply(self, at, found.name, other, &values) {
@@ -233,7 +243,8 @@ impl Reader<'_> {
             }
             return;
         }
-        let actions = match actions.map_or_else(|| Ok(Vec::new()), |word| action::split(line, word))
+        let actions = match actions
+            .map_or_else(|| Ok(Vec::new()), |word| action::split(&at.place.file, line, word))
         {
             Ok(actions) => actions,
             Err(fault) => {
@@ -243,7 +254,7 @@ impl Reader<'_> {
             }
         };
         let chained = actions.iter().any(|action| action.name.eq_ignore_ascii_case("chain"));
-        let link = DraftLink { at: at.clone(), condition, actions };
+        let link = DraftLink { at: at.clone(), condition, actions, updates: Vec::new() };
         match self.next {
             Next::Link => self.link(link),
             Next::Starter | Next::Unsure => self.starter(link),
@@ -300,7 +311,7 @@ impl Reader<'_> {
     }
 
     fn default_action(&mut self, at: &At, line: &Line<'_>, word: &Word<'_>) {
-        let actions = match action::split(line, word) {
+        let actions = match action::split(&at.place.file, line, word) {
             Ok(actions) => actions,
             Err(fault) => {
                 return self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
@@ -312,7 +323,7 @@ impl Reader<'_> {
         let mut phase = Phase::RequestBody;
         let mut disruption = None;
         for written in &actions {
-            let here = at.on_line(written.line);
+            let here = at.within(&written.place);
             match action::read(written, &mut shared) {
                 Ok(Action::Phase(said)) => phase = said,
                 Ok(Action::Disrupt(said)) => disruption = Some(said),

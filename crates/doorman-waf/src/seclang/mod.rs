@@ -38,6 +38,9 @@ use crate::rule::{Notice, RuleSet};
 /// Bytes of one file, rules or data.
 pub const FILE_MAX: usize = 16 * 1024 * 1024;
 
+/// Bytes of all files of rules, and of all files of data, of one set.
+pub const TEXT_MAX: usize = 64 * 1024 * 1024;
+
 /// Files that one set is made of, those of `Include` too.
 pub const FILES_MAX: usize = 1_000;
 

@@ -31,7 +31,14 @@ impl At {
         Self { place: Place { file: Arc::clone(&self.place.file), line }, id: self.id }
     }
 
+    /// The same rule at a place of its own.
+    pub(super) fn within(&self, place: &Place) -> Self {
+        Self { place: place.clone(), id: self.id }
+    }
+
+    /// Texts name what was written, which may hold anything: what cannot be seen is escaped.
     fn notice(&self, text: String) -> Notice {
+        let text = if text.contains(char::is_control) { escaped(&text) } else { text };
         Notice { place: self.place.clone(), id: self.id, text }
     }
 }
@@ -154,5 +161,17 @@ pub(super) fn excerpt(text: &[u8], at: usize) -> String {
     let end = text.len().min(start + SHOWN);
     let before = if start > 0 { "…" } else { "" };
     let after = if end < text.len() { "…" } else { "" };
-    format!("`{before}{}{after}`", text[start..end].escape_ascii())
+    format!("`{before}{}{after}`", escaped(&String::from_utf8_lossy(&text[start..end])))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            out.extend(char.escape_default());
+        } else {
+            out.push(char);
+        }
+    }
+    out
 }
