@@ -7,6 +7,7 @@ mod base64;
 mod judge;
 mod message;
 mod options;
+mod ordinary;
 mod process;
 mod ratchet;
 mod reflect;
@@ -43,7 +44,7 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
     };
     match options.what {
         What::Suite => run_suite(&options),
-        What::Ordinary => Err(Failure::new("not yet")),
+        What::Ordinary => run_ordinary(&options),
     }
 }
 
@@ -75,6 +76,23 @@ fn run_suite(options: &Options) -> Result<ExitCode, Failure> {
     };
     print!("{}", results.text(options.form, paint()));
     Ok(if results.surprises().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Every request must pass: there is no list of those that need not.
+fn run_ordinary(options: &Options) -> Result<ExitCode, Failure> {
+    let directory = options.tests.clone().unwrap_or_else(|| conformance().join("ordinary"));
+    let chosen = |request: &ordinary::Request| request.name.starts_with(&options.filter);
+    let requests: Vec<_> = ordinary::read(&directory)?.into_iter().filter(chosen).collect();
+    let rules = rules::find(options.rules.as_deref(), None)?;
+    let loaded = rules::load(&rules, Setup::Ordinary)?;
+    let outcomes = ordinary::run(&loaded.engine, &requests, options.jobs);
+    let stopped: Vec<(&str, &str)> = requests
+        .iter()
+        .zip(&outcomes)
+        .filter_map(|(request, outcome)| Some((request.name.as_str(), outcome.as_deref()?)))
+        .collect();
+    print!("{}", report::ordinary(&loaded.version, requests.len(), &stopped, options.form));
+    Ok(if stopped.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The way of running that ratchets know by this name.

@@ -1,6 +1,7 @@
 //! Tests run in this process: each request is taken apart, told to a transaction, answered by the origin's
 //! function, and the answer told as well. No server runs, so thousands take seconds.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,12 +49,15 @@ pub(crate) fn spread<I: Sync, O: Send>(
 
 /// The first stage that does not pass decides.
 fn outcome(engine: &Arc<Engine>, worker: &mut Worker, test: &Test) -> Outcome {
-    for stage in &test.stages {
+    for (stage, number) in test.stages.iter().zip(1_u32..) {
         let bytes = request::bytes(&stage.input);
         let seen = seen(&exchange(engine, worker, &bytes, &test.id));
         let seen = Seen { refused: message::judge(&bytes).err(), ..seen };
         match judge::stage(&stage.expected, &seen) {
             Outcome::Passed => {}
+            Outcome::Failed(told) if test.stages.len() > 1 => {
+                return Outcome::Failed(format!("stage {number}: {told}"));
+            }
             other => return other,
         }
     }
@@ -138,6 +142,16 @@ fn seen(exchange: &Exchange) -> Seen {
 
 /// A match as a line of a log, with the marks that patterns of tests look for.
 fn line(found: &Match) -> String {
-    let id = found.rule.id;
-    format!("[id \"{id}\"] [msg \"{}\"] [data \"{}\"] at {}", found.msg, found.data, found.variable)
+    let text = format!(
+        "[id \"{}\"] [msg \"{}\"] [data \"{}\"] at {}",
+        found.rule.id, found.msg, found.data, found.variable
+    );
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\0'..='\x1f' | '\x7f' => _ = write!(line, "\\x{:02x}", u32::from(character)),
+            _ => line.push(character),
+        }
+    }
+    line
 }

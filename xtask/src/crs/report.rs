@@ -165,6 +165,30 @@ impl<'a> Results<'a> {
     }
 }
 
+/// What became of requests that must all pass.
+pub(crate) fn ordinary(
+    version: &str,
+    requests: usize,
+    stopped: &[(&str, &str)],
+    form: Form,
+) -> String {
+    let passed = requests - stopped.len();
+    if form == Form::Json {
+        let stopped = stopped.iter().map(|(name, told)| json!({ "request": name, "told": told }));
+        let stopped: Vec<Value> = stopped.collect();
+        let json =
+            json!({ "rules": version, "requests": requests, "passed": passed, "stopped": stopped });
+        return format!("{json:#}\n");
+    }
+    let mut text = format!(
+        "Core Rule Set {version}, level 1: {passed} of {requests} ordinary requests pass\n"
+    );
+    for (name, told) in stopped {
+        _ = writeln!(text, "  {name}: {told}");
+    }
+    text
+}
+
 fn row(name: &str, count: Count) -> String {
     let Count { tests, passed, refused, failed } = count;
     format!("{name:<8}{tests:>7}{passed:>8}{refused:>9}{failed:>8}\n")

@@ -17,7 +17,7 @@ pub(crate) fn bytes(input: &Input) -> Vec<u8> {
 fn made(parts: &Parts) -> Vec<u8> {
     let mut fields = parts.fields.clone();
     let mut data = parts.data.clone();
-    let completes = parts.complete == Complete::Missing;
+    let completes = parts.complete != Complete::Nothing;
     if completes && !data.is_empty() {
         if value(&fields, "content-type").is_none() {
             fields.push(("Content-Type".to_owned(), FORM.to_owned()));
@@ -32,7 +32,7 @@ fn made(parts: &Parts) -> Vec<u8> {
         data = with_returns(&data);
     }
     if completes {
-        add_standard_fields(&mut fields, &parts.method, data.len());
+        add_standard_fields(&mut fields, parts, data.len());
     }
 
     let mut bytes = format!("{} {} {}\r\n", parts.method, parts.target, parts.version).into_bytes();
@@ -53,14 +53,16 @@ fn value<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     values(fields, name).next()
 }
 
-fn add_standard_fields(fields: &mut Vec<(String, String)>, method: &str, length: usize) {
+fn add_standard_fields(fields: &mut Vec<(String, String)>, parts: &Parts, length: usize) {
+    let method = &parts.method;
     if value(fields, "connection").is_none() {
         fields.push(("Connection".to_owned(), "close".to_owned()));
     }
-    let has_body_by_method = method.starts_with("POST")
-        || method.contains("PUT")
-        || method.contains("PATCH")
-        || method.ends_with("DELETE");
+    let has_body_by_method = parts.complete == Complete::Missing
+        && (method.starts_with("POST")
+            || method.contains("PUT")
+            || method.contains("PATCH")
+            || method.ends_with("DELETE"));
     if value(fields, "content-length").is_none() && (length > 0 || has_body_by_method) {
         fields.push(("Content-Length".to_owned(), length.to_string()));
     }
@@ -156,6 +158,11 @@ mod tests {
         check(
             Parts { method: "POST".to_owned(), ..parts(&[], "") },
             "POST /a HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        );
+        let older = Complete::MissingOfContent;
+        check(
+            Parts { method: "POST".to_owned(), complete: older, ..parts(&[], "") },
+            "POST /a HTTP/1.1\r\nConnection: close\r\n\r\n",
         );
         check(
             parts(&[("Content-Length", "99"), ("Content-Type", "text/xml")], "<a b='+'/>"),

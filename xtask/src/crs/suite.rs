@@ -65,7 +65,10 @@ pub(crate) struct Parts {
 /// Whether fields that a client would send are added where they are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complete {
+    /// All that go with the method and the content.
     Missing,
+    /// The same, but no length to a request without content, as when the tests of 3.3 were written.
+    MissingOfContent,
     Nothing,
 }
 
@@ -165,12 +168,15 @@ fn test(node: &Node, rule: &str, number: u32, file: &Arc<str>) -> Result<Test, S
 }
 
 fn stage(node: &Node) -> Result<Stage, String> {
-    let node = node.entry("stage").unwrap_or(node);
+    let (node, default) = match node.entry("stage") {
+        Some(node) => (node, Complete::MissingOfContent),
+        None => (node, Complete::Missing),
+    };
     only(node, &["description", "input", "output"])?;
     let (Some(asked), Some(wanted)) = (node.entry("input"), node.entry("output")) else {
         return Err(format!("line {}: a stage has input and output", node.line));
     };
-    Ok(Stage { input: input(asked)?, expected: expected(wanted)? })
+    Ok(Stage { input: input(asked, default)?, expected: expected(wanted)? })
 }
 
 const INPUT: &[&str] = &[
@@ -188,7 +194,7 @@ const INPUT: &[&str] = &[
     "stop_magic",
 ];
 
-fn input(node: &Node) -> Result<Input, String> {
+fn input(node: &Node, default: Complete) -> Result<Input, String> {
     only(node, INPUT)?;
     if let Some(encoded) = text(node, "encoded_request")? {
         let bytes = base64::decode(encoded.as_bytes());
@@ -204,7 +210,7 @@ fn input(node: &Node) -> Result<Input, String> {
         version: or("version", "HTTP/1.1")?,
         fields: fields(node)?,
         data: data(node)?,
-        complete: complete(node)?,
+        complete: complete(node, default)?,
     }))
 }
 
@@ -232,13 +238,13 @@ fn data(node: &Node) -> Result<Vec<u8>, String> {
     template::expand(&written).map(String::into_bytes).map_err(|told| fault(data, &told))
 }
 
-fn complete(node: &Node) -> Result<Complete, String> {
+fn complete(node: &Node, default: Complete) -> Result<Complete, String> {
     let completes = match (flag(node, "autocomplete_headers")?, flag(node, "stop_magic")?) {
         (Some(completes), _) => completes,
         (None, Some(stops)) => !stops,
         (None, None) => true,
     };
-    Ok(if completes { Complete::Missing } else { Complete::Nothing })
+    Ok(if completes { default } else { Complete::Nothing })
 }
 
 /// `retry_once` waits for logs that come late, and nothing here is late.
@@ -418,7 +424,10 @@ tests:
                     "GET / HTTP/1.1 [] \"one\\r\\ntwo\" Nothing -> [123456] [] false false [403, 400] false",
                     "exactly \"GET / HTTP/1.0\\r\\n\\r\\n\" -> [] [] false true [] false",
                 ],
-                &["123456-2", "GET / HTTP/1.1 [] \"\" Missing -> [] [5] true false [] false"],
+                &[
+                    "123456-2",
+                    "GET / HTTP/1.1 [] \"\" MissingOfContent -> [] [5] true false [] false",
+                ],
             ],
         );
     }
