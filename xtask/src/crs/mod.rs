@@ -4,10 +4,14 @@
 //! what they come to (`conformance/crs/`), with a reason for every test that does not pass.
 
 mod base64;
+// Requests over sockets: with these the origin is tested.
+#[cfg(test)]
+mod h1;
 mod judge;
 mod message;
 mod options;
 mod ordinary;
+mod origin;
 mod process;
 mod ratchet;
 mod reflect;
@@ -45,6 +49,12 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
     match options.what {
         What::Suite => run_suite(&options),
         What::Ordinary => run_ordinary(&options),
+        What::Origin => {
+            println!("{}", origin::start()?);
+            loop {
+                std::thread::park();
+            }
+        }
     }
 }
 

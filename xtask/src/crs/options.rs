@@ -7,10 +7,12 @@ use crate::failure::Failure;
 pub(crate) const HELP: &str = "\
 usage: cargo xtask crs DIR [OPTIONS]
        cargo xtask crs --ordinary [DIR] [OPTIONS]
+       cargo xtask crs --origin
 
 Runs the Core Rule Set's own regression tests, unmodified, against doorman's rules engine. DIR is a checkout
 of the rule set, or a directory of its test files. With --ordinary, requests of everyday traffic must pass
-at the first level of paranoia instead (of DIR, or those of the repository).
+at the first level of paranoia instead (of DIR, or those of the repository). With --origin, the origin that
+the tests assume listens on a free port of loopback, which it prints, until it is ended.
 
   --rules DIR       where the rules are (beside the tests, or where distributions put them)
   --in-process      ask the engine itself (the default)
@@ -40,6 +42,8 @@ pub(crate) struct Options {
 pub(crate) enum What {
     Suite,
     Ordinary,
+    /// The origin alone, for a server that is to be tested over sockets.
+    Origin,
 }
 
 /// How results are written.
@@ -71,6 +75,7 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
         match word {
             "--help" | "-h" => return Ok(None),
             "--ordinary" => options.what = What::Ordinary,
+            "--origin" => options.what = What::Origin,
             "--in-process" => {}
             "--verbose" => options.form = Form::Verbose,
             "--json" => options.form = Form::Json,
@@ -129,6 +134,6 @@ mod tests {
         check("", Err("crs wants the directory of the tests; see crs --help"));
         check("d --rules", Err("--rules wants a value behind it"));
         check("d e", Err("e is not understood; see crs --help"));
-        assert!(super::read(&["--help"]).is_ok_and(|options| options.is_none()));
+        assert!(read(&["--help"]).is_ok_and(|options| options.is_none()));
     }
 }
