@@ -457,8 +457,8 @@ tests:
 
     #[test]
     fn names_that_repeat_are_numbered() {
-        let text = "tests:\n- {test_id: 1, stages: [{input: {}, output: {}}]}\n".repeat(1)
-            + "- {test_id: 1, stages: [{input: {}, output: {}}]}\n";
+        let test = "- {test_id: 1, stages: [{input: {}, output: {}}]}\n";
+        let text = format!("tests:\n{test}{test}");
         let mut tests = file("5.yaml", &text).expect("a file of tests");
         number_repeated(&mut tests);
         let ids: Vec<&str> = tests.iter().map(|test| test.id.as_str()).collect();
