@@ -8,6 +8,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod body;
 pub mod operator;
+mod reference;
 pub mod regex;
 pub mod rule;
+pub mod seclang;
+mod transaction;
+mod transform;
+
+pub use transaction::{
+    EXCERPT_MAX, Engine, Facts, Fault, FaultKind, How, Match, OnError, Options, Refusal, Report,
+    Scores, Store, TEXT_MAX, Transaction, Verdict, Worker,
+};
