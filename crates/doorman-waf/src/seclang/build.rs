@@ -81,7 +81,10 @@ fn build_rule(draft: &DraftRule, shared: &mut Shared<'_>, told: &mut Told) -> Op
     let mut head = Head::default();
     let mut links = Vec::with_capacity(draft.links.len());
     for (index, link) in draft.links.iter().enumerate() {
-        links.push(build_link(draft, index, link, &mut head, shared, told)?);
+        links.extend(build_link(draft, index, link, &mut head, shared, told));
+    }
+    if links.len() < draft.links.len() {
+        return None;
     }
     let defaults = &draft.defaults;
     let disruption = head.disruption.flatten().unwrap_or_else(|| defaults.disruption.clone());

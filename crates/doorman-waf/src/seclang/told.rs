@@ -146,13 +146,20 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     row[b.len()]
 }
 
-/// A quoted piece of a text from about this byte on, for messages.
+/// A quoted piece of a text from about this byte on, for messages. What cannot be seen is escaped.
 pub(super) fn excerpt(text: &[u8], at: usize) -> String {
     const BEFORE: usize = 10;
     const SHOWN: usize = 40;
     let start = at.min(text.len()).saturating_sub(BEFORE);
     let end = text.len().min(start + SHOWN);
-    let before = if start > 0 { "…" } else { "" };
-    let after = if end < text.len() { "…" } else { "" };
-    format!("`{before}{}{after}`", text[start..end].escape_ascii())
+    let mut shown = String::from(if start > 0 { "`…" } else { "`" });
+    for char in String::from_utf8_lossy(&text[start..end]).chars() {
+        if char.is_control() {
+            shown.extend(char.escape_default());
+        } else {
+            shown.push(char);
+        }
+    }
+    shown.push_str(if end < text.len() { "…`" } else { "`" });
+    shown
 }
