@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use doorman_net::Clock;
-use doorman_waf::transaction::{
+use doorman_waf::{
     Engine, FaultKind, Match, Refusal, Report, Transaction, Verdict, Worker,
 };
 
