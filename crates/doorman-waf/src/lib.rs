@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod assemble;
 pub mod body;
 pub mod operator;
 mod reference;
