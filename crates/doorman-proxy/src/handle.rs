@@ -24,8 +24,8 @@ use crate::stage::mirror::At;
 use crate::stage::share::Ways;
 use crate::stage::stick::Stuck;
 use crate::stage::{
-    admit, answer, cache, clients, code, deadline, deliver, early, edit, fetch, grpc, hint, inspect,
-    mirror, optimize, share, stick,
+    admit, answer, cache, clients, code, deadline, deliver, early, edit, fetch, grpc, hint,
+    inspect, mirror, optimize, share, stick,
 };
 use crate::stop::{Fault, Stop};
 
@@ -249,9 +249,7 @@ impl<N: Net> Proxy<N> {
         let answer = edit::unmark(route, exchange, reply);
         match &route.waf {
             None => Ok(answer),
-            Some(waf) => {
-                Box::pin(inspect::answer(&self.post(plan, waf), exchange, answer)).await
-            }
+            Some(waf) => Box::pin(inspect::answer(&self.post(plan, waf), exchange, answer)).await,
         }
     }
 

@@ -12,9 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use doorman_net::Clock;
-use doorman_waf::{
-    Engine, FaultKind, Match, Refusal, Report, Transaction, Verdict, Worker,
-};
+use doorman_waf::{Engine, FaultKind, Match, Refusal, Report, Transaction, Verdict, Worker};
 
 pub use events::{Event, Events, Finding, Scores};
 pub(crate) use events::{FINDINGS_MAX, TEXT_MAX};

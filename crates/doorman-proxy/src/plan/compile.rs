@@ -18,8 +18,8 @@ use crate::crowd::CrowdLimits;
 
 use super::materials::Broken;
 use super::{
-    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, relays, routes, sites, upstreams,
-    waf,
+    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, relays, routes, sites,
+    upstreams, waf,
 };
 
 /// Codes of what only compiling can find.

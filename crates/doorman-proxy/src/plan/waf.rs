@@ -142,7 +142,8 @@ impl<'g> Maker<'g> {
         let (wanted, name) = wanted(waf, faults)?;
         let print = print(&wanted, waf);
         let same = known.values().find(|known| known.print == print && known.seen.still_holds());
-        if let Some((seen, set)) = same.and_then(|same| Some((same.seen.clone(), same.set.upgrade()?)))
+        if let Some((seen, set)) =
+            same.and_then(|same| Some((same.seen.clone(), same.set.upgrade()?)))
         {
             let weak = Arc::downgrade(&set);
             known.insert(words.to_owned(), Known { print, seen, set: weak });
@@ -150,7 +151,8 @@ impl<'g> Maker<'g> {
         }
         let disk = Disk::default();
         let options = Options { on_error: engine_on_error(waf), ..Options::default() };
-        let rules = assemble(&wanted, &disk).map_err(|notices| refuse(waf, &notices, faults)).ok()?;
+        let rules =
+            assemble(&wanted, &disk).map_err(|notices| refuse(waf, &notices, faults)).ok()?;
         warn(waf, &rules.warnings, faults);
         let (name, count) = (named(name, &rules), count(&rules));
         let engine = Engine::with(rules, options, Arc::clone(&self.ground.store))

@@ -33,12 +33,7 @@ pub(crate) fn redirect(
 }
 
 /// A redirect that a rule wants, to a place that it has made.
-pub(crate) fn elsewhere(
-    route: &PlanRoute,
-    exchange: &mut Exchange,
-    to: &str,
-    status: u16,
-) -> Stop {
+pub(crate) fn elsewhere(route: &PlanRoute, exchange: &mut Exchange, to: &str, status: u16) -> Stop {
     let mut response = plain(status, Bytes::new());
     if !response.head.fields.append(b"location", to.as_bytes()) {
         return Stop::Fault(Fault::BadEdit("a rule made a URL that cannot be sent"));

@@ -38,10 +38,8 @@ impl Found {
 }
 
 /// Files beside a setup in a folder of its own, which distributions load ahead of the rules and behind them.
-const BESIDE: [&str; 2] = [
-    "REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf",
-    "RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf",
-];
+const BESIDE: [&str; 2] =
+    ["REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf", "RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf"];
 
 /// The Core Rule Set of this machine.
 pub(super) fn crs() -> Result<Found, String> {
@@ -246,7 +244,8 @@ mod tests {
     #[test]
     fn a_folder_is_read_in_order_and_watched_for_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("b.conf", "two");
         write("a.conf", "one");
         write("crs-setup.conf", "setup");

@@ -97,7 +97,9 @@ impl Source for Joined {
             return Poll::Ready(Some(Ok(Frame::Data(piece))));
         }
         match &mut self.end {
-            Some(trailers) => Poll::Ready(trailers.take().map(|fields| Ok(Frame::Trailers(fields)))),
+            Some(trailers) => {
+                Poll::Ready(trailers.take().map(|fields| Ok(Frame::Trailers(fields))))
+            }
             None => self.rest.poll_frame(cx),
         }
     }

@@ -89,7 +89,8 @@ fn refused(refusal: Refusal) -> Ends {
     let status = if REFUSALS.contains(&refusal.status) { refusal.status } else { 403 };
     match refusal.how {
         How::Redirect(to) => {
-            let status = if matches!(refusal.status, 301..=303 | 307 | 308) { refusal.status } else { 302 };
+            let status =
+                if matches!(refusal.status, 301..=303 | 307 | 308) { refusal.status } else { 302 };
             Ends::Redirect((status, to))
         }
         How::Deny | How::Drop => match refusal.rule {
