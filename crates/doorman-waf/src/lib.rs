@@ -15,6 +15,7 @@ mod reference;
 pub mod regex;
 pub mod rule;
 pub mod seclang;
+pub mod starter;
 mod transaction;
 mod transform;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::OnError;
 use crate::rule::{EngineMode, IdRange, OverLimit, Place};
 use crate::seclang::Source;
 
@@ -26,13 +27,16 @@ pub struct Wanted {
     pub outbound_threshold: Option<u32>,
     /// `early-blocking`: whether the score is looked at after the head, too.
     pub early_blocking: bool,
-    /// `allowed-methods`; `None` leaves it to the rules.
+    /// `methods`; `None` leaves it to the rules.
     pub methods: Option<Vec<String>>,
     /// `body max`: bytes of a request's body that are looked at.
     pub request_body_max: u64,
     /// `body over-limit`. Where nothing is refused ([`EngineMode::DetectionOnly`]), it is
     /// [`OverLimit::Partial`] whatever is said.
     pub over_limit: OverLimit,
+    /// `on-error`: whether a request passes of which rules could not see all. [`OnError::Open`] lets a
+    /// body through that cannot be read as what its type says.
+    pub on_error: OnError,
     /// `response`: bytes of a response's body that are looked at; `None`: responses' bodies are not.
     pub response_body_max: Option<u64>,
     /// `exclude`, at most [`EXCLUSIONS_MAX`](super::EXCLUSIONS_MAX).
@@ -58,7 +62,8 @@ impl Wanted {
             early_blocking: false,
             methods: None,
             request_body_max: 1 << 20,
-            over_limit: OverLimit::Partial,
+            over_limit: OverLimit::Reject,
+            on_error: OnError::Closed,
             response_body_max: None,
             exclusions: Vec::new(),
             before: Vec::new(),
@@ -125,24 +130,10 @@ pub struct Exclusion {
 /// Which rules an exclusion means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rules {
-    /// Those of these ids: `942100` or `920000-920999`.
-    Ids(IdRange),
+    /// Those of these ids, at least one range: `942100` or `920000-920999`.
+    Ids(Vec<IdRange>),
     /// Those with this tag: `tag attack-xss`.
     Tag(String),
-}
-
-impl Rules {
-    /// Reads `942100` or `920000-920999`.
-    #[must_use]
-    pub fn ids(text: &str) -> Option<Self> {
-        let number = |word: &str| match word.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => word.parse().ok().filter(|&id: &u32| id > 0),
-            false => None,
-        };
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let range = IdRange { first: number(first)?, last: number(last)? };
-        (range.first <= range.last).then_some(Self::Ids(range))
-    }
 }
 
 /// What rules are not to look at.
@@ -159,21 +150,12 @@ pub enum Excluded {
 /// Which of them, whatever their case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
+    /// All of them: `*`.
+    All,
     /// That of this name.
     Exact(String),
     /// `~RE`: those in whose name this is found.
     Regex(String),
-}
-
-impl Name {
-    /// Reads `NAME` or `~RE`.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.strip_prefix('~') {
-            Some(pattern) => Self::Regex(pattern.trim_start().to_owned()),
-            None => Self::Exact(text.to_owned()),
-        }
-    }
 }
 
 /// Paths, after they are decoded and `.` and `..` are resolved.
@@ -181,21 +163,6 @@ impl Name {
 pub enum Path {
     /// This one.
     Exact(String),
-    /// `/blog/*`: `/blog` and what is below it, as with routes. `*` and `/*`: all.
+    /// `/blog/*` is `/blog` here: this one and what is below it, as with routes. Empty: all.
     Below(String),
-}
-
-impl Path {
-    /// Reads `/path`, `/path/*` or `*`. `None`: it does not start at the root, or has a `*` elsewhere.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let path = match text.strip_suffix('*') {
-            Some("") => Self::Below(String::new()),
-            Some(above) => Self::Below(above.strip_suffix('/')?.to_owned()),
-            None => Self::Exact(text.to_owned()),
-        };
-        let (Self::Exact(rest) | Self::Below(rest)) = &path;
-        let rooted = rest.starts_with('/') || (rest.is_empty() && text.ends_with('*'));
-        (rooted && !rest.contains('*')).then_some(path)
-    }
 }

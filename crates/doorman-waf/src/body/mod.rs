@@ -13,6 +13,7 @@ mod multipart;
 mod tests;
 mod urlencoded;
 mod utf8;
+mod xml;
 
 use crate::rule::{Processor, Settings};
 
@@ -214,7 +215,7 @@ impl Bounds {
             arguments_max: settings.arguments_max,
             name_max: bytes,
             value_max: bytes,
-            kept_max: bytes.saturating_mul(8).max(KEPT_FLOOR),
+            kept_max: bytes.saturating_mul(2).saturating_add(KEPT_FLOOR),
             part_header_max: PART_HEADER_MAX,
             files_max: settings.files_max,
             depth_max: settings.json_depth_max,
@@ -230,7 +231,7 @@ impl Default for Bounds {
     }
 }
 
-/// A document of attributes of two bytes each takes about six times its bytes.
+/// Beside the bytes themselves: an attribute or an argument of no bytes takes some memory too.
 const KEPT_FLOOR: usize = 1 << 20;
 
 /// What servers allow for the header of a whole request.
@@ -245,6 +246,7 @@ enum Kind {
     UrlEncoded(Box<urlencoded::UrlEncoded>),
     Multipart(Box<multipart::Multipart>),
     Json(Box<json::Json>),
+    Xml(Box<xml::Xml>),
     /// Not read: the caller has its bytes.
     Raw,
 }
@@ -263,7 +265,8 @@ impl Reader {
                 Kind::Multipart(Box::new(multipart::Multipart::new(content_type, keeper)))
             }
             Processor::Json => Kind::Json(Box::new(json::Json::new(keeper))),
-            _ => Kind::Raw,
+            Processor::Xml => Kind::Xml(Box::new(xml::Xml::new(keeper))),
+            Processor::Raw => Kind::Raw,
         })
     }
 
@@ -273,6 +276,7 @@ impl Reader {
             Kind::UrlEncoded(reader) => reader.feed(data),
             Kind::Multipart(reader) => reader.feed(data),
             Kind::Json(reader) => reader.feed(data),
+            Kind::Xml(reader) => reader.feed(data),
             Kind::Raw => {}
         }
     }
@@ -294,6 +298,7 @@ impl Reader {
             Kind::UrlEncoded(reader) => reader.finish(),
             Kind::Multipart(reader) => reader.finish(end),
             Kind::Json(reader) => reader.finish(end),
+            Kind::Xml(reader) => reader.finish(end),
             Kind::Raw => Read::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Sets of bytes.
 
 /// A set of bytes: one bit for each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSet([u64; 4]);
 
 impl ByteSet {
@@ -126,10 +126,23 @@ impl ByteSet {
         !self.intersects(&other.complement())
     }
 
-    /// Its bytes, in order.
-    pub fn iter(&self) -> impl Iterator<Item = u8> {
-        let set = *self;
-        (0..=u8::MAX).filter(move |&byte| set.contains(byte))
+    /// Its bytes in order.
+    pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
+        let mut left = self.0;
+        let mut word = 0_u8;
+        std::iter::from_fn(move || {
+            while left[usize::from(word)] == 0 {
+                word += 1;
+                if word == 4 {
+                    word = 3;
+                    return None;
+                }
+            }
+            let bits = &mut left[usize::from(word)];
+            let bit = bits.trailing_zeros();
+            *bits &= *bits - 1;
+            u8::try_from(u32::from(word) * 64 + bit).ok()
+        })
     }
 }
 

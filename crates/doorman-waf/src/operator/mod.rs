@@ -12,7 +12,7 @@ mod text;
 mod validate;
 
 pub use bytes::ByteSet;
-pub use injection::{Fingerprint, detect_sqli, detect_xss};
+pub use injection::{Fingerprint, detect_sqli, detect_xss, may_be_sqli, may_be_xss};
 pub use ip::IpSet;
 pub use phrases::PhraseSet;
 pub use text::{contains_word, is_within, number};

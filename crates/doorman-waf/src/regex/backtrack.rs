@@ -183,12 +183,12 @@ impl Machine<'_> {
         exit: usize,
     ) -> Result<Next, OverBudget> {
         let count = self.cells[cell];
-        // A round that took nothing would take nothing for ever.
-        if count > 0 && self.cells[cell + 1] == at || count >= max as usize {
-            return Ok(Next::Go(exit, at));
-        }
         if count < min as usize {
             return Ok(Next::Go(index + 1, at));
+        }
+        // After a round that took nothing the next would take nothing, for ever.
+        if self.cells[cell + 1] == at || count >= max as usize {
+            return Ok(Next::Go(exit, at));
         }
         let (now, later) = if lazy == Lazy::Yes { (exit, index + 1) } else { (index + 1, exit) };
         self.push(Entry::Try { step: later, at })?;

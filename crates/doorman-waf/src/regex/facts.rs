@@ -20,6 +20,8 @@ pub const CLASSES_MAX: usize = 8;
 
 /// Bytes that a class stands for as literals; more say nothing of use.
 const CLASS_LITERALS_MAX: usize = 16;
+/// How rare strings are that need not be rarer, on the scale of `chance`: three letters or so.
+const RARE: f64 = 1e-4;
 /// How often a value has a byte of a set by chance, in thousandths: such a set says nothing.
 const COMMON: u32 = 700;
 
@@ -85,31 +87,43 @@ impl Facts {
 type Strings = BTreeSet<Vec<u8>>;
 
 /// What is known of the strings that a piece matches.
-struct Known {
-    /// All of them, if they are few.
-    exact: Option<Strings>,
-    /// Each of them has one of these in it. Not said of pieces whose strings are all known.
+enum Known {
+    /// All of them: they are few.
+    Exact(Strings),
+    Parts(Parts),
+}
+
+/// What is known of strings that are many.
+struct Parts {
+    /// Each has one of these in it.
     one_of: Option<Strings>,
+    /// Each begins with one of these; the empty string says nothing.
+    heads: Strings,
+    /// Each ends with one of these.
+    tails: Strings,
 }
 
 impl Known {
-    const NOTHING: Self = Self { exact: None, one_of: None };
-
-    fn exact(strings: Strings) -> Self {
-        Self { exact: Some(strings), one_of: None }
+    fn nothing() -> Self {
+        Self::Parts(Parts { one_of: None, heads: empty(), tails: empty() })
     }
 
-    /// What each string has in it, the best that is known.
-    fn required(self) -> Option<Strings> {
-        match self.exact {
-            Some(strings) => Some(strings),
-            None => self.one_of,
+    fn parts(self) -> Parts {
+        match self {
+            Self::Exact(strings) => {
+                Parts { one_of: Some(strings.clone()), heads: strings.clone(), tails: strings }
+            }
+            Self::Parts(parts) => parts,
         }
     }
 }
 
+fn empty() -> Strings {
+    Strings::from([Vec::new()])
+}
+
 fn literals(hir: &Hir) -> Option<Vec<Literal>> {
-    let strings = known(hir).required().filter(is_useful)?;
+    let strings = known(hir).parts().one_of.filter(is_useful)?;
     Some(shortest(strings).into_iter().map(|string| Literal(string.into())).collect())
 }
 
@@ -119,40 +133,28 @@ fn is_useful(strings: &Strings) -> bool {
 
 fn known(hir: &Hir) -> Known {
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => Known::exact(Strings::from([Vec::new()])),
-        HirKind::Literal(literal) => {
-            let lower = literal.0.to_ascii_lowercase();
-            if lower.len() > LITERAL_LENGTH_MAX {
-                let beginning = lower[..LITERAL_LENGTH_MAX].to_vec();
-                return Known { exact: None, one_of: Some(Strings::from([beginning])) };
+        HirKind::Empty | HirKind::Look(_) => Known::Exact(empty()),
+        HirKind::Literal(literal) => text(literal.0.to_ascii_lowercase()),
+        HirKind::Class(class) => {
+            let Some(set) = class_set(class) else { return Known::nothing() };
+            let strings: Strings = set.iter().map(|byte| vec![byte.to_ascii_lowercase()]).collect();
+            if strings.len() > CLASS_LITERALS_MAX {
+                return Known::nothing();
             }
-            Known::exact(Strings::from([lower]))
+            Known::Exact(strings)
         }
-        HirKind::Class(class) => match class_set(class) {
-            Some(set) => {
-                let strings: Strings =
-                    set.iter().map(|byte| vec![byte.to_ascii_lowercase()]).collect();
-                if strings.len() > CLASS_LITERALS_MAX {
-                    return Known::NOTHING;
-                }
-                Known::exact(strings)
-            }
-            None => Known::NOTHING,
-        },
         HirKind::Capture(capture) => known(&capture.sub),
         HirKind::Repetition(repetition) => {
-            let sub = known(&repetition.sub);
-            match (repetition.min, repetition.max) {
-                (1, Some(1)) => sub,
-                (0, Some(1)) => match sub.exact {
-                    Some(mut strings) => {
-                        strings.insert(Vec::new());
-                        Known::exact(strings)
-                    }
-                    None => Known::NOTHING,
-                },
-                (0, _) => Known::NOTHING,
-                (min, max) => repeated(sub, min, max),
+            let (min, max) = (repetition.min, repetition.max);
+            match (known(&repetition.sub), min, max) {
+                (sub, 1, Some(1)) => sub,
+                (Known::Exact(mut strings), 0, Some(1)) => {
+                    strings.insert(Vec::new());
+                    Known::Exact(strings)
+                }
+                (_, 0, _) => Known::nothing(),
+                (Known::Exact(strings), min, max) => repeated(&strings, min, max),
+                (parts, _, _) => parts,
             }
         }
         HirKind::Concat(hirs) => concat(hirs.iter().map(known)),
@@ -160,77 +162,98 @@ fn known(hir: &Hir) -> Known {
     }
 }
 
+fn text(lower: Vec<u8>) -> Known {
+    let Some(last) = lower.len().checked_sub(LITERAL_LENGTH_MAX).filter(|last| *last > 0) else {
+        return Known::Exact(Strings::from([lower]));
+    };
+    let head = Strings::from([lower[..LITERAL_LENGTH_MAX].to_vec()]);
+    let tails = Strings::from([lower[last..].to_vec()]);
+    Known::Parts(Parts { one_of: Some(head.clone()), heads: head, tails })
+}
+
 /// A piece that stands at least once.
-fn repeated(sub: Known, min: u32, max: Option<u32>) -> Known {
-    let Some(exact) = sub.exact else { return Known { exact: None, one_of: sub.one_of } };
-    let mut run = Strings::from([Vec::new()]);
+fn repeated(strings: &Strings, min: u32, max: Option<u32>) -> Known {
+    let mut run = empty();
     let mut complete = true;
     for _ in 0..min {
-        match product(&run, &exact) {
-            Some(longer) => run = longer,
-            None => {
-                complete = false;
-                break;
-            }
+        let Some(longer) = product(&run, strings) else {
+            complete = false;
+            break;
+        };
+        run = longer;
+        // Nothing grows any more, however often it stands.
+        if *strings == empty() {
+            break;
         }
     }
     if complete && max == Some(min) {
-        Known::exact(run)
-    } else {
-        Known { exact: None, one_of: Some(run) }
+        return Known::Exact(run);
     }
+    // The first rounds are known, and as many of the last.
+    Known::Parts(Parts { one_of: Some(run.clone()), heads: run.clone(), tails: run })
 }
 
 fn alternation(branches: Vec<Known>) -> Known {
-    let all_exact = branches.iter().all(|branch| branch.exact.is_some());
-    let mut strings = Strings::new();
-    for branch in branches {
-        let Some(one_of) = branch.required() else { return Known::NOTHING };
-        strings.extend(one_of);
-        if strings.len() > LITERALS_MAX {
-            return Known::NOTHING;
-        }
+    let all_exact = branches.iter().all(|branch| matches!(branch, Known::Exact(_)));
+    let parts: Vec<Parts> = branches.into_iter().map(Known::parts).collect();
+    let one_of =
+        parts.iter().try_fold(Strings::new(), |strings, part| join(strings, part.one_of.as_ref()?));
+    if all_exact && let Some(strings) = one_of {
+        return Known::Exact(strings);
     }
-    if all_exact {
-        return Known::exact(strings);
-    }
-    Known { exact: None, one_of: Some(strings) }
+    let union = |of: fn(&Parts) -> &Strings| {
+        let joined = parts.iter().try_fold(Strings::new(), |strings, part| join(strings, of(part)));
+        joined.unwrap_or_else(empty)
+    };
+    Known::Parts(Parts {
+        one_of,
+        heads: union(|part| &part.heads),
+        tails: union(|part| &part.tails),
+    })
 }
 
-/// Joins what is known as long as the strings are few and takes the best of what was joined.
+/// The strings of both, unless they are too many.
+fn join(mut strings: Strings, other: &Strings) -> Option<Strings> {
+    strings.extend(other.iter().cloned());
+    (strings.len() <= LITERALS_MAX).then_some(strings)
+}
+
+/// Joins what is known as long as the strings are few, and takes the best of what was joined.
 fn concat(pieces: impl Iterator<Item = Known>) -> Known {
     let mut best: Option<Strings> = None;
-    let mut run = Strings::from([Vec::new()]);
-    let mut is_whole = true;
+    let mut heads: Option<Strings> = None;
+    let mut run = empty();
     for piece in pieces {
-        let Some(exact) = piece.exact else {
-            is_whole = false;
-            take_better(&mut best, std::mem::replace(&mut run, Strings::from([Vec::new()])));
-            if let Some(one_of) = piece.one_of {
-                take_better(&mut best, one_of);
+        let parts = match piece {
+            Known::Exact(strings) => {
+                if let Some(longer) = product(&run, &strings) {
+                    run = longer;
+                    continue;
+                }
+                Known::Exact(strings).parts()
             }
-            continue;
+            Known::Parts(parts) => parts,
         };
-        match product(&run, &exact) {
-            Some(longer) => run = longer,
-            None => {
-                is_whole = false;
-                take_better(&mut best, std::mem::replace(&mut run, exact));
-            }
+        let joined = product(&run, &parts.heads).unwrap_or(run);
+        heads.get_or_insert_with(|| joined.clone());
+        take_better(&mut best, joined);
+        if let Some(one_of) = parts.one_of {
+            take_better(&mut best, one_of);
         }
+        run = parts.tails;
     }
-    if is_whole {
-        return Known::exact(run);
-    }
-    take_better(&mut best, run);
-    Known { exact: None, one_of: best }
+    let Some(heads) = heads else { return Known::Exact(run) };
+    take_better(&mut best, run.clone());
+    Known::Parts(Parts { one_of: best, heads, tails: run })
 }
 
 fn take_better(best: &mut Option<Strings>, other: Strings) {
     if !is_useful(&other) {
         return;
     }
-    if best.as_ref().is_none_or(|best| chance(&other) < chance(best)) {
+    // What is rare enough is not made rarer by more strings.
+    let cost = |strings: &Strings| (chance(strings).max(RARE), strings.len());
+    if best.as_ref().is_none_or(|best| cost(&other) < cost(best)) {
         *best = Some(other);
     }
 }
@@ -290,13 +313,17 @@ fn shortest(strings: Strings) -> Strings {
 }
 
 fn class_set(class: &Class) -> Option<ByteSet> {
-    // Patterns are over bytes: a class of code points cannot stand in them.
-    let Class::Bytes(class) = class else { return None };
-    Some(
-        class.iter().fold(ByteSet::EMPTY, |set, range| {
-            set.union(ByteSet::range(range.start(), range.end()))
+    let union = |set: ByteSet, (first, last)| set.union(ByteSet::range(first, last));
+    match class {
+        Class::Bytes(class) => {
+            Some(class.iter().map(|range| (range.start(), range.end())).fold(ByteSet::EMPTY, union))
+        }
+        // What joins classes makes them classes of code points if all of them are ASCII's.
+        Class::Unicode(class) => class.iter().try_fold(ByteSet::EMPTY, |set, range| {
+            let ends = (u8::try_from(range.start()).ok()?, u8::try_from(range.end()).ok()?);
+            ends.1.is_ascii().then(|| union(set, ends))
         }),
-    )
+    }
 }
 
 /// Sets of which every match has a byte each.
@@ -326,8 +353,10 @@ fn classes(hir: &Hir) -> Vec<ByteSet> {
 /// The rarest few, without those that follow from others and those that nearly every value has.
 fn best_classes(mut sets: Vec<ByteSet>) -> Vec<ByteSet> {
     let commonness = |set: &ByteSet| set.iter().map(weight).sum::<u32>();
+    sets.sort_unstable();
+    sets.dedup();
     sets.retain(|set| commonness(set) < COMMON);
-    sets.sort_by_cached_key(|set| (commonness(set), set.iter().collect::<Vec<u8>>()));
+    sets.sort_by_cached_key(commonness);
     let mut best: Vec<ByteSet> = Vec::new();
     for set in sets {
         if best.len() == CLASSES_MAX {

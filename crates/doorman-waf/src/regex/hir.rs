@@ -8,7 +8,7 @@
 use regex_syntax::hir::{self, Capture, Class, ClassBytes, ClassBytesRange, Dot, Hir, Repetition};
 
 use super::GROUPS;
-use super::tree::{Around, Case, First, Kind, Look, Node, Repeat, Sense, Side};
+use super::tree::{First, Kind, Look, Node, Repeat, Sense, Side};
 use crate::operator::ByteSet;
 
 /// The group that holds the match if a tail stands behind it.
@@ -54,6 +54,8 @@ pub(super) fn lower(node: &Node) -> Lowered {
 struct Follow {
     /// The bytes it can begin with, and perhaps more.
     set: ByteSet,
+    /// The same behind the repeated bytes that may be left out at its beginning.
+    firm: ByteSet,
     rest: Rest,
 }
 
@@ -69,27 +71,40 @@ enum Rest {
 }
 
 impl Follow {
-    const NOTHING: Self = Self { set: ByteSet::EMPTY, rest: Rest::Holds };
+    const NOTHING: Self = Self { set: ByteSet::EMPTY, firm: ByteSet::EMPTY, rest: Rest::Holds };
+
+    /// Anything may follow.
+    fn unknown() -> Self {
+        let all = ByteSet::EMPTY.complement();
+        Self { set: all, firm: all, rest: Rest::May }
+    }
 
     /// What follows the piece before a node that is followed by this.
     fn behind(self, node: &Node) -> Self {
         let First { set, empty } = node.first();
         if !empty {
-            return Self { set, rest: Rest::Takes };
+            return Self { set, firm: set, rest: Rest::Takes };
         }
         let rest = match self.rest {
             Rest::Holds if !node.always_matches() => Rest::May,
             rest => rest,
         };
-        Self { set: set.union(self.set), rest }
+        let set = set.union(self.set);
+        Self { set, firm: if may_be_left_out(node) { self.firm } else { set }, rest }
     }
 
     /// What follows one round of a repetition.
     fn round(self, repeat: &Repeat) -> Self {
-        let First { set, .. } = repeat.node.first();
+        let set = repeat.node.first().set.union(self.set);
         let rest = if self.rest == Rest::Takes { Rest::Takes } else { Rest::May };
-        Self { set: set.union(self.set), rest }
+        Self { set, firm: set, rest }
     }
+}
+
+/// Whether it takes any number of bytes, and fewer of them will do.
+fn may_be_left_out(node: &Node) -> bool {
+    let Node::Repeat(repeat) = node else { return false };
+    repeat.min == 0 && repeat.kind != Kind::Possessive && matches!(repeat.node, Node::Set(_))
 }
 
 struct Builder {
@@ -104,19 +119,17 @@ impl Builder {
             node => std::slice::from_ref(node),
         };
         let (last, body) = nodes.split_last()?;
-        let unknown = Follow { set: ByteSet::default().complement(), rest: Rest::May };
         match last {
             Node::Look(Look::EndOrNewline) => {
                 let newline = Hir::alternation(vec![Hir::look(hir::Look::End), last_newline()]);
-                Some((body, newline, unknown))
+                Some((body, newline, Follow::unknown()))
             }
             Node::Around(around) if around.side == Side::Ahead => match around.sense {
                 Sense::Must => {
                     let tail = self.node(&around.node, Follow::NOTHING);
-                    let follow = Follow { set: unknown.set, rest: Rest::May };
-                    Some((body, tail, follow.behind(&around.node)))
+                    Some((body, tail, Follow::unknown().behind(&around.node)))
                 }
-                Sense::MustNot => Some((body, complement(&around.node)?, unknown)),
+                Sense::MustNot => Some((body, complement(&around.node)?, Follow::unknown())),
             },
             _ => None,
         }
@@ -143,11 +156,12 @@ impl Builder {
                 }
                 self.node(node, follow)
             }
-            Node::Around(around) => {
+            // What is asked for beside a match says nothing of it.
+            Node::Around(_) => {
                 self.meaning = Meaning::Wider;
-                self.around(around)
+                Hir::empty()
             }
-            Node::Back(_, Case::Exact | Case::Fold) => {
+            Node::Back(..) => {
                 self.meaning = Meaning::Wider;
                 let sub = Box::new(Hir::dot(Dot::AnyByte));
                 Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub })
@@ -196,21 +210,21 @@ impl Builder {
         let greedy = *kind != Kind::Lazy;
         Hir::repetition(Repetition { min: *min, max: *max, greedy, sub })
     }
-
-    /// What is asked for beside a match says nothing of it; groups in it are the other matcher's.
-    fn around(&mut self, _: &Around) -> Hir {
-        Hir::empty()
-    }
 }
 
-/// Whether a possessive repetition is but a greedy one. It is if what follows cannot fail; if there
-/// is one way only; or if giving a round back leaves what follows before a byte it cannot begin with.
+/// Whether a possessive repetition is but a greedy one, since what it gives back helps nothing.
+///
+/// So it is if what follows cannot fail, or if there is one number of rounds only. And so it is if
+/// what follows cannot begin with what is given back. If single bytes are given back, then what
+/// follows may begin with repetitions that take them: it would match without them as well, one step
+/// later, and that was tried before.
 fn keeps_nothing(repeat: &Repeat, follow: Follow) -> bool {
     let one_way = repeat.node.has_one_way();
     let First { set, empty } = repeat.node.first();
+    let begins = if matches!(repeat.node, Node::Set(_)) { follow.firm } else { follow.set };
     follow.rest == Rest::Holds
         || one_way && repeat.max == Some(repeat.min)
-        || one_way && !empty && follow.rest == Rest::Takes && !follow.set.intersects(&set)
+        || one_way && !empty && follow.rest == Rest::Takes && !begins.intersects(&set)
 }
 
 fn last_newline() -> Hir {
@@ -304,6 +318,9 @@ fn complement_of(strings: &[Vec<ByteSet>], pieces: &mut usize) -> Option<Hir> {
             continue;
         }
         let rests: Vec<_> = begun.iter().map(|i| strings[*i][1..].to_vec()).collect();
+        if rests.iter().any(Vec::is_empty) {
+            continue;
+        }
         choices.push(Hir::concat(vec![class(&set), complement_of(&rests, pieces)?]));
     }
     Some(Hir::alternation(choices))

@@ -47,6 +47,13 @@ pub(super) struct Cache {
     backward: Option<dfa::Cache>,
 }
 
+impl Cache {
+    /// Bytes that it holds.
+    pub(super) fn memory(&self) -> usize {
+        self.forward.iter().chain(&self.backward).map(dfa::Cache::memory_usage).sum()
+    }
+}
+
 impl Linear {
     /// Compiles a pattern.
     pub(super) fn new(hir: &Hir, tail: bool) -> Result<Self, String> {

@@ -7,7 +7,10 @@
 //! counted ([`backtrack`]), behind a linear one that lets pass only what could match.
 //!
 //! Options are those for which the Core Rule Set is written: `.` matches a line feed, `$` only the
-//! very end, and case counts unless a pattern says `(?i)`.
+//! very end, and case counts unless a pattern says `(?i)`. Whether a pattern matches is always what
+//! PCRE says. Where a match ends and where its groups lie is too, but for one kind: if a repetition
+//! may have a round without a byte, `(|a)*`, the linear engine may choose another match that begins
+//! at the same place.
 
 use std::fmt;
 use std::ops::Range;
@@ -49,6 +52,14 @@ pub struct Regex {
 /// that take more than that themselves.
 #[derive(Debug)]
 pub struct Cache(linear::Cache);
+
+impl Cache {
+    /// Bytes that it holds.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.0.memory()
+    }
+}
 
 /// Where the groups of a match lie.
 pub type Groups = [Option<Range<usize>>; GROUPS];

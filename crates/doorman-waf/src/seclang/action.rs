@@ -11,8 +11,8 @@ use super::lexer::{Fault, Line, Word, quote_end, unescape};
 use super::names;
 use super::shared::Shared;
 use super::template;
-use super::told::{self, excerpt};
-use crate::rule::{Disruption, Effect, Phase, Scope, Severity, Template, Transformation};
+use super::told::{self, At, Told, excerpt};
+use crate::rule::{Disruption, Effect, Phase, Place, Scope, Severity, Template, Transformation};
 
 /// Actions of one list.
 const ACTIONS_MAX: usize = 2_048;
@@ -22,15 +22,18 @@ const ACTIONS_MAX: usize = 2_048;
 pub(super) struct Written {
     pub(super) name: String,
     pub(super) value: Option<Vec<u8>>,
-    /// The line of the file that it is on.
-    pub(super) line: u32,
+    pub(super) place: Place,
 }
 
-/// Cuts a list, a word of this line, at its commas; values may be enclosed in `'`.
+/// Cuts a list, a word of this line of this file, at its commas; values may be enclosed in `'`.
 ///
 /// # Errors
 /// A quote that does not end, or text after one.
-pub(super) fn split(line: &Line<'_>, word: &Word<'_>) -> Result<Vec<Written>, Fault> {
+pub(super) fn split(
+    file: &Arc<str>,
+    line: &Line<'_>,
+    word: &Word<'_>,
+) -> Result<Vec<Written>, Fault> {
     let text = match word.quote {
         // Inside of such quotes those of values are escaped; the places within are then about right.
         Some(b'\'') => word.value(),
@@ -58,7 +61,8 @@ pub(super) fn split(line: &Line<'_>, word: &Word<'_>) -> Result<Vec<Written>, Fa
             value = Some(read);
             end = after;
         }
-        written.push(Written { name, value, line: line.number_at(word.at + at) });
+        let place = Place { file: Arc::clone(file), line: line.number_at(word.at + at) };
+        written.push(Written { name, value, place });
         if written.len() > ACTIONS_MAX {
             return Err(Fault::new(word.at + at, format!("more than {ACTIONS_MAX} actions")));
         }
@@ -202,7 +206,7 @@ pub(super) fn read(written: &Written, shared: &mut Shared<'_>) -> Result<Action,
         return Err(format!("the action {name} is not supported: {why}"));
     }
     let given = || value.filter(|v| !v.is_empty()).ok_or_else(|| format!("{name} without a value"));
-    let template = || template::parse(given()?).map_err(|fault| format!("{name}: {}", fault.text));
+    let template = || template::parse(given()?).map_err(|text| format!("{name}: {text}"));
     let text = || given().map(|v| Arc::from(String::from_utf8_lossy(v)));
     Ok(match name.as_str() {
         "id" => Action::Id,
@@ -225,10 +229,20 @@ pub(super) fn read(written: &Written, shared: &mut Shared<'_>) -> Result<Action,
             Action::Idle("xmlns names a space of paths, and no path but /* and //@* is asked")
         }
         _ => match control::read(&name, value.unwrap_or_default(), shared) {
-            Some(effects) => Action::Effects(effects.map_err(|text| format!("{name}: {text}"))?),
+            Some(effects) => {
+                Action::Effects(effects.map_err(|text| format!("{}: {text}", written.name))?)
+            }
             None => return Err(told::unknown("action", &written.name, NAMES)),
         },
     })
+}
+
+/// Tags are what rules are found by, so that they are one text and not one for each transaction.
+pub(super) fn warn_of_macro(tag: &str, at: &At, told: &mut Told) {
+    if tag.contains("%{") {
+        let text = "a tag is taken as it is written: macros in tags are not expanded";
+        told.warn_once(at, text, text);
+    }
 }
 
 /// Actions that have no value.
@@ -253,10 +267,10 @@ fn plain(name: &str, value: Option<&[u8]>) -> Result<Option<Action>, String> {
     }
 }
 
-/// The id of a rule.
+/// The id of a rule, or of one that is changed.
 ///
 /// # Errors
-/// It is no number from 1 on.
+/// It is not a number from 1 on.
 pub(super) fn id(value: &[u8]) -> Result<u32, String> {
     number_within("id", value, 1, u32::MAX)
 }
@@ -305,5 +319,5 @@ where
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .filter(|number| min <= *number && *number <= max)
-        .ok_or_else(|| format!("{what}: {} is no number from {min} to {max}", excerpt(value, 0)))
+        .ok_or_else(|| format!("{what}: {} is not a number from {min} to {max}", excerpt(value, 0)))
 }

@@ -47,6 +47,10 @@ pub(super) fn build(mut draft: Draft, files: &dyn Files, told: &mut Told) -> Rul
     let mut markers = Vec::new();
     for item in &draft.items {
         match item {
+            DraftItem::Rule(rule) if told.is_full() => {
+                told.error(&rule.at, "");
+                break;
+            }
             DraftItem::Rule(rule) => rules.push(build_rule(rule, &mut shared, told)),
             // Rules that are before it.
             DraftItem::Marker(name) => markers.push((rules.len(), Arc::clone(name))),
@@ -71,6 +75,8 @@ struct Head {
     tags: Vec<Arc<str>>,
     /// `Some(None)` is `block`.
     disruption: Option<Option<Disruption>>,
+    /// Whether the list that is read has said so.
+    said: bool,
     status: Option<u16>,
     skip: Option<Wish>,
     log: Option<bool>,
@@ -78,7 +84,7 @@ struct Head {
 }
 
 fn build_rule(draft: &DraftRule, shared: &mut Shared<'_>, told: &mut Told) -> Option<Built> {
-    let mut head = Head::default();
+    let mut head = Head { tags: draft.defaults.tags.clone(), ..Head::default() };
     let mut links = Vec::with_capacity(draft.links.len());
     for (index, link) in draft.links.iter().enumerate() {
         links.extend(build_link(draft, index, link, &mut head, shared, told));
@@ -144,19 +150,26 @@ fn build_link(
         effects: Vec::new(),
     };
     let mut is_right = true;
-    for written in &draft.actions {
-        let here = draft.at.on_line(written.line);
-        let applied = action::read(written, shared).and_then(|action| {
-            let Some(action) = apply_to_link(action, &mut link, &here, told) else { return Ok(()) };
-            if index == 0 {
-                apply_to_head(action, head, &here, told);
-                return Ok(());
+    for list in std::iter::once(&draft.actions).chain(&draft.updates) {
+        head.said = false;
+        for written in list {
+            let here = draft.at.within(&written.place);
+            let applied = action::read(written, shared).and_then(|action| {
+                match apply_to_link(action, &mut link, &here, told) {
+                    Some(action) if index > 0 => {
+                        apply_to_later_link(&action, rule, written, &here, told)
+                    }
+                    Some(action) => {
+                        apply_to_head(action, head, &here, told);
+                        Ok(())
+                    }
+                    None => Ok(()),
+                }
+            });
+            if let Err(text) = applied {
+                told.error(&here, text);
+                is_right = false;
             }
-            apply_to_later_link(&action, rule, written, &here, told)
-        });
-        if let Err(text) = applied {
-            told.error(&here, text);
-            is_right = false;
         }
     }
     let (targets, asked) = asked?;
@@ -179,16 +192,17 @@ fn build_condition(
             None
         }
         Ok(targets) => Some(targets),
-        Err(fault) => {
-            told.error(&at.on_line(condition.targets_line), fault.text);
+        Err(texts) => {
+            let here = at.on_line(condition.targets_line);
+            texts.into_iter().for_each(|text| told.error(&here, text));
             None
         }
     };
     let here = at.on_line(condition.operator_line);
     let asked = match operator::parse(&condition.operator, &at.place.file, shared) {
         Ok(asked) => Some(asked),
-        Err(fault) => {
-            told.error(&here, fault.text);
+        Err(text) => {
+            told.error(&here, text);
             None
         }
     };
@@ -217,12 +231,13 @@ fn apply_to_link(action: Action, link: &mut Link, at: &At, told: &mut Told) -> O
 
 fn apply_to_head(action: Action, head: &mut Head, at: &At, told: &mut Told) {
     let mut disrupt = |disruption: Option<Disruption>| {
-        if head.disruption.as_ref().is_some_and(|before| *before != disruption) {
+        if head.said && head.disruption.as_ref() != Some(&disruption) {
             let text =
                 "more than one of pass, block, deny, drop, redirect and allow; the last holds";
             told.warn(at, text);
         }
         head.disruption = Some(disruption);
+        head.said = true;
     };
     match action {
         Action::Disrupt(disruption) => disrupt(Some(disruption)),
@@ -235,7 +250,10 @@ fn apply_to_head(action: Action, head: &mut Head, at: &At, told: &mut Told) {
         Action::Msg(template, written) => head.msg = Some((template, written)),
         Action::Logdata(template) => head.logdata = Some(template),
         Action::Severity(severity) => head.severity = Some(severity),
-        Action::Tag(tag) => head.tags.push(tag),
+        Action::Tag(tag) => {
+            action::warn_of_macro(&tag, at, told);
+            head.tags.push(tag);
+        }
         Action::Ver(text) => head.ver = Some(text),
         Action::Rev(text) => head.rev = Some(text),
         Action::Maturity(number) => head.maturity = Some(number),

@@ -3,6 +3,7 @@
 //! Removals come last, so that an update of a rule that is removed is no reason for a warning.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::action::{self, Written};
 use super::build::Built;
@@ -12,7 +13,7 @@ use super::shared::Shared;
 use super::target;
 use super::told::{At, Told, excerpt};
 use crate::regex::Regex;
-use crate::rule::{IdRange, Link, Selector, Target, Use};
+use crate::rule::{IdRange, Link, Operator, Selector, Target, Use};
 
 /// A change of rules.
 #[derive(Debug)]
@@ -30,47 +31,56 @@ enum What {
 
 /// Which rules are changed.
 #[derive(Debug)]
-enum Whose {
+pub(super) enum Whose {
     Ids(Vec<IdRange>),
     Tag(String),
     Msg(String),
 }
 
+impl Whose {
+    /// Those of ids and ranges of them.
+    ///
+    /// # Errors
+    /// The first that is neither.
+    pub(super) fn ids(text: &str) -> Result<Self, String> {
+        id_ranges(text).map(Self::Ids)
+    }
+
+    /// The texts of a rule that are compared; ids are not.
+    fn texts<'b>(&self, built: &'b Built) -> Vec<&'b [u8]> {
+        match self {
+            Self::Ids(_) => Vec::new(),
+            Self::Tag(_) => built.rule.tags.iter().map(|tag| tag.as_bytes()).collect(),
+            Self::Msg(_) => built.msg.as_deref().into_iter().collect(),
+        }
+    }
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ids(ranges) => {
+                f.write_str("id")?;
+                ranges.iter().try_for_each(|&IdRange { first, last }| {
+                    if first == last { write!(f, " {first}") } else { write!(f, " {first}-{last}") }
+                })
+            }
+            Self::Tag(tag) => write!(f, "tag {}", excerpt(tag.as_bytes(), 0)),
+            Self::Msg(msg) => write!(f, "message {}", excerpt(msg.as_bytes(), 0)),
+        }
+    }
+}
+
 impl Change {
-    pub(super) fn remove_by_id(at: &At, ids: &str) -> Result<Self, String> {
-        Ok(Self::of(at, What::Remove(Whose::Ids(id_ranges(ids)?))))
+    pub(super) fn remove(at: &At, whose: Whose) -> Self {
+        Self { at: at.clone(), what: What::Remove(whose) }
     }
 
-    pub(super) fn remove_by_tag(at: &At, tag: &str) -> Self {
-        Self::of(at, What::Remove(Whose::Tag(tag.to_owned())))
-    }
-
-    pub(super) fn remove_by_msg(at: &At, msg: &str) -> Self {
-        Self::of(at, What::Remove(Whose::Msg(msg.to_owned())))
-    }
-
-    pub(super) fn targets_by_id(
-        at: &At,
-        ids: &str,
-        targets: &[Cow<'_, [u8]>],
-    ) -> Result<Self, String> {
-        Ok(Self::targets(at, Whose::Ids(id_ranges(ids)?), targets))
-    }
-
-    pub(super) fn targets_by_tag(
-        at: &At,
-        tag: &str,
-        targets: &[Cow<'_, [u8]>],
-    ) -> Result<Self, String> {
-        Ok(Self::targets(at, Whose::Tag(tag.to_owned()), targets))
-    }
-
-    pub(super) fn targets_by_msg(
-        at: &At,
-        msg: &str,
-        targets: &[Cow<'_, [u8]>],
-    ) -> Result<Self, String> {
-        Ok(Self::targets(at, Whose::Msg(msg.to_owned()), targets))
+    /// Adds the first of the values to the targets, in place of the second, if there is one.
+    pub(super) fn targets(at: &At, whose: Whose, values: &[Cow<'_, [u8]>]) -> Self {
+        let value = |index: usize| values.get(index).map(|value| value.to_vec());
+        let targets = value(0).unwrap_or_default();
+        Self { at: at.clone(), what: What::Targets { whose, targets, replaced: value(1) } }
     }
 
     /// `id` or `id:link`, where the first link is 0.
@@ -78,17 +88,7 @@ impl Change {
         let (id, link) = target.split_once(':').unwrap_or((target, "0"));
         let id = action::id(id.as_bytes())?;
         let link = action::number_within("the link of a chain", link.as_bytes(), 0, 1_000)?;
-        Ok(Self::of(at, What::Actions { id, link, actions }))
-    }
-
-    fn targets(at: &At, whose: Whose, values: &[Cow<'_, [u8]>]) -> Self {
-        let value = |index: usize| values.get(index).map(|value| value.to_vec());
-        let targets = value(0).unwrap_or_default();
-        Self::of(at, What::Targets { whose, targets, replaced: value(1) })
-    }
-
-    fn of(at: &At, what: What) -> Self {
-        Self { at: at.clone(), what }
+        Ok(Self { at: at.clone(), what: What::Actions { id, link, actions } })
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) fn add_actions(draft: &mut Draft, told: &mut Told) {
         });
         if let Some(own) = own {
             let text = format!("{} cannot be changed: what a rule is would be another", own.name);
-            told.error(&change.at.on_line(own.line), text);
+            told.error(&change.at.within(&own.place), text);
             continue;
         }
         let rule = draft.items.iter_mut().find_map(|item| match item {
@@ -112,7 +112,7 @@ pub(super) fn add_actions(draft: &mut Draft, told: &mut Told) {
             _ => None,
         });
         match rule.map(|rule| rule.links.get_mut(link)) {
-            Some(Some(link)) => link.actions.extend(actions),
+            Some(Some(link)) => link.updates.push(actions),
             Some(None) => told.error(&change.at, format!("the rule {id} has no link {link}")),
             None => told.warn(&change.at, format!("there is no rule {id} to update")),
         }
@@ -130,8 +130,8 @@ pub(super) fn apply(
         if let What::Targets { whose, targets, replaced } = &change.what {
             let mut read = |text: &[u8]| match target::parse(text, shared) {
                 Ok(targets) => Some(targets),
-                Err(fault) => {
-                    told.error(&change.at, fault.text);
+                Err(texts) => {
+                    texts.into_iter().for_each(|text| told.error(&change.at, text));
                     None
                 }
             };
@@ -140,8 +140,11 @@ pub(super) fn apply(
             let (Some(added), Some(replaced)) = (added, replaced) else { continue };
             let Some(found) = find(whose, rules, &change.at, shared, told) else { continue };
             for index in found {
-                if let Some(built) = &mut rules[index] {
-                    update(&mut built.rule.links, &added, &replaced);
+                let Some(Built { rule, .. }) = &mut rules[index] else { continue };
+                update(&mut rule.links, &added, &replaced);
+                if !rule.links.iter().all(looks_at_something) {
+                    let text = "the rule has nothing left to look at; SecRuleRemoveById removes it";
+                    told.error(&change.at.with_id(Some(rule.id)), text);
                 }
             }
         }
@@ -154,10 +157,21 @@ pub(super) fn apply(
     }
 }
 
+/// `SecAction` never does, and is right so.
+fn looks_at_something(link: &Link) -> bool {
+    matches!(link.operator, Operator::UnconditionalMatch)
+        || link.targets.iter().any(|target| target.meant != Use::Exclude)
+}
+
 fn update(links: &mut [Link], added: &[Target], replaced: &[Target]) {
     for (index, link) in links.iter_mut().enumerate() {
+        let has_condition = !link.targets.is_empty();
         if index == 0 {
             link.targets.retain(|target| !replaced.iter().any(|gone| is_same(gone, target)));
+        }
+        if !has_condition {
+            // It looks at nothing, so that there is nothing to add to.
+            continue;
         }
         for target in added {
             let looked_at = || {
@@ -196,46 +210,31 @@ fn find(
         let built = rules.iter().enumerate();
         built.filter_map(|(i, b)| b.as_ref().is_some_and(is).then_some(i)).collect()
     };
-    let mut text = |text: &str, has: &dyn Fn(&Built, &dyn Fn(&[u8]) -> bool) -> bool| {
-        let exact = such(&|built| has(built, &|said| said == text.as_bytes()));
-        if !exact.is_empty() || !is_pattern(text) {
-            return Some(exact);
+    let found = match whose {
+        Whose::Ids(ranges) => {
+            such(&|built| ranges.iter().any(|range| range.contains(built.rule.id)))
         }
-        match shared.regex(text.as_bytes()) {
-            Ok(regex) => Some(such(&|built| has(built, &|said| is_found(&regex, said)))),
-            Err(why) => {
-                told.error(at, why);
-                None
+        Whose::Tag(text) | Whose::Msg(text) => {
+            let exact = such(&|built| whose.texts(built).contains(&text.as_bytes()));
+            if !exact.is_empty() || !is_pattern(text) {
+                exact
+            } else {
+                match shared.regex(text.as_bytes()) {
+                    Ok(regex) => such(&|built| {
+                        whose.texts(built).into_iter().any(|said| is_found(&regex, said))
+                    }),
+                    Err(why) => {
+                        told.error(at, why);
+                        return None;
+                    }
+                }
             }
         }
     };
-    let (found, what) = match whose {
-        Whose::Ids(ranges) => {
-            let is = |built: &Built| ranges.iter().any(|range| range.contains(built.rule.id));
-            let ranges: Vec<_> = ranges.iter().map(show).collect();
-            (such(&is), format!("id {}", ranges.join(", ")))
-        }
-        Whose::Tag(tag) => {
-            let has = |built: &Built, is: &dyn Fn(&[u8]) -> bool| {
-                built.rule.tags.iter().any(|tag| is(tag.as_bytes()))
-            };
-            (text(tag, &has)?, format!("tag {}", excerpt(tag.as_bytes(), 0)))
-        }
-        Whose::Msg(msg) => {
-            let has =
-                |built: &Built, is: &dyn Fn(&[u8]) -> bool| built.msg.as_deref().is_some_and(is);
-            (text(msg, &has)?, format!("message {}", excerpt(msg.as_bytes(), 0)))
-        }
-    };
     if found.is_empty() {
-        told.warn(at, format!("there is no rule of the {what} to change"));
+        told.warn(at, format!("there is no rule of the {whose} to change"));
     }
     Some(found)
-}
-
-fn show(range: &IdRange) -> String {
-    let IdRange { first, last } = *range;
-    if first == last { first.to_string() } else { format!("{first}-{last}") }
 }
 
 fn is_found(regex: &Regex, text: &[u8]) -> bool {

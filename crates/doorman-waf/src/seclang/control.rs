@@ -110,7 +110,7 @@ fn redact(variable: Variable, name: &[u8]) -> Result<Effect, String> {
 }
 
 fn expand(text: &[u8]) -> Result<Template, String> {
-    template::parse(text).map_err(|fault| fault.text)
+    template::parse(text)
 }
 
 /// The two sides of the first `=`.
@@ -206,7 +206,8 @@ fn removed<'v>(
     let Some(at) = memchr::memchr(b';', value) else {
         return Err("; and a target are missing".to_owned());
     };
-    let mut targets = target::parse(&value[at + 1..], shared).map_err(|fault| fault.text)?;
+    let mut targets =
+        target::parse(&value[at + 1..], shared).map_err(|faults| faults.join("; "))?;
     // It is an exclusion however it is written.
     for target in &mut targets {
         target.meant = Use::Exclude;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::action::number_within;
-use super::change::Change;
+use super::change::{Change, Whose};
 use super::control;
 use super::draft::{DraftItem, Reader};
 use super::told::{self, At, excerpt};
@@ -38,8 +38,11 @@ pub(super) enum Directive {
     ResponseTypes,
     ResponseTypesClear,
     Set(fn(&mut Settings, &str) -> Result<(), String>),
+    MatchLimit,
     /// Known, and nothing here does what it is about.
     Idle,
+    /// Known, and refused if it is anything but `Off`.
+    OnlyOff(&'static str),
     /// Known, and refused, because rules would not do what they say.
     Refused(&'static str),
 }
@@ -63,6 +66,10 @@ const fn set(name: &'static str, set: fn(&mut Settings, &str) -> Result<(), Stri
 
 const fn idle(name: &'static str, arguments_max: usize) -> Known {
     known(name, 1, arguments_max, Directive::Idle)
+}
+
+const fn only_off(name: &'static str, why: &'static str) -> Known {
+    known(name, 1, 1, Directive::OnlyOff(why))
 }
 
 /// Arguments of a directive that takes a list.
@@ -100,13 +107,16 @@ const DIRECTIVES: &[Known] = &[
     }),
     set("SecUploadFileLimit", |s, v| within(v, 0, 100_000).map(|to| s.files_max = to)),
     set("SecCollectionTimeout", |s, v| within(v, 1, u32::MAX).map(|to| s.collection_timeout = to)),
-    set("SecPcreMatchLimit", |s, v| within(v, 1, u32::MAX).map(|to| s.match_steps_max = to)),
+    known("SecPcreMatchLimit", 1, 1, Directive::MatchLimit),
     set("SecCookieFormat", |s, v| within(v, 0, 1).map(|to| s.cookie_format = to)),
     known("SecRuleScript", 1, 2, Directive::Refused("no scripts are run")),
     known("SecRemoteRules", 2, 2, Directive::Refused("rules are not fetched: name a file")),
-    known("SecContentInjection", 1, 1, Directive::Refused("bodies are not changed")),
-    known("SecStreamInBodyInspection", 1, 1, Directive::Refused("there is no STREAM_INPUT_BODY")),
-    known("SecStreamOutBodyInspection", 1, 1, Directive::Refused("there is no STREAM_OUTPUT_BODY")),
+    only_off("SecContentInjection", "bodies are not changed"),
+    only_off("SecHashEngine", "links are not signed"),
+    only_off("SecParseXmlIntoArgs", "XML is in XML:/* and XML://@*, not in ARGS"),
+    only_off("SecStreamInBodyInspection", "there is no STREAM_INPUT_BODY"),
+    only_off("SecStreamOutBodyInspection", "there is no STREAM_OUTPUT_BODY"),
+    only_off("SecXmlExternalEntity", "nothing is fetched because a body says so"),
     idle("SecAuditEngine", 1),
     idle("SecAuditLog", 1),
     idle("SecAuditLog2", 1),
@@ -131,14 +141,12 @@ const DIRECTIVES: &[Known] = &[
     idle("SecGeoLookupDb", 1),
     idle("SecGsbLookupDb", 1),
     idle("SecGuardianLog", 2),
-    idle("SecHashEngine", 1),
     idle("SecHashKey", 2),
     idle("SecHashMethodPm", 2),
     idle("SecHashMethodRx", 2),
     idle("SecHashParam", 1),
     idle("SecHttpBlKey", 1),
     idle("SecInterceptOnError", 1),
-    idle("SecParseXmlIntoArgs", 1),
     idle("SecPcreMatchLimitRecursion", 1),
     idle("SecRemoteRulesFailAction", 1),
     idle("SecRequestBodyInMemoryLimit", 1),
@@ -154,7 +162,6 @@ const DIRECTIVES: &[Known] = &[
     idle("SecUploadFileMode", 1),
     idle("SecUploadKeepFiles", 1),
     idle("SecWebAppId", 1),
-    idle("SecXmlExternalEntity", 1),
 ];
 
 /// The directive of this name, whatever its case.
@@ -184,9 +191,14 @@ impl Known {
         if (min..=max).contains(&arguments) {
             return Ok(());
         }
-        let takes = if min == max { format!("{min}") } else { format!("{min} to {max}") };
+        let takes = match (min, max) {
+            (1, 1) => "1 argument".to_owned(),
+            (1, MANY) => "arguments".to_owned(),
+            (min, max) if min == max => format!("{min} arguments"),
+            (min, max) => format!("{min} to {max} arguments"),
+        };
         let more = if arguments > max { "; put one with spaces in it into quotes" } else { "" };
-        Err(format!("{name} takes {takes} arguments, and has {arguments}{more}"))
+        Err(format!("{name} takes {takes}, and has {arguments}{more}"))
     }
 }
 
@@ -203,16 +215,14 @@ pub(super) fn apply(
 ) -> Result<(), String> {
     let texts: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value)).collect();
     let first = texts.first().map_or("", |text| &**text);
-    let update = |make: fn(&At, &str, &[Cow<'_, [u8]>]) -> Result<Change, String>| {
-        make(at, first, values.get(1..).unwrap_or_default())
-    };
+    let rest = values.get(1..).unwrap_or_default();
     let change = match directive {
-        Directive::RemoveById => Change::remove_by_id(at, &texts.join(" "))?,
-        Directive::RemoveByTag => Change::remove_by_tag(at, first),
-        Directive::RemoveByMsg => Change::remove_by_msg(at, first),
-        Directive::UpdateTargetById => update(Change::targets_by_id)?,
-        Directive::UpdateTargetByTag => update(Change::targets_by_tag)?,
-        Directive::UpdateTargetByMsg => update(Change::targets_by_msg)?,
+        Directive::RemoveById => Change::remove(at, Whose::ids(&texts.join(" "))?),
+        Directive::RemoveByTag => Change::remove(at, Whose::Tag(first.to_owned())),
+        Directive::RemoveByMsg => Change::remove(at, Whose::Msg(first.to_owned())),
+        Directive::UpdateTargetById => Change::targets(at, Whose::ids(first)?, rest),
+        Directive::UpdateTargetByTag => Change::targets(at, Whose::Tag(first.to_owned()), rest),
+        Directive::UpdateTargetByMsg => Change::targets(at, Whose::Msg(first.to_owned()), rest),
         Directive::Marker => {
             reader.draft.items.push(DraftItem::Marker(first.into()));
             return Ok(());
@@ -228,7 +238,11 @@ pub(super) fn apply(
             return Ok(());
         }
         Directive::Set(set) => return set(&mut reader.draft.settings, first),
-        Directive::Refused(why) => return Err(format!("not supported: {why}")),
+        Directive::MatchLimit => return match_limit(reader, at, first),
+        Directive::OnlyOff(_) if first.eq_ignore_ascii_case("off") => return Ok(()),
+        Directive::OnlyOff(why) | Directive::Refused(why) => {
+            return Err(format!("not supported: {why}"));
+        }
         Directive::Idle => {
             let text = format!("{name} is known, but sets nothing here; it is passed over");
             reader.told.warn_once(at, name, text);
@@ -242,6 +256,20 @@ pub(super) fn apply(
         | Directive::UpdateAction => return Ok(()),
     };
     reader.draft.changes.push(change);
+    Ok(())
+}
+
+/// PCRE counts its calls, of which one may look at many bytes; here each byte is a step. What is usual for
+/// PCRE would therefore end honest matches, and to be ended is a fault of the transaction.
+fn match_limit(reader: &mut Reader<'_>, at: &At, text: &str) -> Result<(), String> {
+    let least = Settings::default().match_steps_max;
+    let steps: u32 = within(text, 1, u32::MAX)?;
+    if steps < least {
+        let text =
+            format!("SecPcreMatchLimit: {least} steps are allowed; they are smaller than PCRE's");
+        reader.told.warn(at, text);
+    }
+    reader.draft.settings.match_steps_max = steps.max(least);
     Ok(())
 }
 

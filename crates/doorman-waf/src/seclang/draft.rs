@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::action::{self, Action, Written};
 use super::change::Change;
 use super::directive::{self, Directive};
-use super::lexer::{self, LINE_MAX, Line, Word};
+use super::lexer::{self, Fault, LINE_MAX, Line, Word};
 use super::shared::Shared;
 use super::told::{At, Told, excerpt};
-use super::{DEPTH_MAX, FILE_MAX, FILES_MAX, Files, LINKS_MAX, RULES_MAX, Source};
+use super::{DEPTH_MAX, FILE_MAX, FILES_MAX, Files, LINKS_MAX, RULES_MAX, Source, TEXT_MAX};
 use crate::rule::{Disruption, Phase, Settings, Transformation};
 
 /// All that the files say.
@@ -46,6 +46,8 @@ pub(super) struct DraftLink {
     /// Nothing for `SecAction`.
     pub(super) condition: Option<Condition>,
     pub(super) actions: Vec<Written>,
+    /// Lists of `SecRuleUpdateActionById`.
+    pub(super) updates: Vec<Vec<Written>>,
 }
 
 /// What is looked at, and what is asked of it, as written.
@@ -61,6 +63,8 @@ pub(super) struct Condition {
 #[derive(Debug)]
 pub(super) struct Defaults {
     pub(super) transformations: Vec<Transformation>,
+    /// Of each rule, before its own.
+    pub(super) tags: Vec<Arc<str>>,
     pub(super) disruption: Disruption,
     pub(super) status: Option<u16>,
     pub(super) log: bool,
@@ -71,6 +75,7 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             transformations: Vec::new(),
+            tags: Vec::new(),
             disruption: Disruption::Pass,
             status: None,
             log: true,
@@ -100,6 +105,7 @@ pub(super) fn read(sources: &[Source], files: &dyn Files, told: &mut Told) -> Dr
         next: Next::Starter,
         ids: HashMap::new(),
         opened: 0,
+        bytes: 0,
         rules: 0,
         types_set: false,
     };
@@ -119,6 +125,7 @@ pub(super) struct Reader<'r> {
     next: Next,
     ids: HashMap<u32, At>,
     opened: usize,
+    bytes: usize,
     rules: usize,
     /// Whether types of responses have been set: the first takes the place of those that are set anyway.
     pub(super) types_set: bool,
@@ -136,9 +143,16 @@ impl Reader<'_> {
             let text = format!("{} bytes; at most {FILE_MAX} are read", text.len());
             return self.told.error(&start, text);
         }
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.bytes > TEXT_MAX {
+            return self.told.error(&start, format!("more than {TEXT_MAX} bytes of rules"));
+        }
         let mut last = start;
         for line in lexer::lines(text).filter(|line| !line.is_idle()) {
             last = At::new(name, line.first());
+            if self.told.is_full() {
+                return self.told.error(&last, "");
+            }
             self.line(&last, &line, depth);
         }
         self.end_chain(&last, "at the end of the file");
@@ -146,15 +160,15 @@ impl Reader<'_> {
     }
 
     fn line(&mut self, at: &At, line: &Line<'_>, depth: usize) {
-        if line.len() > LINE_MAX {
-            self.told.error(at, format!("a line of {} bytes; at most {LINE_MAX}", line.len()));
+        if line.is_too_long() {
+            self.told.error(at, format!("a directive of more than {LINE_MAX} bytes"));
             self.next = Next::Unsure;
             return;
         }
         let words = match line.words() {
             Ok(words) => words,
             Err(fault) => {
-                self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
+                self.fault(at, line, fault);
                 self.next = Next::Unsure;
                 return;
             }
@@ -191,17 +205,31 @@ impl Reader<'_> {
             (Directive::Include(absent), [name]) => {
                 self.include(at, &name.name(), absent, depth);
             }
-            (Directive::UpdateAction, [target, actions]) => match action::split(line, actions) {
-                Ok(written) => self.update_action(at, &target.name(), written),
-                Err(fault) => {
-                    self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
+            (Directive::UpdateAction, [target, actions]) => {
+                if let Some(actions) = self.actions(at, line, actions) {
+                    self.update_action(at, &target.name(), actions);
                 }
-            },
+            }
             (other, arguments) => {
                 let values: Vec<_> = arguments.iter().map(Word::value).collect();
                 if let Err(text) = directive::apply(self, at, found.name, other, &values) {
                     self.told.error(at, format!("{}: {text}", found.name));
                 }
+            }
+        }
+    }
+
+    fn fault(&mut self, at: &At, line: &Line<'_>, fault: Fault) {
+        self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
+    }
+
+    /// Cuts a list of actions; nothing, if that cannot be done, of which is told.
+    fn actions(&mut self, at: &At, line: &Line<'_>, word: &Word<'_>) -> Option<Vec<Written>> {
+        match action::split(&at.place.file, line, word) {
+            Ok(actions) => Some(actions),
+            Err(fault) => {
+                self.fault(at, line, fault);
+                None
             }
         }
     }
@@ -233,17 +261,14 @@ impl Reader<'_> {
             }
             return;
         }
-        let actions = match actions.map_or_else(|| Ok(Vec::new()), |word| action::split(line, word))
-        {
-            Ok(actions) => actions,
-            Err(fault) => {
-                self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
-                self.next = Next::Unsure;
-                return;
-            }
+        let Some(actions) =
+            actions.map_or_else(|| Some(Vec::new()), |word| self.actions(at, line, word))
+        else {
+            self.next = Next::Unsure;
+            return;
         };
         let chained = actions.iter().any(|action| action.name.eq_ignore_ascii_case("chain"));
-        let link = DraftLink { at: at.clone(), condition, actions };
+        let link = DraftLink { at: at.clone(), condition, actions, updates: Vec::new() };
         match self.next {
             Next::Link => self.link(link),
             Next::Starter | Next::Unsure => self.starter(link),
@@ -300,19 +325,14 @@ impl Reader<'_> {
     }
 
     fn default_action(&mut self, at: &At, line: &Line<'_>, word: &Word<'_>) {
-        let actions = match action::split(line, word) {
-            Ok(actions) => actions,
-            Err(fault) => {
-                return self.told.error(&at.on_line(line.number_at(fault.at)), fault.text);
-            }
-        };
+        let Some(actions) = self.actions(at, line, word) else { return };
         // Patterns are in none of what a default may say, so that their settings do not matter.
         let mut shared = Shared::new(self.files, self.draft.settings.match_steps_max);
         let mut defaults = Defaults::default();
         let mut phase = Phase::RequestBody;
         let mut disruption = None;
         for written in &actions {
-            let here = at.on_line(written.line);
+            let here = at.within(&written.place);
             match action::read(written, &mut shared) {
                 Ok(Action::Phase(said)) => phase = said,
                 Ok(Action::Disrupt(said)) => disruption = Some(said),
@@ -321,6 +341,14 @@ impl Reader<'_> {
                 Ok(Action::NoLog) => (defaults.log, defaults.audit) = (false, false),
                 Ok(Action::AuditLog) => defaults.audit = true,
                 Ok(Action::NoAuditLog) => defaults.audit = false,
+                Ok(Action::Tag(tag)) => {
+                    action::warn_of_macro(&tag, &here, self.told);
+                    defaults.tags.push(tag);
+                }
+                Ok(Action::Block) => {
+                    let text = "block in SecDefaultAction says nothing: it is what block means";
+                    self.told.warn(&here, text);
+                }
                 Ok(Action::Transform(None)) => defaults.transformations.clear(),
                 Ok(Action::Transform(Some(one))) => defaults.transformations.push(one),
                 Ok(_) => {
@@ -331,8 +359,10 @@ impl Reader<'_> {
                 Err(text) => self.told.error(&here, text),
             }
         }
+        let blocks = actions.iter().any(|action| action.name.eq_ignore_ascii_case("block"));
         match disruption {
             Some(disruption) => defaults.disruption = disruption,
+            None if blocks => {}
             None => {
                 let text = "SecDefaultAction without pass, deny, drop, redirect or allow";
                 self.told.error(at, text);

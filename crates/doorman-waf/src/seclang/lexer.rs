@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-/// Bytes of one directive, continuations joined. The longest pattern of common rules has 12 KiB.
+/// Bytes of one directive, continuations joined, and lines that it may be written on. The longest pattern of common rules has 12 KiB.
 pub(super) const LINE_MAX: usize = 256 * 1024;
 
 /// A directive with its arguments, as written.
@@ -51,9 +51,9 @@ impl Line<'_> {
         matches!(self.text.trim_ascii_start().first(), None | Some(b'#'))
     }
 
-    /// Bytes of it.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
+    /// Whether it is past the bound, so that only the beginning of it is there.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.text.len() > LINE_MAX || self.joints.len() > LINE_MAX
     }
 
     /// Its words.
@@ -206,10 +206,10 @@ impl<'t> Iterator for Lines<'t> {
         let mut text = Cow::Borrowed(line);
         let mut joints = Vec::new();
         while more && !self.rest.is_empty() {
-            joints.push(text.len());
             let (line, again) = self.physical();
-            // Past the bound the line is refused, so that nothing of it is kept.
-            if text.len() <= LINE_MAX {
+            // Past the bound the line is refused, so that nothing more of it is kept.
+            if text.len() <= LINE_MAX && joints.len() <= LINE_MAX {
+                joints.push(text.len());
                 text.to_mut().extend_from_slice(line);
             }
             more = again;

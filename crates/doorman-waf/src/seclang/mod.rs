@@ -13,6 +13,8 @@
 //! - Phrases of files have white space at their ends taken away, as in version 2.
 //! - A rule that says nothing of what becomes of the transaction does what its phase's default says, as in
 //!   version 2.
+//! - A tag or a message by which rules are removed or updated is meant as it is, if a rule has it; otherwise
+//!   it is a pattern, if it has a character of patterns.
 //! - An update takes targets away from every link of a chain, and adds them to the first only.
 
 mod action;
@@ -37,6 +39,9 @@ use crate::rule::{Notice, RuleSet};
 
 /// Bytes of one file, rules or data.
 pub const FILE_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of all files of rules, and of all files of data, of one set.
+pub const TEXT_MAX: usize = 64 * 1024 * 1024;
 
 /// Files that one set is made of, those of `Include` too.
 pub const FILES_MAX: usize = 1_000;
@@ -79,7 +84,7 @@ pub struct Source {
 ///
 /// # Errors
 /// Every fault of all files, in their order, each with its place and the rule that it is about. Nothing is
-/// half-loaded. At most 500 are told, and how many more there are.
+/// half-loaded. After 500 of them reading ends, which is told last.
 pub fn load(sources: &[Source], files: &dyn Files) -> Result<RuleSet, Vec<Notice>> {
     let mut told = told::Told::default();
     let draft = draft::read(sources, files, &mut told);

@@ -60,7 +60,7 @@ const ABSENT: [&str; 24] = [
     "WEBSERVER_ERROR_LOG",
 ];
 
-const VARIABLES: &[Known] = &[
+pub(super) const VARIABLES: &[Known] = &[
     Known { name: "XML", variable: Variable::XmlTexts, kind: Kind::Xml },
     many("ARGS", Variable::Args),
     many("ARGS_GET", Variable::ArgsGet),

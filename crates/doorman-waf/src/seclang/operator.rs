@@ -1,6 +1,5 @@
 //! Operators: `@rx …`, `!@within %{tx.allowed}`, a pattern alone.
 
-use super::lexer::Fault;
 use super::shared::Shared;
 use super::template;
 use super::told::{self, excerpt};
@@ -66,23 +65,21 @@ const ABSENT: [&str; 13] = [
 /// Reads an operator with its operand. Files are named relative to `base`.
 ///
 /// # Errors
-/// It is unknown, or its operand is none, with the place in the text.
-pub(super) fn parse(text: &[u8], base: &str, shared: &mut Shared<'_>) -> Result<Asked, Fault> {
+/// It is unknown, or its operand is none.
+pub(super) fn parse(text: &[u8], base: &str, shared: &mut Shared<'_>) -> Result<Asked, String> {
     let body = text.trim_ascii_start();
     let (negated, body) = match body.strip_prefix(b"!") {
         Some(body) => (true, body.trim_ascii_start()),
         None => (false, body),
     };
-    let start = text.len() - body.len();
     let Some(named) = body.strip_prefix(b"@") else {
-        let operator = rx(body, shared).map_err(|text| Fault::new(start, text))?;
+        let operator = rx(body, shared)?;
         return Ok(Asked { negated, operator, note: None });
     };
     let len = named.iter().take_while(|b| !b.is_ascii_whitespace()).count();
     let name = String::from_utf8_lossy(&named[..len]);
     let operand = named[len..].trim_ascii_start();
-    let fault = |inner: Fault| Fault::new(text.len() - operand.len() + inner.at, inner.text);
-    let (operator, note) = named_operator(&name, operand, base, shared).map_err(fault)?;
+    let (operator, note) = named_operator(&name, operand, base, shared)?;
     Ok(Asked { negated, operator, note })
 }
 
@@ -94,8 +91,7 @@ fn named_operator(
     operand: &[u8],
     base: &str,
     shared: &mut Shared<'_>,
-) -> Result<Noted, Fault> {
-    let here = |text: String| Fault::new(0, text);
+) -> Result<Noted, String> {
     let text = |make: fn(Template) -> Operator| template::parse(operand).map(make);
     let number = |make: fn(Template) -> Operator| {
         template::parse(operand).map(|template| {
@@ -110,11 +106,11 @@ fn named_operator(
     };
     let lower = name.to_ascii_lowercase();
     let operator = match lower.as_str() {
-        "rx" => rx(operand, shared).map_err(here)?,
-        "pm" => Operator::Pm(shared.phrases(inline_phrases(operand)).map_err(here)?),
+        "rx" => rx(operand, shared)?,
+        "pm" => Operator::Pm(shared.phrases(inline_phrases(operand))?),
         "pmf" | "pmfromfile" => {
-            let phrases = file_phrases(operand, base, shared).map_err(here)?;
-            Operator::Pm(shared.phrases(phrases).map_err(here)?)
+            let phrases = file_phrases(operand, base, shared)?;
+            Operator::Pm(shared.phrases(phrases)?)
         }
         "streq" => text(Operator::Streq)?,
         "contains" => text(Operator::Contains)?,
@@ -135,10 +131,10 @@ fn named_operator(
         "detectxss" => return Ok(alone(Operator::DetectXss)),
         "unconditionalmatch" => return Ok(alone(Operator::UnconditionalMatch)),
         "nomatch" => return Ok(alone(Operator::NoMatch)),
-        "ipmatch" => addresses(operand).map_err(here)?,
+        "ipmatch" => addresses(operand)?,
         "ipmatchf" | "ipmatchfromfile" => {
-            let listed = file_phrases(operand, base, shared).map_err(here)?;
-            addresses(&listed.join(&b"\n"[..])).map_err(here)?
+            let listed = file_phrases(operand, base, shared)?;
+            addresses(&listed.join(&b"\n"[..]))?
         }
         "geolookup" => {
             let note = "@geoLookup has no places of addresses here, so it never matches";
@@ -149,11 +145,11 @@ fn named_operator(
             return Ok((Operator::Rbl, Some(note.to_owned())));
         }
         _ if ABSENT.iter().any(|absent| absent.eq_ignore_ascii_case(name)) => {
-            return Err(here(format!("the operator @{name} is not supported")));
+            return Err(format!("the operator @{name} is not supported"));
         }
         _ => {
             let text = told::unknown("operator", name, NAMES);
-            return Err(here(format!("{text} (a pattern that begins with @ is written @rx @…)")));
+            return Err(format!("{text} (a pattern that begins with @ is written @rx @…)"));
         }
     };
     Ok((operator, None))
@@ -247,9 +243,8 @@ fn addresses(text: &[u8]) -> Result<Operator, String> {
     }
 }
 
-fn byte_range(text: &[u8]) -> Result<ByteSet, Fault> {
+fn byte_range(text: &[u8]) -> Result<ByteSet, String> {
     let mut set = ByteSet::default();
-    let mut at = 0;
     for range in text.split(|&b| b == b',') {
         let number = |text: &str| text.trim().parse::<u8>().ok();
         let words = String::from_utf8_lossy(range);
@@ -261,12 +256,8 @@ fn byte_range(text: &[u8]) -> Result<ByteSet, Fault> {
             Some((first, last)) if first <= last => {
                 (first..=last).for_each(|byte| set.insert(byte))
             }
-            _ => {
-                let text = format!("{} is no range of bytes, 0-255", excerpt(range, 0));
-                return Err(Fault::new(at, text));
-            }
+            _ => return Err(format!("{} is no range of bytes, 0-255", excerpt(range, 0))),
         }
-        at += range.len() + 1;
     }
     Ok(set)
 }

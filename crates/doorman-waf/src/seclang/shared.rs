@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::told::excerpt;
-use super::{FILE_MAX, Files};
+use super::{FILE_MAX, Files, TEXT_MAX};
 use crate::operator::PhraseSet;
 use crate::regex::{self, Regex};
 use crate::rule::Phrases;
@@ -25,6 +25,7 @@ pub(super) struct Shared<'f> {
     regexes: HashMap<Vec<u8>, Result<Arc<Regex>, regex::Error>>,
     phrases: HashMap<Vec<Vec<u8>>, Phrases>,
     read: HashMap<(String, String), FileRead>,
+    bytes: usize,
 }
 
 impl<'f> Shared<'f> {
@@ -35,6 +36,7 @@ impl<'f> Shared<'f> {
             regexes: HashMap::new(),
             phrases: HashMap::new(),
             read: HashMap::new(),
+            bytes: 0,
         }
     }
 
@@ -93,14 +95,23 @@ impl<'f> Shared<'f> {
     /// Why it cannot be had.
     pub(super) fn file(&mut self, base: &str, name: &str) -> Result<Arc<[u8]>, String> {
         let key = (base.to_owned(), name.to_owned());
-        let files = self.files;
-        let read = self.read.entry(key).or_insert_with(|| match files.read(base, name) {
+        if let Some(read) = self.read.get(&key) {
+            return read.clone();
+        }
+        let read: FileRead = match self.files.read(base, name) {
             Ok((_, text)) if text.len() > FILE_MAX => {
                 Err(format!("{name} has {} bytes; at most {FILE_MAX} are read", text.len()))
             }
-            Ok((_, text)) => Ok(text.into()),
+            Ok((_, text)) if self.bytes + text.len() > TEXT_MAX => {
+                Err(format!("with {name} more than {TEXT_MAX} bytes of data are read"))
+            }
+            Ok((_, text)) => {
+                self.bytes += text.len();
+                Ok(text.into())
+            }
             Err(why) => Err(format!("{name} cannot be read: {why}")),
-        });
-        read.clone()
+        };
+        self.read.insert(key, read.clone());
+        read
     }
 }

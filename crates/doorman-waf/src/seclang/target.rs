@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::lexer::{Fault, quote_end, unescape};
+use super::lexer::{quote_end, unescape};
 use super::names::{self, Kind, Known};
 use super::shared::Shared;
 use super::told::excerpt;
@@ -14,31 +14,46 @@ const TARGETS_MAX: usize = 512;
 /// Reads a list of targets with `|` or `,` between them.
 ///
 /// # Errors
-/// The first that is none, with its place in the text.
-pub(super) fn parse(text: &[u8], shared: &mut Shared<'_>) -> Result<Vec<Target>, Fault> {
+/// All that are none.
+pub(super) fn parse(text: &[u8], shared: &mut Shared<'_>) -> Result<Vec<Target>, Vec<String>> {
     let mut targets = Vec::new();
+    let mut faults = Vec::new();
     let mut at = 0;
     loop {
-        at = skip_space(text, at);
-        let (meant, start) = match text.get(at) {
-            Some(b'!') => (Use::Exclude, at + 1),
-            Some(b'&') => (Use::Count, at + 1),
-            _ => (Use::Include, at),
-        };
-        let (target, end) = one(meant, text, start, shared)?;
-        targets.push(target);
-        if targets.len() > TARGETS_MAX {
-            return Err(Fault::new(at, format!("more than {TARGETS_MAX} targets")));
-        }
-        at = skip_space(text, end);
-        match text.get(at) {
-            None => return Ok(targets),
-            Some(b'|' | b',') => at += 1,
-            Some(_) => {
-                let near = excerpt(text, at);
-                return Err(Fault::new(at, format!("| expected between targets, near {near}")));
+        let end = match next(text, at, shared) {
+            Ok((target, end)) => {
+                targets.push(target);
+                end
             }
+            Err(fault) => {
+                faults.push(fault);
+                at + text[at..].iter().take_while(|b| !matches!(b, b'|' | b',')).count()
+            }
+        };
+        if targets.len() + faults.len() > TARGETS_MAX {
+            faults.push(format!("more than {TARGETS_MAX} targets"));
+            return Err(faults);
         }
+        if end >= text.len() {
+            return if faults.is_empty() { Ok(targets) } else { Err(faults) };
+        }
+        at = end + 1;
+    }
+}
+
+/// Reads the target that begins here, and tells where its separator, or the end, is.
+fn next(text: &[u8], at: usize, shared: &mut Shared<'_>) -> Result<(Target, usize), String> {
+    let at = skip_space(text, at);
+    let (meant, start) = match text.get(at) {
+        Some(b'!') => (Use::Exclude, at + 1),
+        Some(b'&') => (Use::Count, at + 1),
+        _ => (Use::Include, at),
+    };
+    let (target, end) = one(meant, text, start, shared)?;
+    let end = skip_space(text, end);
+    match text.get(end) {
+        None | Some(b'|' | b',') => Ok((target, end)),
+        Some(_) => Err(format!("| expected between targets, near {}", excerpt(text, end))),
     }
 }
 
@@ -52,19 +67,19 @@ fn one(
     text: &[u8],
     start: usize,
     shared: &mut Shared<'_>,
-) -> Result<(Target, usize), Fault> {
+) -> Result<(Target, usize), String> {
     let is_name = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'_';
     let end = start + text[start..].iter().take_while(is_name).count();
     if end == start {
         let near = excerpt(text, start);
-        return Err(Fault::new(start, format!("a variable expected, near {near}")));
+        return Err(format!("a variable expected, near {near}"));
     }
     let name = String::from_utf8_lossy(&text[start..end]);
-    let known = names::variable(&name).map_err(|text| Fault::new(start, text))?;
+    let known = names::variable(&name)?;
     let (variable, selector, end) = if text.get(end) == Some(&b':') {
         selected(known, text, end + 1, shared)?
     } else if known.kind == Kind::Xml {
-        return Err(Fault::new(start, "XML without what of it: XML:/* or XML://@*"));
+        return Err("XML without what of it: XML:/* or XML://@*".to_owned());
     } else {
         (known.variable, Selector::All, end)
     };
@@ -77,13 +92,12 @@ fn selected(
     text: &[u8],
     start: usize,
     shared: &mut Shared<'_>,
-) -> Result<(Variable, Selector, usize), Fault> {
+) -> Result<(Variable, Selector, usize), String> {
     let rest = &text[start..];
     let plain = rest.iter().take_while(|b| !matches!(b, b'|' | b',')).count();
     match known.kind {
         Kind::Single => {
-            let text = format!("{} is one value, it has no members", known.name);
-            return Err(Fault::new(start, text));
+            return Err(format!("{} is one value, it has no members", known.name));
         }
         Kind::Xml => {
             let variable = match rest[..plain].trim_ascii() {
@@ -91,10 +105,9 @@ fn selected(
                 b"//@*" => Variable::XmlAttributes,
                 path => {
                     let path = excerpt(path, 0);
-                    let text = format!(
+                    return Err(format!(
                         "the path {path} is not supported; only XML:/* (texts) and XML://@* (attributes) are"
-                    );
-                    return Err(Fault::new(start, text));
+                    ));
                 }
             };
             return Ok((variable, Selector::All, start + plain));
@@ -103,18 +116,16 @@ fn selected(
     }
     let (key, len): (Cow<'_, [u8]>, usize) = match rest.first() {
         Some(b'\'') => {
-            let len = quote_end(&rest[1..], b'\'')
-                .ok_or_else(|| Fault::new(start, "a quote that does not end"))?;
+            let len = quote_end(&rest[1..], b'\'').ok_or("a quote that does not end")?;
             (unescape(&rest[1..=len], b"'"), len + 2)
         }
         Some(b'/') => {
-            let len = pattern_end(rest)
-                .ok_or_else(|| Fault::new(start, "a pattern without the / at its end"))?;
+            let len = pattern_end(rest).ok_or("a pattern without the / at its end")?;
             (Cow::Borrowed(&rest[..len]), len)
         }
         _ => (Cow::Borrowed(rest[..plain].trim_ascii_end()), plain),
     };
-    let selector = selector(&key, shared).map_err(|text| Fault::new(start, text))?;
+    let selector = selector(&key, shared)?;
     Ok((known.variable, selector, start + len))
 }
 

@@ -2,9 +2,8 @@
 
 use memchr::memmem;
 
-use super::lexer::Fault;
 use super::names::{self, Kind};
-use super::told;
+use super::told::{self, excerpt};
 use crate::rule::{Part, RuleField, Template};
 
 const RULE_FIELDS: [(&str, RuleField); 5] = [
@@ -19,7 +18,7 @@ const RULE_FIELDS: [(&str, RuleField); 5] = [
 ///
 /// # Errors
 /// A macro that does not end, or names what is not there.
-pub(super) fn parse(text: &[u8]) -> Result<Template, Fault> {
+pub(super) fn parse(text: &[u8]) -> Result<Template, String> {
     scan(text, Err)
 }
 
@@ -30,8 +29,8 @@ pub(super) fn parse_pattern(text: &[u8]) -> Template {
 
 fn scan(
     text: &[u8],
-    mut on_fault: impl FnMut(Fault) -> Result<(), Fault>,
-) -> Result<Template, Fault> {
+    mut on_fault: impl FnMut(String) -> Result<(), String>,
+) -> Result<Template, String> {
     let mut parts = Vec::new();
     let mut literal = Vec::new();
     let mut at = 0;
@@ -40,11 +39,8 @@ fn scan(
         literal.extend_from_slice(&text[at..open]);
         let after = &text[open + 2..];
         let read = memchr::memchr(b'}', after)
-            .ok_or_else(|| Fault::new(open, "a macro %{ without its }"))
-            .and_then(|len| {
-                let part = part(&after[..len]).map_err(|text| Fault::new(open, text))?;
-                Ok((part, open + 2 + len + 1))
-            });
+            .ok_or_else(|| format!("a macro without its }}, near {}", excerpt(text, open)))
+            .and_then(|len| Ok((part(&after[..len])?, open + 2 + len + 1)));
         match read {
             Ok((part, end)) => {
                 if !literal.is_empty() {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::rule::{Notice, Place};
 
-/// Faults (and warnings) that are kept; a file that is no SecLang at all has one for each line.
+/// Faults that are told, and warnings; a file that is no SecLang at all has one for each line.
 const KEPT_MAX: usize = 500;
+
+const ENOUGH: &str = "there is more that is wrong; reading ended here";
 
 /// Longer names have no suggestions: nobody misspells so much.
 const NAME_MAX: usize = 48;
@@ -31,7 +33,14 @@ impl At {
         Self { place: Place { file: Arc::clone(&self.place.file), line }, id: self.id }
     }
 
+    /// The same rule at a place of its own.
+    pub(super) fn within(&self, place: &Place) -> Self {
+        Self { place: place.clone(), id: self.id }
+    }
+
+    /// Texts name what was written, which may hold anything: what cannot be seen is escaped.
     fn notice(&self, text: String) -> Notice {
+        let text = if text.contains(char::is_control) { escaped(&text) } else { text };
         Notice { place: self.place.clone(), id: self.id, text }
     }
 }
@@ -39,37 +48,10 @@ impl At {
 /// Collects what is to be told.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    errors: Kept,
-    warnings: Kept,
+    errors: Vec<Notice>,
+    warnings: Vec<Notice>,
     files: HashMap<Arc<str>, usize>,
     said: HashSet<String>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    notices: Vec<Notice>,
-    more: usize,
-}
-
-impl Kept {
-    fn push(&mut self, notice: Notice) {
-        if self.notices.len() < KEPT_MAX {
-            self.notices.push(notice);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn sorted(mut self, files: &HashMap<Arc<str>, usize>) -> Vec<Notice> {
-        let key = |n: &Notice| (files.get(&n.place.file).copied(), n.place.line);
-        self.notices.sort_by_key(key);
-        if self.more > 0
-            && let Some(last) = self.notices.last().cloned()
-        {
-            self.notices.push(Notice { id: None, text: format!("{} more", self.more), ..last });
-        }
-        self.notices
-    }
 }
 
 impl Told {
@@ -79,12 +61,23 @@ impl Told {
         self.files.entry(Arc::clone(name)).or_insert(number);
     }
 
+    /// Whether there is so much wrong that nothing more needs to be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors.len() >= KEPT_MAX
+    }
+
     pub(super) fn error(&mut self, at: &At, text: impl Into<String>) {
-        self.errors.push(at.notice(text.into()));
+        match self.errors.len() {
+            0..KEPT_MAX => self.errors.push(at.notice(text.into())),
+            KEPT_MAX => self.errors.push(at.notice(ENOUGH.to_owned())),
+            _ => {}
+        }
     }
 
     pub(super) fn warn(&mut self, at: &At, text: impl Into<String>) {
-        self.warnings.push(at.notice(text.into()));
+        if self.warnings.len() < KEPT_MAX {
+            self.warnings.push(at.notice(text.into()));
+        }
     }
 
     /// Warns of something only the first time that it is met.
@@ -96,11 +89,14 @@ impl Told {
 
     /// The warnings, if nothing is wrong; otherwise all that is wrong.
     pub(super) fn end(self) -> Result<Vec<Notice>, Vec<Notice>> {
-        if self.errors.notices.is_empty() {
-            Ok(self.warnings.sorted(&self.files))
-        } else {
-            Err(self.errors.sorted(&self.files))
-        }
+        let Self { mut errors, mut warnings, files, .. } = self;
+        let key = |notice: &Notice| {
+            let file = files.get(&notice.place.file).copied();
+            (notice.text == ENOUGH, file, notice.place.line)
+        };
+        errors.sort_by_key(key);
+        warnings.sort_by_key(key);
+        if errors.is_empty() { Ok(warnings) } else { Err(errors) }
     }
 }
 
@@ -146,20 +142,25 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     row[b.len()]
 }
 
-/// A quoted piece of a text from about this byte on, for messages. What cannot be seen is escaped.
+/// A quoted piece of a text from about this byte on, for messages.
 pub(super) fn excerpt(text: &[u8], at: usize) -> String {
     const BEFORE: usize = 10;
     const SHOWN: usize = 40;
     let start = at.min(text.len()).saturating_sub(BEFORE);
     let end = text.len().min(start + SHOWN);
-    let mut shown = String::from(if start > 0 { "`…" } else { "`" });
-    for char in String::from_utf8_lossy(&text[start..end]).chars() {
+    let before = if start > 0 { "…" } else { "" };
+    let after = if end < text.len() { "…" } else { "" };
+    format!("`{before}{}{after}`", escaped(&String::from_utf8_lossy(&text[start..end])))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
         if char.is_control() {
-            shown.extend(char.escape_default());
+            out.extend(char.escape_default());
         } else {
-            shown.push(char);
+            out.push(char);
         }
     }
-    shown.push_str(if end < text.len() { "…`" } else { "`" });
-    shown
+    out
 }

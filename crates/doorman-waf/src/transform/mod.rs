@@ -26,8 +26,6 @@ mod utf8;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
-
 use memchr::{memchr, memchr2};
 
 use crate::operator::ByteSet;
@@ -46,24 +44,47 @@ impl Transformation {
     /// twenty more.
     pub fn apply(self, input: &[u8], out: &mut Vec<u8>) -> bool {
         out.clear();
+        let backslash = |rest: &[u8]| memchr(b'\\', rest);
+        let escape = |rest: &[u8]| memchr2(b'%', b'+', rest);
+        let null = |rest: &[u8]| memchr(0, rest);
         match self {
-            Self::Base64Decode => base64::decode(input, out),
-            Self::Base64DecodeExt => base64::decode_forgiving(input, out),
-            Self::Base64Encode => base64::encode(input, out),
-            Self::HexDecode => hex::decode(input, out),
-            Self::HexEncode => hex::encode(input, out),
-            Self::Length => {
-                write!(out, "{}", input.len()).expect("a vector takes what it is given")
+            Self::Base64Decode => whole(input, out, base64::decode),
+            Self::Base64DecodeExt => whole(input, out, base64::decode_forgiving),
+            Self::Base64Encode => whole(input, out, base64::encode),
+            Self::CmdLine => each(input, out, space::find_command, space::command),
+            Self::CompressWhitespace => each(input, out, space::find, space::compress),
+            Self::CssDecode => each(input, out, backslash, escape::style),
+            Self::EscapeSeqDecode => each(input, out, backslash, escape::ansi),
+            Self::HexDecode => whole(input, out, hex::decode),
+            Self::HexEncode => whole(input, out, hex::encode),
+            Self::HtmlEntityDecode => each(input, out, |rest| memchr(b'&', rest), html::decode),
+            Self::JsDecode => each(input, out, backslash, escape::script),
+            Self::Length => whole(input, out, |input, out| {
+                out.extend_from_slice(input.len().to_string().as_bytes());
+            }),
+            Self::Lowercase => fold(input, out, &UPPER, <[u8]>::make_ascii_lowercase),
+            Self::Md5 => whole(input, out, digest::md5),
+            Self::NormalizePath => path::apply(input, path::Style::Unix, out),
+            Self::NormalizePathWin => path::apply(input, path::Style::Windows, out),
+            Self::RemoveComments => each(input, out, comments::find, comments::remove),
+            Self::RemoveCommentsChar => {
+                each(input, out, comments::find_marks, comments::remove_marks)
             }
-            Self::Md5 => digest::md5(input, out),
-            Self::Sha1 => digest::sha1(input, out),
-            Self::NormalizePath | Self::NormalizePathWin => return self.normalize(input, out),
-            Self::Trim => return keep(space::trim_end(space::trim_start(input)), input, out),
-            Self::TrimLeft => return keep(space::trim_start(input), input, out),
-            Self::TrimRight => return keep(space::trim_end(input), input, out),
-            _ => return self.rewrite(input, out),
+            Self::RemoveNulls => each(input, out, null, space::remove),
+            Self::RemoveWhitespace => each(input, out, space::find_any, space::remove),
+            Self::ReplaceComments => each(input, out, |rest| memchr(b'/', rest), comments::replace),
+            Self::ReplaceNulls => each(input, out, null, space::blank),
+            Self::Sha1 => whole(input, out, digest::sha1),
+            Self::SqlHexDecode => each(input, out, |rest| memchr(b'0', rest), hex::decode_sql),
+            Self::Trim => keep(space::trim_end(space::trim_start(input)), input, out),
+            Self::TrimLeft => keep(space::trim_start(input), input, out),
+            Self::TrimRight => keep(space::trim_end(input), input, out),
+            Self::Uppercase => fold(input, out, &LOWER, <[u8]>::make_ascii_uppercase),
+            Self::UrlDecode => each(input, out, escape, url::decode),
+            Self::UrlDecodeUni => each(input, out, escape, url::decode_unicode),
+            Self::UrlEncode => each(input, out, url::find_unsafe, url::encode),
+            Self::Utf8ToUnicode => each(input, out, utf8::find, utf8::escape),
         }
-        out != input
     }
 
     /// Whether it cannot change a value that has only bytes of this set: the proof by which a plan
@@ -105,50 +126,12 @@ impl Transformation {
             Self::Utf8ToUnicode => without(&UTF8),
         }
     }
+}
 
-    /// Those that look at marks and leave what is between them.
-    fn rewrite(self, input: &[u8], out: &mut Vec<u8>) -> bool {
-        match self {
-            Self::UrlDecode => each(input, out, |rest| memchr2(b'%', b'+', rest), url::decode),
-            Self::UrlDecodeUni => {
-                each(input, out, |rest| memchr2(b'%', b'+', rest), url::decode_unicode)
-            }
-            Self::UrlEncode => each(input, out, url::find_unsafe, url::encode),
-            Self::JsDecode => each(input, out, |rest| memchr(b'\\', rest), escape::script),
-            Self::CssDecode => each(input, out, |rest| memchr(b'\\', rest), escape::style),
-            Self::EscapeSeqDecode => each(input, out, |rest| memchr(b'\\', rest), escape::ansi),
-            Self::SqlHexDecode => each(input, out, |rest| memchr(b'0', rest), hex::decode_sql),
-            Self::HtmlEntityDecode => each(input, out, |rest| memchr(b'&', rest), html::decode),
-            Self::Utf8ToUnicode => each(input, out, utf8::find, utf8::escape),
-            Self::CmdLine => each(input, out, space::find_command, space::command),
-            Self::CompressWhitespace => each(input, out, space::find, space::compress),
-            Self::RemoveWhitespace => each(input, out, space::find_any, space::remove),
-            Self::RemoveNulls => each(input, out, |rest| memchr(0, rest), space::remove),
-            Self::ReplaceNulls => each(input, out, |rest| memchr(0, rest), space::blank),
-            Self::ReplaceComments => each(input, out, |rest| memchr(b'/', rest), comments::replace),
-            Self::RemoveComments => each(input, out, comments::find, comments::remove),
-            Self::RemoveCommentsChar => {
-                each(input, out, comments::find_marks, comments::remove_marks)
-            }
-            Self::Lowercase => fold(input, out, &UPPER, <[u8]>::make_ascii_lowercase),
-            Self::Uppercase => fold(input, out, &LOWER, <[u8]>::make_ascii_uppercase),
-            _ => unreachable!("`apply` has done the others"),
-        }
-    }
-
-    fn normalize(self, input: &[u8], out: &mut Vec<u8>) -> bool {
-        let (style, marked) = match self {
-            Self::NormalizePathWin => {
-                (path::Style::Windows, memchr::memchr3(b'/', b'.', b'\\', input).is_some())
-            }
-            _ => (path::Style::Unix, memchr2(b'/', b'.', input).is_some()),
-        };
-        if !marked {
-            return false;
-        }
-        path::normalize(input, style, out);
-        out != input
-    }
+/// What is made from all of the input.
+fn whole(input: &[u8], out: &mut Vec<u8>, write: impl Fn(&[u8], &mut Vec<u8>)) -> bool {
+    write(input, out);
+    out != input
 }
 
 /// Copies what is between marks, and lets `write` make of what begins with a mark what it will: it

@@ -5,6 +5,8 @@
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
+use memchr::{memchr2, memchr3};
+
 /// What separates segments.
 #[derive(Clone, Copy)]
 pub(super) enum Style {
@@ -14,9 +16,22 @@ pub(super) enum Style {
     Windows,
 }
 
-/// `normalizePath`, `normalizePathWin`: without empty segments, `.` and `..`. A `..` that leads out
+/// `normalizePath`, `normalizePathWin`. Whether something changed.
+pub(super) fn apply(input: &[u8], style: Style, out: &mut Vec<u8>) -> bool {
+    let is_plain = match style {
+        Style::Unix => memchr2(b'/', b'.', input).is_none(),
+        Style::Windows => memchr3(b'/', b'.', b'\\', input).is_none(),
+    };
+    if is_plain {
+        return false;
+    }
+    normalize(input, style, out);
+    out != input
+}
+
+/// Without empty segments, `.` and `..`. A `..` that leads out
 /// of a relative path stays; one that leads out of the root does not.
-pub(super) fn normalize(input: &[u8], style: Style, out: &mut Vec<u8>) {
+fn normalize(input: &[u8], style: Style, out: &mut Vec<u8>) {
     let Some(last) = input.len().checked_sub(1) else { return };
     let at = |place: usize| match (style, input[place]) {
         (Style::Windows, b'\\') => b'/',
