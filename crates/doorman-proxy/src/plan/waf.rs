@@ -226,6 +226,7 @@ fn wanted(waf: &Waf, faults: &mut Faults) -> Option<(Wanted, String)> {
             WafOverLimit::Reject => OverLimit::Reject,
             WafOverLimit::Partial => OverLimit::Partial,
         },
+        on_error: engine_on_error(waf),
         response_body_max: waf.response.value.then_some(RESPONSE_BYTES),
         exclusions: waf.exclusions.iter().enumerate().map(exclusion).collect(),
         before: setup_before,
@@ -393,3 +394,6 @@ pub fn rule_files(waf: &Waf) -> Vec<std::path::PathBuf> {
     all.extend(found.names().map(|name| Path::new(name).to_owned()));
     all
 }
+
+#[cfg(test)]
+mod tests;
