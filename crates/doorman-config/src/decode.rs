@@ -25,6 +25,7 @@ mod store;
 mod tls;
 mod tls_policy;
 mod upstream;
+mod waf;
 
 use std::collections::HashMap;
 

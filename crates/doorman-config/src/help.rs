@@ -64,6 +64,8 @@ pub fn reference_markdown() -> String {
             Within::Top => "Top level".to_owned(),
             Within::SiteTls => "`tls` in `site`".to_owned(),
             Within::UpstreamTls => "`tls` in `upstream`".to_owned(),
+            Within::WafExclude => "`exclude` in `waf`".to_owned(),
+            Within::WafBody => "`body` in `waf`".to_owned(),
             other => format!("`{}`", other.word()),
         };
         push(&mut page, format_args!("\n## {title}\n\n"));

@@ -21,6 +21,7 @@ mod route;
 mod site;
 mod sticky;
 mod upstream;
+mod waf;
 
 pub use acme::{
     Acme, AcmeChallenge, AcmeDns, AcmeDnsKey, AcmeDnsWay, CertificateKey, ExternalAccount,
@@ -35,7 +36,7 @@ pub use delivery::Delivery;
 pub use discover::{Discover, DiscoverSource, Family};
 pub use global::{
     AccessFormat, AccessLog, Admin, BackgroundThreads, ErrorLog, Global, Limits, LogLevel,
-    LogTarget, Timeouts, Workers,
+    LogTarget, Timeouts, WafLog, Workers,
 };
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
@@ -60,6 +61,10 @@ pub use sticky::{CookieLife, CookieSecure, SameSite, SessionPlace, Sticky, Stick
 pub use upstream::{
     FastCgi, Pool, ProxyProtocol, Server, ServerAddress, ServerHost, Upstream, UpstreamId,
     UpstreamOrigin, UpstreamProtocol, UpstreamTls, Verify,
+};
+pub use waf::{
+    Waf, WafBase, WafExclusion, WafMode, WafNames, WafOnError, WafOverLimit, WafRules, WafTarget,
+    WafTargetKind,
 };
 
 /// A whole configuration.

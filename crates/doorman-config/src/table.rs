@@ -14,6 +14,7 @@ mod relay;
 mod resilience;
 mod sites;
 mod sticky;
+mod waf;
 
 pub use later::{LATER, Later};
 
@@ -96,6 +97,12 @@ pub enum Within {
     Optimize,
     /// `preset` in `optimize`.
     Preset,
+    /// `waf`.
+    Waf,
+    /// `exclude` in `waf`.
+    WafExclude,
+    /// `body` in `waf`.
+    WafBody,
     /// `timeout`.
     Timeout,
 }
@@ -141,6 +148,9 @@ impl Within {
         Within::Decompress,
         Within::Optimize,
         Within::Preset,
+        Within::Waf,
+        Within::WafExclude,
+        Within::WafBody,
         Within::Timeout,
     ];
 
@@ -182,7 +192,9 @@ impl Within {
             Within::Site => "site",
             Within::Route => "route",
             Within::Proxy => "proxy",
-            Within::Body => "body",
+            Within::Body | Within::WafBody => "body",
+            Within::Waf => "waf",
+            Within::WafExclude => "exclude",
             Within::Buffer => "buffer",
             Within::Mirror => "mirror",
             Within::Timeout => "timeout",
@@ -196,6 +208,7 @@ impl Within {
             Within::Top => "at the top level".to_owned(),
             Within::SiteTls => "in `tls` of a `site`".to_owned(),
             Within::UpstreamTls => "in `tls` of an `upstream`".to_owned(),
+            Within::WafBody => "in `body` of a `waf`".to_owned(),
             other => format!("in `{}`", other.word()),
         }
     }
@@ -207,6 +220,7 @@ impl Within {
             Within::Top => "top",
             Within::SiteTls => "site-tls",
             Within::UpstreamTls => "upstream-tls",
+            Within::WafBody => "waf-body",
             other => other.word(),
         }
     }
@@ -432,6 +446,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(compress::DIRECTIVES)
         .chain(optimize::DIRECTIVES)
         .chain(delivery::DIRECTIVES)
+        .chain(waf::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -534,6 +549,11 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("proxy_cache_lock", "cache STORE { lock"),
     ("proxy_cache_use_stale", "cache STORE { stale"),
     ("cacheenable", "cache"),
+    ("modsecurity", "waf"),
+    ("modsecurity_rules_file", "waf { rules"),
+    ("secruleengine", "waf { mode"),
+    ("secrule", "waf { rules"),
+    ("coraza_waf", "waf"),
     ("vars", "request-header set"),
     ("uri", "strip-prefix` or `rewrite"),
 ];

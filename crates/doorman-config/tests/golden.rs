@@ -12,7 +12,7 @@ use doorman_config::{
     Announcer, Cache, CacheQuery, CacheTtl, CodingLevels, Compress, Condition, Config, Delivery,
     EarlyData, Ending, FastCgi, ImagePreset, ImageQuality, Loaded, MemorySource, Ocsp, Optimize,
     OptimizeText, Outlier, Passive, QueryName, Route, RouteOptions, Setting, SourceMap, Spanned,
-    StoreDisk, TlsSource, Upstream, UpstreamProtocol, load, render,
+    StoreDisk, TlsSource, Upstream, UpstreamProtocol, Waf, WafLog, load, render,
 };
 
 /// Writing to a `String` cannot fail.
@@ -185,6 +185,10 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
     }
     if global.error_log.span.is_some() {
         writeln!(text, "error log {:?}", global.error_log.value).expect(TAKES_ALL);
+    }
+    if global.waf_log.span.is_some() {
+        let log: &WafLog = &global.waf_log.value;
+        writeln!(text, "waf log {log:?}").expect(TAKES_ALL);
     }
     if global.background_threads.span.is_some() {
         let threads = global.background_threads.value;
@@ -412,6 +416,41 @@ fn describe_compress(compress: &Compress, text: &mut String) {
     }
 }
 
+fn describe_waf(waf: &Waf, text: &mut String) {
+    let level = (waf.level.value, waf.detect_level.map(|level| level.value));
+    let mode = (waf.mode.value, waf.on_error());
+    writeln!(text, "    waf {:?} {level:?} {mode:?}", waf.base.value).expect(TAKES_ALL);
+    let scores = [waf.threshold, waf.outbound_threshold].map(|score| score.map(|n| n.value));
+    if scores != [None; 2] {
+        writeln!(text, "      thresholds {scores:?}").expect(TAKES_ALL);
+    }
+    let written = [
+        ("early-blocking", written(&waf.early_blocking)),
+        ("response", written(&waf.response)),
+        ("body", written(&waf.body_max)),
+        ("over-limit", written(&waf.over_limit)),
+    ];
+    for (word, value) in written {
+        if let Some(value) = value {
+            writeln!(text, "      {word} {value}").expect(TAKES_ALL);
+        }
+    }
+    for file in &waf.rules {
+        writeln!(text, "      rules {}", file.value.display()).expect(TAKES_ALL);
+    }
+    if !waf.methods.is_empty() {
+        let methods: Vec<&str> = waf.methods.iter().map(|method| method.value.as_str()).collect();
+        writeln!(text, "      methods {}", methods.join(" ")).expect(TAKES_ALL);
+    }
+    for one in &waf.exclusions {
+        let target = one.target.as_ref().map(|target| &target.value);
+        let path = one.path.as_ref().map(|path| path.value.to_string());
+        let methods: Vec<&str> = one.methods.iter().map(|method| method.value.as_str()).collect();
+        let what = (&one.rules, target, path, methods);
+        writeln!(text, "      exclude {what:?} ({})", one.written).expect(TAKES_ALL);
+    }
+}
+
 fn describe_optimize(optimize: &Optimize, text: &mut String) {
     if let Some(images) = &optimize.images {
         let quality = |quality: &ImageQuality| {
@@ -523,6 +562,9 @@ fn describe_route(config: &Config, route: &Route, sources: &SourceMap, text: &mu
         writeln!(text, "    decompress ratio {ratio} max {max}").expect(TAKES_ALL);
     }
     describe_optimize(&route.options.optimize, text);
+    if let Some(waf) = &route.options.waf {
+        describe_waf(waf, text);
+    }
 }
 
 fn describe_options(options: &RouteOptions, text: &mut String) {

@@ -210,6 +210,12 @@ fn around(within: Within, example: &str) -> String {
         Within::Preset => {
             cached(&format!("optimize images {{ resize w; preset p {{ {example} }} }}"))
         }
+        Within::Waf => options(&format!("waf starter {{ {example} }}")),
+        Within::WafExclude if example.starts_with("tag") => {
+            options(&format!("waf starter {{ exclude {{ {example} }} }}"))
+        }
+        Within::WafExclude => options(&format!("waf starter {{ exclude 942100 {{ {example} }} }}")),
+        Within::WafBody => options(&format!("waf starter {{ body {{ {example} }} }}")),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }
@@ -264,8 +270,11 @@ fn help_says_where_and_how() {
     assert!(help.contains("weight N (in `server`)") && help.contains("Default: 1"), "{help}");
     let help = help_directive("timeout").expect("a directive");
     assert!(help.contains("connect TIME") && help.contains("in `upstream`"), "{help}");
-    let help = help_directive("waf").expect("planned");
+    let help = help_directive("jwt").expect("planned");
     assert!(help.contains("comes with a later version"), "{help}");
+    let help = help_directive("waf").expect("a directive");
+    assert!(help.contains("waf [crs|starter|DIR|off] { ... }"), "{help}");
+    assert!(help.contains("on-error open|closed  What becomes"), "{help}");
     let help = help_directive("compress").expect("a directive");
     let levels = "level zstd|br|gzip N  How hard a coding tries with answers as they pass";
     assert!(help.contains("compress [zstd|br|gzip|off...] { ... }"), "{help}");

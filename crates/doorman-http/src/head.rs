@@ -53,6 +53,7 @@ pub struct RequestHead {
     query: Option<Span>,
     received_path: Span,
     received_query: Option<Span>,
+    received_target: Span,
     asterisk: bool,
 }
 
@@ -75,6 +76,7 @@ impl Default for RequestHead {
             query: None,
             received_path: Span::default(),
             received_query: None,
+            received_target: Span::default(),
             asterisk: false,
         }
     }
@@ -128,6 +130,7 @@ impl RequestHead {
 
     fn take_target(&mut self, target: Span) -> Result<(), HeadError> {
         let connect = if self.method == Method::Connect { Connect::Yes } else { Connect::No };
+        self.received_target = target;
         let bytes = target.of(self.fields.bytes());
         match target::form(bytes, connect).map_err(HeadError::Target)? {
             Form::Origin => {
@@ -166,6 +169,7 @@ impl RequestHead {
         self.asterisk = true;
         let star = self.fields.store(b"*");
         (self.path, self.received_path) = (star, star);
+        self.received_target = star;
         Ok(())
     }
 
@@ -203,6 +207,7 @@ impl RequestHead {
     /// What is wrong with the path.
     pub fn set_path_and_query(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
         let at = self.fields.store(bytes);
+        self.received_target = at;
         self.take_path_and_query(at)
     }
 
@@ -299,6 +304,12 @@ impl RequestHead {
     #[must_use]
     pub fn received_query(&self) -> Option<&[u8]> {
         self.received_query.map(|q| q.of(self.fields.bytes()))
+    }
+
+    /// The target as the client sent it, in whatever form it did; path and query where it was sent in parts.
+    #[must_use]
+    pub fn received_target(&self) -> &[u8] {
+        self.received_target.of(self.fields.bytes())
     }
 
     /// Whether the target is `*`: the request asks about the server as a whole.
@@ -412,6 +423,7 @@ mod tests {
         assert_eq!(head.port(), Some(81));
         assert_eq!(head.path(), b"/");
         assert_eq!(head.query(), Some(&b"x=1"[..]));
+        assert_eq!(head.received_target(), b"http://A.example:81?x=1");
     }
 
     #[test]
@@ -444,6 +456,7 @@ mod tests {
         assert_eq!((head.path(), head.query()), (&b"/c/d"[..], None));
         assert_eq!(head.received_path(), b"/a/../b");
         assert_eq!(head.received_query(), Some(&b"q=1"[..]));
+        assert_eq!(head.received_target(), b"/a/../b?q=1");
         assert_eq!(head.rewrite_path(b"/a\r\nx"), Err(TargetError::Byte));
         assert_eq!(head.rewrite_path(b"a"), Err(TargetError::Byte));
         assert_eq!(head.rewrite_query(Some(b"a b")), Err(TargetError::Byte));

@@ -15,16 +15,17 @@ use doorman_transform::Asked;
 use crate::crowd::Admitted;
 use crate::exchange::Exchange;
 use crate::house::{CorePlan, Proxy};
-use crate::plan::{PlanEnding, PlanRoute};
+use crate::plan::{PlanEnding, PlanRoute, PlanWaf};
 use crate::record::End;
 use crate::stage::cache::{Change, Looked, Recalled, Seek, Sought, Taken};
 use crate::stage::code::Desk;
+use crate::stage::inspect::{Ends, Post};
 use crate::stage::mirror::At;
 use crate::stage::share::Ways;
 use crate::stage::stick::Stuck;
 use crate::stage::{
-    admit, answer, cache, clients, code, deadline, deliver, early, edit, fetch, grpc, hint, mirror,
-    optimize, share, stick,
+    admit, answer, cache, clients, code, deadline, deliver, early, edit, fetch, grpc, hint,
+    inspect, mirror, optimize, share, stick,
 };
 use crate::stop::{Fault, Stop};
 
@@ -74,6 +75,10 @@ impl<N: Net> Proxy<N> {
             exchange.coding = Some(Asked::of(&exchange.head));
         }
         admit::check(route, exchange).await?;
+        if let Some(waf) = &route.waf {
+            // In a box: who is not inspected must not be larger for it.
+            Box::pin(self.inspect(plan, route, waf, exchange)).await?;
+        }
         let ways = match &route.ending {
             PlanEnding::Redirect(to, status) => {
                 return Err(answer::redirect(route, exchange, to, *status));
@@ -136,6 +141,30 @@ impl<N: Net> Proxy<N> {
             deliver::finish(delivery, exchange, &mut response, self.core.clock.instant());
         }
         Ok(response)
+    }
+
+    /// Shows a request to the rules of its route.
+    async fn inspect(
+        &self,
+        plan: &CorePlan<N>,
+        route: &PlanRoute,
+        waf: &PlanWaf,
+        exchange: &mut Exchange,
+    ) -> Result<(), Stop> {
+        let post = self.post(plan, waf);
+        match inspect::request(&post, exchange).await {
+            Ok(()) => Ok(()),
+            Err(Ends::Fault(fault)) => Err(fault.into()),
+            Err(Ends::Redirect((status, to))) => {
+                exchange.record().end = End::WafBlock;
+                Err(answer::elsewhere(route, exchange, &to, status))
+            }
+        }
+    }
+
+    /// What this core inspects with.
+    fn post<'a>(&self, plan: &'a CorePlan<N>, waf: &'a PlanWaf) -> Post<'a> {
+        Post { waf, desk: &plan.desks[waf.index], clock: self.core.clock }
     }
 
     /// All that is done to a request before anybody waits: what is sought is not what is sent. What is
@@ -217,7 +246,11 @@ impl<N: Net> Proxy<N> {
         if exchange.head.takes_trailers {
             grpc::watch(exchange, &mut reply.answer);
         }
-        Ok(edit::unmark(route, exchange, reply))
+        let answer = edit::unmark(route, exchange, reply);
+        match &route.waf {
+            None => Ok(answer),
+            Some(waf) => Box::pin(inspect::answer(&self.post(plan, waf), exchange, answer)).await,
+        }
     }
 
     /// Answers a request for which the first look at the store was not enough.

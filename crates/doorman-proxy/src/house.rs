@@ -11,6 +11,7 @@ use doorman_net::seam::Stream;
 use doorman_net::{Clock, Core, Net};
 use doorman_transform::Coders;
 
+use crate::inspection::Desk;
 use crate::leash::Leash;
 use crate::metrics::{CoreCounters, ListenerCounters};
 use crate::plan::{Plan, PlanRoute, PlanServer, PlanSite};
@@ -132,6 +133,13 @@ impl Books {
                 }
             }
         }
+        if let Some(inspected) = &record.inspected {
+            if let Some(waf) = record.place.as_ref().and_then(|place| place.waf.as_ref()) {
+                waf.decisions[inspected.action as usize].add(1);
+                waf.nanos.add(inspected.nanos);
+            }
+            self.counters.rules_matched(&inspected.hits);
+        }
         for tally in record.coded.iter().chain(&record.decoded) {
             self.counters.coded(tally);
         }
@@ -154,6 +162,8 @@ pub(crate) struct CorePlan<N: Net> {
     pub(crate) upstreams: Vec<CoreUpstream<N>>,
     pub(crate) splits: Vec<Vec<Option<Split>>>,
     pub(crate) places: Vec<Vec<Rc<Place>>>,
+    /// What it runs rules with, in the order of the plan's sets.
+    pub(crate) desks: Vec<Rc<Desk>>,
     pub(crate) no_route: Vec<Rc<Place>>,
     pub(crate) no_site: Rc<Place>,
     /// Where what a certificate authority asks is counted, if it may ask.
@@ -223,7 +233,7 @@ impl<N: Net> Proxy<N> {
     #[must_use]
     pub fn new(net: N, core: Rc<Core>, books: Rc<Books>, plan: Arc<Plan>) -> Rc<Self> {
         let pools = RefCell::default();
-        let current = Rc::new(core_plan(&net, core.clock, &books, &pools, plan));
+        let current = Rc::new(core_plan(&net, core.clock, &books, &pools, &[], plan));
         let unread = OnceCell::new();
         let coders = Coders::new();
         Rc::new(Self { net, core, books, current: RefCell::new(current), pools, coders, unread })
@@ -232,7 +242,9 @@ impl<N: Net> Proxy<N> {
     /// Follows another plan from now on. Requests under way end with the plan they began with;
     /// connections to servers that are in both plans are kept.
     pub fn follow(&self, plan: Arc<Plan>) {
-        let next = core_plan(&self.net, self.core.clock, &self.books, &self.pools, plan);
+        let before = self.plan();
+        let (clock, desks) = (self.core.clock, &before.desks);
+        let next = core_plan(&self.net, clock, &self.books, &self.pools, desks, plan);
         *self.current.borrow_mut() = Rc::new(next);
     }
 
@@ -314,20 +326,23 @@ fn core_plan<N: Net>(
     clock: Clock,
     books: &Books,
     pools: &RefCell<Pools<N::Stream>>,
+    before: &[Rc<Desk>],
     plan: Arc<Plan>,
 ) -> CorePlan<N> {
     let counters = books.counters();
-    let stored = |site: &str, route: &str, store: Option<&str>| {
+    let stored = |site: &str, route: &str, store: Option<&str>, waf: bool| {
         Rc::new(Place {
             site: site.into(),
             route: route.into(),
             counters: counters.route(site, route),
             cache: store.map(|store| counters.cache(store)),
+            waf: waf.then(|| counters.waf(site)),
         })
     };
-    let place = |site: &str, route: &str| stored(site, route, None);
+    let place = |site: &str, route: &str| stored(site, route, None, false);
     let of_route = |site: &PlanSite, route: &PlanRoute| {
-        stored(&site.name, &route.name, route.cache.as_ref().map(|cache| cache.store.name()))
+        let store = route.cache.as_ref().map(|cache| cache.store.name());
+        stored(&site.name, &route.name, store, route.waf.is_some())
     };
     let places = plan
         .sites
@@ -399,7 +414,12 @@ fn core_plan<N: Net>(
     old.http.values().for_each(|pool| pool.clear());
     old.cgi.values().for_each(|pool| pool.clear());
     *old = kept;
+    let desks = plan.rule_sets.iter().map(|set| {
+        let known = before.iter().find(|desk| Arc::ptr_eq(&desk.engine, &set.engine));
+        known.map_or_else(|| Desk::new(&set.engine), Rc::clone)
+    });
     CorePlan {
+        desks: desks.collect(),
         upstreams,
         places: places.collect(),
         splits: splits.collect(),

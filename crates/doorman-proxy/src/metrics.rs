@@ -258,6 +258,26 @@ pub struct CodingCounters {
 /// then by coding in the order of [`Coding::ALL`].
 pub type CodingTable = [[CodingCounters; Coding::ALL.len()]; crate::Direction::ALL.len()];
 
+/// Counters of what rules made of the requests of a site.
+#[derive(Debug, Default)]
+pub struct WafCounters {
+    /// Requests, in the order of [`WafAction::ALL`](crate::WafAction::ALL).
+    pub decisions: [Counter; crate::WafAction::ALL.len()],
+    /// Time of this core that it took, nanoseconds.
+    pub nanos: Counter,
+}
+
+/// Rules of which a core counts matches. The largest set has a few hundred that can match; what comes
+/// after that many is counted together.
+const RULES_COUNTED: usize = 1_024;
+
+/// Matches of rules, and those of rules that came when there was no more room.
+#[derive(Debug, Default)]
+struct RuleHits {
+    by_rule: BTreeMap<u32, u64>,
+    others: u64,
+}
+
 /// Name of a site and a route.
 pub type RouteKey = (Box<str>, Box<str>);
 /// Name of an upstream and a server.
@@ -273,6 +293,8 @@ pub struct CoreCounters {
     relays: Mutex<BTreeMap<Box<str>, Arc<RelayCounters>>>,
     caches: Mutex<BTreeMap<Box<str>, Arc<CacheCounters>>>,
     codings: CodingTable,
+    wafs: Mutex<BTreeMap<Box<str>, Arc<WafCounters>>>,
+    rule_hits: Mutex<RuleHits>,
 }
 
 impl CoreCounters {
@@ -316,6 +338,40 @@ impl CoreCounters {
     #[must_use]
     pub fn caches(&self) -> Vec<(Box<str>, Arc<CacheCounters>)> {
         entries(&self.caches)
+    }
+
+    /// The counters of what rules made of requests of a site, made at the first call.
+    #[must_use]
+    pub fn waf(&self, site: &str) -> Arc<WafCounters> {
+        entry(&self.wafs, site.into())
+    }
+
+    /// Every site's counters of that kind.
+    #[must_use]
+    pub fn wafs(&self) -> Vec<(Box<str>, Arc<WafCounters>)> {
+        entries(&self.wafs)
+    }
+
+    /// Counts rules in that matched. Most requests match none.
+    pub(crate) fn rules_matched(&self, rules: &[u32]) {
+        if rules.is_empty() {
+            return;
+        }
+        let mut hits = self.rule_hits.lock().unwrap_or_else(PoisonError::into_inner);
+        for &rule in rules {
+            if hits.by_rule.len() < RULES_COUNTED || hits.by_rule.contains_key(&rule) {
+                *hits.by_rule.entry(rule).or_default() += 1;
+            } else {
+                hits.others += 1;
+            }
+        }
+    }
+
+    /// Requests that each rule matched, and those that other rules did.
+    #[must_use]
+    pub fn rule_matches(&self) -> (BTreeMap<u32, u64>, u64) {
+        let hits = self.rule_hits.lock().unwrap_or_else(PoisonError::into_inner);
+        (hits.by_rule.clone(), hits.others)
     }
 
     /// What coding bodies took.

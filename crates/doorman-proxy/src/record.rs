@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use doorman_balance::Lease;
 use doorman_http::coding::Coding;
@@ -16,6 +17,7 @@ use crate::again::Again;
 use crate::form::Tally;
 use crate::guard::Guard;
 use crate::house::Books;
+use crate::inspection::{Event, FINDINGS_MAX, Inspected, Inspection, TEXT_MAX, Told, WafAction};
 use crate::metrics::{CacheCounters, RouteCounters};
 
 /// How an exchange ended: a closed set of words, the same in log, metrics and docs.
@@ -67,13 +69,17 @@ pub enum End {
     UpstreamMalformed,
     /// The configuration made a request that cannot be sent.
     BadEdit,
+    /// A rule refused the request, or its answer.
+    WafBlock,
+    /// Rules could not be run to their end, and what is not inspected is not to pass.
+    WafError,
     /// The drain deadline passed.
     Drained,
 }
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -97,6 +103,8 @@ impl End {
         Self::UpstreamClosed,
         Self::UpstreamMalformed,
         Self::BadEdit,
+        Self::WafBlock,
+        Self::WafError,
         Self::Drained,
     ];
 
@@ -127,6 +135,8 @@ impl End {
             Self::UpstreamClosed => "upstream-closed",
             Self::UpstreamMalformed => "upstream-malformed",
             Self::BadEdit => "bad-edit",
+            Self::WafBlock => "waf-block",
+            Self::WafError => "waf-error",
             Self::Drained => "drained",
         }
     }
@@ -203,6 +213,9 @@ pub struct Record {
     pub again: Vec<Again>,
     /// How long it waited for a server.
     pub waited_micros: u64,
+    /// What rules made of it, once it is over; `None`: none looked at it.
+    pub inspected: Option<Box<Inspected>>,
+    pub(crate) inspection: Option<Box<Inspection>>,
     received: Option<Rc<Cell<u64>>>,
     pub(crate) lease: Option<Lease>,
     pub(crate) guard: Option<Guard>,
@@ -296,9 +309,11 @@ pub struct Place {
     pub site: Box<str>,
     /// The route's name.
     pub route: Box<str>,
-    pub(crate) counters: std::sync::Arc<RouteCounters>,
+    pub(crate) counters: Arc<RouteCounters>,
+    /// Counters of what rules make of its requests; `None`: none look at them.
+    pub(crate) waf: Option<Arc<crate::metrics::WafCounters>>,
     /// Counters of the store that the route uses.
-    pub(crate) cache: Option<std::sync::Arc<CacheCounters>>,
+    pub(crate) cache: Option<Arc<CacheCounters>>,
 }
 
 /// A server by name.
@@ -307,8 +322,11 @@ pub struct ServerPlace {
     pub upstream: Box<str>,
     /// The server's name.
     pub server: Box<str>,
-    pub(crate) counters: std::sync::Arc<crate::metrics::ServerCounters>,
+    pub(crate) counters: Arc<crate::metrics::ServerCounters>,
 }
+
+/// What is told of a request that rules could not see all of.
+pub(crate) const UNSEEN: &str = "rules could not be run to their end";
 
 thread_local! {
     static KEPT: RefCell<Vec<Box<Record>>> = const { RefCell::new(Vec::new()) };
@@ -352,6 +370,8 @@ impl Record {
             hinted: 0,
             again: Vec::new(),
             waited_micros: 0,
+            inspected: None,
+            inspection: None,
             received: None,
             lease: None,
             guard: None,
@@ -408,8 +428,20 @@ impl Record {
         }
         // Behind the lease: who is called by it finds the place free.
         self.guard = None;
+        if let Some(inspection) = self.inspection.take() {
+            let (inspected, told) = inspection.finish();
+            if inspected.action == WafAction::Error && self.end == End::WafBlock {
+                self.end = End::WafError;
+                self.detail = Some(UNSEEN.to_owned());
+            }
+            self.inspected = Some(Box::new(inspected));
+            if told.is_any() {
+                self.tell(told);
+            }
+        }
         let books = Rc::clone(&self.books);
         books.close(&self);
+        self.inspected = None;
         if let Some(head) = self.head.take() {
             doorman_net::heads::reuse_request(head);
         }
@@ -422,6 +454,39 @@ impl Record {
                 kept.push(self);
             }
         });
+    }
+}
+
+impl Record {
+    /// Keeps what rules found where people look.
+    fn tell(&mut self, told: Told) {
+        let Some(inspected) = &mut self.inspected else { return };
+        let Told { events, mode, refusal, mut findings, faults } = told;
+        let more = findings.len().saturating_sub(FINDINGS_MAX);
+        findings.truncate(FINDINGS_MAX);
+        let cut = |bytes: &[u8]| bytes[..bytes.len().min(TEXT_MAX)].into();
+        let head = self.head.as_deref();
+        let event = Arc::new(Event {
+            id: self.request_id,
+            unix_nanos: self.started.unix_nanos,
+            client: self.client,
+            place: self.place.as_ref().map(|place| (place.site.clone(), place.route.clone())),
+            method: head.map_or("", |head| head.method.as_str()).into(),
+            host: cut(head.map_or(&b""[..], RequestHead::authority)),
+            path: cut(head.map_or(&b""[..], RequestHead::received_path)),
+            status: self.status,
+            action: inspected.action.as_str(),
+            mode,
+            refused_by: refusal.as_ref().map(|refusal| refusal.rule),
+            phase: refusal.as_ref().map(|refusal| refusal.phase.number()),
+            scores: inspected.scores,
+            findings,
+            more,
+            faults,
+            nanos: inspected.nanos,
+        });
+        events.push(Arc::clone(&event));
+        inspected.event = Some(event);
     }
 }
 

@@ -4,7 +4,7 @@ use doorman_balance::Refused;
 use doorman_http::{BodyError, Response};
 use doorman_net::dial::DialError;
 
-use crate::record::End;
+use crate::record::{End, UNSEEN};
 
 /// An early end: an answer, or a fault. `?` serves both.
 #[derive(Debug)]
@@ -140,6 +140,10 @@ pub enum Fault {
     DeadlinePassed,
     /// An edit of the configuration made a request that cannot be sent.
     BadEdit(&'static str),
+    /// A rule refuses the request, or what the origin answered: its number, and the status of the answer.
+    WafBlock(u32, u16),
+    /// Rules could not be run to their end, and what is not inspected is not to pass.
+    WafError,
 }
 
 impl Fault {
@@ -150,7 +154,8 @@ impl Fault {
             Self::NoSite | Self::NoRoute | Self::NoScript => 404,
             // RFC 9110 section 15.5.20: on a connection of its own the client will be asked.
             Self::Misdirected => 421,
-            Self::NoClientCertificate => 403,
+            Self::NoClientCertificate | Self::WafError => 403,
+            Self::WafBlock(_, status) => *status,
             // RFC 8470 section 5.2: the client asks again once the handshake has ended.
             Self::TooEarly => 425,
             Self::LengthRequired => 411,
@@ -202,7 +207,9 @@ impl Fault {
             Self::NoSite | Self::NoRoute | Self::NoScript => GrpcCode::Unimplemented,
             // UNAVAILABLE is what clients try again for, on another connection.
             Self::Misdirected | Self::TooEarly => GrpcCode::Unavailable,
-            Self::NoClientCertificate => GrpcCode::PermissionDenied,
+            Self::NoClientCertificate | Self::WafBlock(..) | Self::WafError => {
+                GrpcCode::PermissionDenied
+            }
             Self::BodyTooLarge | Self::LengthRequired => GrpcCode::ResourceExhausted,
             Self::BadPath => GrpcCode::Internal,
             Self::Client(error) | Self::Upstream(DialError::Client(error)) => match error {
@@ -221,6 +228,19 @@ impl Fault {
         }
     }
 
+    /// Words for a client of gRPC.
+    pub(crate) const fn grpc_words(&self) -> &'static str {
+        match self {
+            Self::WafBlock(..) | Self::WafError => "the request is not allowed",
+            _ => self.grpc_code().words(),
+        }
+    }
+
+    /// Whether a rule does not let something pass, so that nothing is to be put in its place.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::WafBlock(..) | Self::WafError)
+    }
+
     /// Whose fault it is.
     #[must_use]
     pub const fn side(&self) -> Side {
@@ -234,6 +254,7 @@ impl Fault {
             | Self::LengthRequired
             | Self::NoScript
             | Self::BadPath
+            | Self::WafBlock(..)
             | Self::Client(_)
             | Self::Upstream(DialError::Client(_)) => Side::Client,
             Self::Upstream(DialError::Unsendable(_)) => Side::House,
@@ -242,7 +263,7 @@ impl Fault {
             | Self::Refused(..)
             | Self::Upstream(_)
             | Self::DeadlinePassed => Side::Upstream,
-            Self::BadEdit(_) => Side::House,
+            Self::BadEdit(_) | Self::WafError => Side::House,
         }
     }
 
@@ -285,6 +306,8 @@ impl Fault {
             },
             Self::DeadlinePassed => End::UpstreamTimeout,
             Self::BadEdit(_) => End::BadEdit,
+            Self::WafBlock(..) => End::WafBlock,
+            Self::WafError => End::WafError,
         }
     }
 
@@ -297,6 +320,9 @@ impl Fault {
             Self::BadEdit(why) => Some((*why).to_owned()),
             Self::Bound(how) => Some(format!("the server that the client belongs to {how}")),
             Self::LengthRequired => Some("body without Content-Length is too long".to_owned()),
+            Self::WafBlock(0, _) => Some("refused by a bound of inspection".to_owned()),
+            Self::WafBlock(rule, _) => Some(format!("refused by rule {rule}")),
+            Self::WafError => Some(UNSEEN.to_owned()),
             Self::BadPath => Some("path cannot be one of a script".to_owned()),
             _ => None,
         }

@@ -38,12 +38,19 @@ impl<'a> Files<'a> {
 }
 
 /// The files that a configuration names and that are read when its plan is made: pages, certificates
-/// and keys, authorities.
+/// and keys, authorities, rules.
 pub fn named(config: &Config) -> Vec<PathBuf> {
     let mut files = materials(config);
     for page in config.sites.iter().flat_map(|site| &site.routes).flat_map(pages) {
         files.push(page);
     }
+    let routes = config.sites.iter().flat_map(|site| &site.routes);
+    // Most routes have the line of their site or of a policy: its files are looked for once.
+    let mut lines: Vec<&doorman_config::Waf> =
+        routes.filter_map(|route| route.options.waf.as_deref()).collect();
+    lines.sort_by_key(|waf| waf.span);
+    lines.dedup_by_key(|waf| waf.span);
+    files.extend(lines.into_iter().flat_map(doorman_proxy::plan::rule_files));
     files
 }
 

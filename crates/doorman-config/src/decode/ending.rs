@@ -59,20 +59,7 @@ impl Decoder<'_> {
     }
 
     fn method(&mut self, text: &Text) -> Option<Spanned<String>> {
-        let token = doorman_http::is_token(text.text.as_bytes());
-        if token && !text.text.bytes().any(|byte| byte.is_ascii_lowercase()) {
-            return Some(Spanned::new(text.text.clone(), text.span));
-        }
-        let message = format!("`{}` is neither a method nor a path", text.shown());
-        let error = Diagnostic::error("E0311", text.span, message);
-        self.say(if token {
-            error
-                .help(format!("methods are in upper case: {}", text.shown().to_uppercase()))
-                .help("a path begins with /")
-        } else {
-            error.help("a path begins with /")
-        });
-        None
+        self.ok(method(text))
     }
 
     pub(super) fn condition(&mut self, item: &Item) -> Option<Spanned<Condition>> {
@@ -370,6 +357,23 @@ impl Decoder<'_> {
         }
         Some(Ending::Respond(Respond { status, body }))
     }
+}
+
+/// A method, in upper case by custom.
+pub(super) fn method(text: &Text) -> values::Value<String> {
+    let token = doorman_http::is_token(text.text.as_bytes());
+    if token && !text.text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Ok(Spanned::new(text.text.clone(), text.span));
+    }
+    let message = format!("`{}` is neither a method nor a path", text.shown());
+    let error = Diagnostic::error("E0311", text.span, message);
+    Err(if token {
+        error
+            .help(format!("methods are in upper case: {}", text.shown().to_uppercase()))
+            .help("a path begins with /")
+    } else {
+        error.help("a path begins with /")
+    })
 }
 
 /// What of a request is its key: text with at least one placeholder.

@@ -5,7 +5,7 @@ use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
     AccessFormat, AccessLog, Admin, BackgroundThreads, Diagnostic, ErrorLog, Global, Limits,
-    LogLevel, LogTarget, Setting, SocketAddress, Spanned, Timeouts, Workers,
+    LogLevel, LogTarget, Setting, SocketAddress, Spanned, Timeouts, WafLog, Workers,
 };
 
 /// Bounds of a head's size: below, browsers fail; above, a head is an attack.
@@ -145,14 +145,38 @@ impl Decoder<'_> {
 
     fn log(&mut self, item: &Item, global: &mut Global) {
         let Some(which) = item.value(0) else { return };
-        let logs = [("access", true), ("error", false)];
-        let Some(access) = self.ok(values::choice(which, &logs, &["waf"])) else { return };
-        if access.value {
-            if let Some(log) = self.access_log(item).filter(|_| !item.is_off()) {
-                global.access_log = Setting::written(log, item.span);
+        let logs = ["access", "error", "waf"].map(|log| (log, log));
+        let Some(log) = self.ok(values::choice(which, &logs, &[])) else { return };
+        match log.value {
+            "access" => {
+                if let Some(log) = self.access_log(item).filter(|_| !item.is_off()) {
+                    global.access_log = Setting::written(log, item.span);
+                }
             }
-        } else if let Some(log) = self.error_log(item).filter(|_| !item.is_off()) {
-            global.error_log = Setting::written(log, item.span);
+            "error" => {
+                if let Some(log) = self.error_log(item).filter(|_| !item.is_off()) {
+                    global.error_log = Setting::written(log, item.span);
+                }
+            }
+            _ => {
+                if let Some(log) = self.waf_log(item).filter(|_| !item.is_off()) {
+                    global.waf_log = Setting::written(log, item.span);
+                }
+            }
+        }
+    }
+
+    fn waf_log(&mut self, item: &Item) -> Option<WafLog> {
+        let formats = [("json", true), ("off", false)];
+        let is_on = self.ok(values::choice(item.value(1)?, &formats, &[]))?.value;
+        match (is_on, item.value(2)) {
+            (true, _) => Some(WafLog::On(self.log_target(item, LogTarget::Stdout)?)),
+            (false, None) => Some(WafLog::Off),
+            (false, Some(extra)) => {
+                let message = "`log waf off` takes no further value";
+                self.say(Diagnostic::error("E0204", extra.span, message));
+                None
+            }
         }
     }
 

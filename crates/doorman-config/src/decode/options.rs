@@ -2,6 +2,7 @@
 //! route that it is for, in order: policies, site, route.
 
 use super::optimize::{self, OptimizeLine};
+use super::waf::{Inspection, WafLine};
 use super::{Decoder, Policy, delivery};
 use crate::item::Item;
 use crate::values;
@@ -54,6 +55,7 @@ pub(super) enum Line {
     Decompress(Option<Decompress>),
     Optimize(OptimizeLine),
     Delivery(delivery::Word),
+    Waf(WafLine),
 }
 
 /// Applies lines to the options of a route.
@@ -83,8 +85,21 @@ pub(super) fn apply(options: &mut RouteOptions, lines: &[Line]) {
             Line::Decompress(decompress) => options.decompress = decompress,
             Line::Optimize(line) => optimize::apply(&mut options.optimize, line),
             Line::Delivery(word) => word.apply(&mut options.delivery),
+            // Gathered by itself: exclusions hold for rules that are named behind them.
+            Line::Waf(_) => {}
         }
     }
+}
+
+/// What of all these lines is about inspection.
+pub(super) fn inspected(options: &mut RouteOptions, lines: &[&[Line]]) {
+    let mut inspection = Inspection::default();
+    for line in lines.iter().copied().flatten() {
+        if let Line::Waf(line) = line {
+            inspection.apply(line.clone());
+        }
+    }
+    inspection.finish(options);
 }
 
 /// A rule joins the rules before it; `auto` and `off` replace everything before them.
@@ -117,6 +132,7 @@ impl Decoder<'_> {
             lines.extend(line.into_iter().flatten().filter(|_| !item.is_off()));
         }
         self.check_optimize_lines(items);
+        self.check_waf_lines(items);
         lines
     }
 
@@ -192,6 +208,7 @@ impl Decoder<'_> {
             "compress" => self.compress(item).map(Line::Compress),
             "decompress" => self.decompress(item).map(Line::Decompress),
             "optimize" => self.optimize(item).map(Line::Optimize),
+            "waf" => self.waf(item).map(Line::Waf),
             "early-hints" | "server-timing" | "immutable" | "sniff-guard" => {
                 self.delivery(item).map(Line::Delivery)
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Decoder;
-use super::options::{Line, apply};
+use super::options::{Line, apply, inspected};
 use crate::address::{self, Written};
 use crate::item::{Item, Text};
 use crate::{
@@ -109,6 +109,7 @@ impl Decoder<'_> {
         let path = Spanned::new(PathPattern::Any, ending.span);
         let options = merged(&[lines, &own], global);
         self.check_optimized(&options, &ending.value, &[lines]);
+        self.check_excluded(&options, &[lines]);
         let span = ending.span;
         let (methods, conditions) = (Vec::new(), Vec::new());
         Some(Route { name: "*".to_owned(), methods, path, conditions, ending, options, span })
@@ -143,6 +144,7 @@ impl Decoder<'_> {
         let options = merged(&[site, &lines, &own], global);
         if !block.is_off() {
             self.check_optimized(&options, &ending.value, &[site, &lines]);
+            self.check_excluded(&options, &[site, &lines]);
         }
         let name = name_of(block);
         Some(Route { name, methods, path, conditions, ending, options, span: block.span })
@@ -182,6 +184,7 @@ fn merged(lines: &[&[Line]], global: &Global) -> RouteOptions {
     for lines in lines {
         apply(&mut options, lines);
     }
+    inspected(&mut options, lines);
     options.body_max = options.body_max.or(global.limits.body);
     options
 }

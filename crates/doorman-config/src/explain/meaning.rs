@@ -21,7 +21,7 @@ pub(super) const CODES: &[Explanation] = &[
         "E0203",
         "this comes with a later version",
         "The word is settled, but this version of doorman cannot do it yet. It is an error and not a warning, because a guard that is written down and not in force would be worse than none.",
-        "site http://a.test { waf crs; proxy 3000 }",
+        "site http://a.test { jwt; proxy 3000 }",
         "site http://a.test { proxy 3000 }",
     ),
     Explanation::new(
@@ -269,6 +269,13 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { optimize images; proxy 3000 }",
         "store s { memory 256MiB }\nsite http://a.test { cache s; optimize images; proxy 3000 }",
     ),
+    Explanation::new(
+        "E0247",
+        "words about inspection that do not fit",
+        "A `waf` line names its rules (crs, starter, or a folder), or it only adds exclusions to those that hold. Rules that count are run, so `detect-level` is not below `level`. An exclusion is of rules by their numbers or by one tag, and about everything that they look at or about one kind of thing.",
+        "site http://a.test { waf crs { level 3; detect-level 2 }; proxy 3000 }",
+        "site http://a.test { waf crs { level 2; detect-level 3 }; proxy 3000 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[
@@ -341,5 +348,12 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "Each width and each preset may be asked for in each format, and a store keeps 32 forms beside an image: those that are asked for first. For the others the original is served. A handful of widths serves all screens.",
         "store s { memory 1GiB }\nsite http://a.test { cache s; optimize images { resize w; widths 100 200 300 400 500 600 700 800 900 1000 1100 1200 }; proxy 3000 }",
         "store s { memory 1GiB }\nsite http://a.test { cache s; optimize images { resize w; widths 320 640 1280 1920 }; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0311",
+        "an exclusion where nothing is inspected",
+        "An exclusion adds to the `waf` line that names rules, in the route itself, in its site or in a policy. Here there is none, so nothing is inspected and nothing can be left out.",
+        "site http://a.test { route /x { waf exclude 942100 arg q; proxy 3000 }; proxy 3000 }",
+        "site http://a.test { waf starter; route /x { waf exclude 942100 arg q; proxy 3000 }; proxy 3000 }",
     ),
 ];

@@ -24,6 +24,8 @@ pub struct Global {
     pub access_log: Setting<AccessLog>,
     /// The error log.
     pub error_log: Setting<ErrorLog>,
+    /// The log of what rules matched.
+    pub waf_log: Setting<WafLog>,
     /// How many runtimes.
     pub workers: Setting<Workers>,
     /// How many threads work in the background.
@@ -97,6 +99,15 @@ pub struct ErrorLog {
     pub level: LogLevel,
     /// Where it goes.
     pub to: LogTarget,
+}
+
+/// The log of what rules matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WafLog {
+    /// None is written.
+    Off,
+    /// One JSON object a line, for each rule that matched.
+    On(LogTarget),
 }
 
 /// Severity of a line of the error log, most severe first.
@@ -236,6 +247,7 @@ impl Default for Global {
                 level: LogLevel::Info,
                 to: LogTarget::Stderr,
             }),
+            waf_log: Setting::default_of(WafLog::Off),
             workers: Setting::default_of(Workers::Auto),
             background_threads: Setting::default_of(BackgroundThreads::Auto),
             zone: None,

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cache, Compress, Decompress, Delivery, Optimize, UpstreamId};
+use super::{Cache, Compress, Decompress, Delivery, Optimize, UpstreamId, Waf};
 use crate::{Setting, Span, Spanned, Template};
 
 /// Everything that a route may say besides its ending.
@@ -59,6 +59,8 @@ pub struct RouteOptions {
     pub optimize: Optimize,
     /// What answers get on their way to browsers.
     pub delivery: Delivery,
+    /// `waf`: what is inspected; `None`: nothing is. The nearest line that names rules holds as a whole.
+    pub waf: Option<Box<Waf>>,
 }
 
 impl Default for RouteOptions {
@@ -87,6 +89,7 @@ impl Default for RouteOptions {
             decompress: None,
             optimize: Optimize::default(),
             delivery: Delivery::default(),
+            waf: None,
         }
     }
 }

@@ -38,5 +38,4 @@ pub const LATER: &[Later] = &[
     later("cors", OPTIONS, "answer CORS requests"),
     later("challenge", OPTIONS, "make bots work"),
     later("geo", OPTIONS, "decide by country or network"),
-    later("waf", OPTIONS, "inspect requests for attacks"),
 ];

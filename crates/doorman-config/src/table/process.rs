@@ -127,15 +127,15 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "log",
         &[Global],
         &[
-            one("LOG", Choice(&["access", "error"], &["waf"])),
-            one("FORMAT|LEVEL|off", Any("access: json, combined, pretty or off; error: error, warn, info, debug or trace")),
+            one("LOG", Choice(&["access", "error", "waf"], &[])),
+            one("FORMAT|LEVEL|off", Any("access: json, combined, pretty or off; error: error, warn, info, debug or trace; waf: json or off")),
             optional("stdout|stderr|FILE", File),
         ],
-        "The access log (json, combined or pretty) and the error log (error, warn, info, debug or trace), and where they go.",
+        "The access log (json, combined or pretty), the error log (error, warn, info, debug or trace) and the log of what `waf` rules matched (json; one line for each, in every mode), and where they go.",
         "log access json stdout",
     )
     .often()
-    .default("access off; error info stderr"),
+    .default("access off; error info stderr; waf off"),
     Directive::new(
         "tls-policy",
         &[Global],

@@ -18,7 +18,8 @@ use crate::crowd::CrowdLimits;
 
 use super::materials::Broken;
 use super::{
-    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, relays, routes, sites, upstreams,
+    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, relays, routes, sites,
+    upstreams, waf,
 };
 
 /// Codes of what only compiling can find.
@@ -36,6 +37,8 @@ pub(super) mod code {
     pub(crate) const OPEN_KEY: &str = "W0611";
     pub(crate) const SEAL_KEY: &str = "E0612";
     pub(crate) const STORE: &str = "E0613";
+    pub(crate) const RULES: &str = "E0614";
+    pub(crate) const RULES_WARNING: &str = "W0615";
 }
 
 /// Faults found so far.
@@ -65,7 +68,8 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
     let trusted = address_set(trusted.map(|range| range.value));
     let upstreams = upstreams::compile(config, ground, &mut faults);
     let clients = clients::compile(config, ground, &mut faults);
-    let (mut sites, table) = routes::compile(config, ground, &mut faults);
+    let mut inspecting = waf::Maker::new(&ground.rules);
+    let (mut sites, table) = routes::compile(config, ground, &mut inspecting, &mut faults);
     clients::place(config, &clients, &mut sites);
     let listeners = sites::listeners(config, ground, &clients, &mut faults);
     let relays = relays::compile(config, ground);
@@ -90,6 +94,8 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
         remade: faults.remade,
         listeners,
         sites,
+        rule_sets: inspecting.sets,
+        waf_events: Arc::clone(&ground.rules.events),
         relays,
         upstreams,
         trusted,

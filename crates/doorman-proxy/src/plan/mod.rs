@@ -27,6 +27,7 @@ mod sticky;
 mod stored;
 mod stores;
 mod upstreams;
+mod waf;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use crate::crowd::{Crowd, CrowdLimits};
 use crate::form::Made;
 use crate::hints::Hints;
+use crate::inspection::Events;
 use crate::workshop::Workshop;
 pub(crate) use cache::PlanCache;
 pub(crate) use clients::{CLIENT_CERT, CLIENT_CERT_CHAIN};
@@ -80,6 +82,8 @@ pub use sites::{automatic_names, demanded_names};
 pub(crate) use sticky::{By, Learning, Numbered, Place, PlanSticky};
 pub use stored::Variant;
 pub use stores::StoreWorker;
+pub use waf::rule_files;
+pub(crate) use waf::{PlanRules, PlanWaf, RuleGround};
 
 /// What runs.
 pub struct Plan {
@@ -105,6 +109,10 @@ pub struct Plan {
     pub remade: usize,
     /// What shows a certificate authority that names are ours; `None` where no site has automatic certificates.
     pub(crate) proofs: Option<Arc<Proofs>>,
+    /// Rules that its routes are inspected by, each once.
+    pub(crate) rule_sets: Vec<Arc<PlanRules>>,
+    /// What rules found last, in this plan and those before it.
+    pub waf_events: Arc<Events>,
     pub(crate) table: Table,
     /// What requests under way have left when the process ends.
     pub(crate) drain: Duration,
@@ -172,6 +180,8 @@ pub struct PlanRoute {
     pub(crate) cache: Option<PlanCache>,
     /// What is done to the codings of its answers; `None`: nothing.
     pub(crate) code: Option<PlanCode>,
+    /// By which rules its requests are inspected; `None`: by none.
+    pub(crate) waf: Option<Box<PlanWaf>>,
     /// Whether pages are made smaller as they pass.
     pub(crate) html: bool,
     /// Where copies of requests go; `None`: nowhere.
@@ -448,6 +458,7 @@ pub struct Ground {
     /// What was made of stored answers.
     pub made: Arc<Made>,
     hints: Mutex<Weak<Hints>>,
+    pub(crate) rules: RuleGround,
     crowd: Arc<Crowd>,
 }
 
@@ -495,6 +506,7 @@ impl Ground {
             workshop: Arc::default(),
             made: Arc::default(),
             hints: Mutex::default(),
+            rules: RuleGround::default(),
             crowd: Arc::default(),
         }
     }

@@ -9,6 +9,7 @@ use doorman_http::{Method, Version};
 use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
+use super::waf::Maker;
 use super::{
     ErrorPages, Ground, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror, PlanRoute,
     PlanShare, PlanSite, RouteEdits, optimize, sites, upstreams,
@@ -17,6 +18,7 @@ use super::{
 pub(super) fn compile(
     config: &Config,
     ground: &Ground,
+    inspecting: &mut Maker<'_>,
     faults: &mut Faults,
 ) -> (Vec<PlanSite>, Option<Table>) {
     let mut specs = Vec::new();
@@ -29,7 +31,10 @@ pub(super) fn compile(
         let routes = site
             .routes
             .iter()
-            .map(|route| plan(config, ground, &site.name, route, faults))
+            .map(|route| PlanRoute {
+                waf: inspecting.compile(route.options.waf.as_deref(), faults),
+                ..plan(config, ground, &site.name, route, faults)
+            })
             .collect();
         let early_data = sites::takes_early_data(site);
         plans.push(PlanSite { name: site.name.as_str().into(), routes, clients: None, early_data });
@@ -124,6 +129,7 @@ impl PlanRoute {
             share: None,
             cache: None,
             code: None,
+            waf: None,
             html: false,
             mirror: None,
             delivery: None,
@@ -186,6 +192,7 @@ fn plan(
             faults,
         ),
         ending,
+        waf: None,
         edits: RouteEdits::compile(options, faults),
         pages: ErrorPages::compile(options, faults),
         mtls: options.mtls.is_some(),

@@ -32,6 +32,17 @@ pub(crate) fn redirect(
     Stop::Answer(Box::new(response))
 }
 
+/// A redirect that a rule wants, to a place that it has made.
+pub(crate) fn elsewhere(route: &PlanRoute, exchange: &mut Exchange, to: &str, status: u16) -> Stop {
+    let mut response = plain(status, Bytes::new());
+    if !response.head.fields.append(b"location", to.as_bytes()) {
+        return Stop::Fault(Fault::BadEdit("a rule made a URL that cannot be sent"));
+    }
+    response.head.fields.push_id(FieldId::CacheControl, b"no-store");
+    edit::own(route, exchange, &mut response);
+    Stop::Answer(Box::new(response))
+}
+
 /// A fixed answer.
 pub(crate) fn respond(
     route: &PlanRoute,

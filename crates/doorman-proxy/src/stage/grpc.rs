@@ -74,7 +74,7 @@ pub(crate) fn fault(fault: &Fault, id: &[u8]) -> Response {
     head.fields.push_id(FieldId::ContentType, TYPE);
     head.fields.push(b"grpc-status", code.number());
     // Neither the words nor an id have a byte that gRPC would have escaped.
-    let message = [code.words().as_bytes(), b"; request ", id].concat();
+    let message = [fault.grpc_words().as_bytes(), b"; request ", id].concat();
     head.fields.push(b"grpc-message", &message);
     head.fields.push_id(FieldId::XRequestId, id);
     Response { head, body: Body::empty() }

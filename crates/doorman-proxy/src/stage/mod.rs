@@ -14,6 +14,7 @@ pub(crate) mod edit;
 pub(crate) mod fetch;
 pub(crate) mod grpc;
 pub(crate) mod hint;
+pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod mirror;
 pub(crate) mod optimize;

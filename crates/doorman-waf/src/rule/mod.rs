@@ -6,6 +6,7 @@ mod operator;
 mod settings;
 mod template;
 mod variable;
+mod word;
 
 use std::fmt;
 use std::sync::Arc;

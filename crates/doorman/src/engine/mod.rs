@@ -55,6 +55,8 @@ pub(crate) struct Engine {
     clock: Clock,
     cores: Vec<Core>,
     access_log: Arc<AccessLog>,
+    /// The log of what rules matched.
+    rule_log: Arc<AccessLog>,
     quic: Arc<Quic>,
     admin: admin::Handle,
     keeper: Mutex<Option<Keeper>>,
@@ -280,8 +282,11 @@ impl Engine {
             bind::bind(&wanted, cores, plan.backlog(), &quic, &mut holds).map_err(Refused::Bind)?;
         let error_log = open_error_log(&plan.config)?;
         let doors = admin::Change::prepare(&plan.config, &ground.data, &admin::Doors::default())?;
-        let access_log = AccessLog::start(Target::of(&plan.config.global.access_log.value))
+        let logs = &plan.config.global;
+        let access_log = AccessLog::start(Target::of(&logs.access_log.value), "access log")
             .map_err(|error| Refused::System(format!("access log: {error}")))?;
+        let rule_log = AccessLog::start(Target::of_rules(&logs.waf_log.value), "waf log")
+            .map_err(|error| Refused::System(format!("waf log: {error}")))?;
         error::retarget(error_log);
         overrides.follow(&plan);
         staples::fill(&plan, &ground);
@@ -298,7 +303,7 @@ impl Engine {
                 seed,
                 Arc::clone(&plan),
                 sockets,
-                &access_log,
+                (&access_log, &rule_log),
             ));
         }
         let keeper = certificates::start(&plan.config, &ground);
@@ -321,6 +326,7 @@ impl Engine {
             clock,
             cores: started,
             access_log,
+            rule_log,
             quic,
             admin: admin::Handle::new(),
             keeper: Mutex::new(keeper),
@@ -492,10 +498,13 @@ impl Engine {
             .map_err(Refused::Bind)?;
         let doors = admin::Change::prepare(&plan.config, &self.ground.data, &self.admin.doors())?;
         let error_log = open_error_log(&plan.config)?;
-        // The last step that can fail; nothing has changed before it.
+        // The last steps that can fail; nothing but where lines go has changed before them.
         self.access_log
             .retarget(Target::of(&plan.config.global.access_log.value))
             .map_err(|error| Refused::System(format!("access log: {error}")))?;
+        self.rule_log
+            .retarget(Target::of_rules(&plan.config.global.waf_log.value))
+            .map_err(|error| Refused::System(format!("waf log: {error}")))?;
         error::retarget(error_log);
         self.admin.follow(doors);
         let notices = self.overrides.follow(&plan);
@@ -554,6 +563,7 @@ impl Engine {
     /// Opens log files again, after they were rotated.
     pub(crate) fn reopen_logs(&self) {
         self.access_log.reopen();
+        self.rule_log.reopen();
         error::reopen();
     }
 
@@ -621,6 +631,12 @@ impl Engine {
         &self.access_log
     }
 
+    /// The log of what rules matched.
+    #[must_use]
+    pub(crate) const fn rule_log(&self) -> &Arc<AccessLog> {
+        &self.rule_log
+    }
+
     /// What plans are made on.
     #[must_use]
     pub(crate) const fn ground(&self) -> &Ground {
@@ -642,6 +658,7 @@ impl Engine {
         }
         self.stores.end(&self.plan());
         self.access_log.finish();
+        self.rule_log.finish();
         self.discovery.end();
         self.admin.end();
         if let Some(keeper) = &*self.keeper() {

@@ -18,7 +18,7 @@ use doorman_proxy::{Books, CoreCounters, Plan, Proxy};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{Core, Socket, Sockets};
-use crate::log::access::AccessLog;
+use crate::log::access::{AccessLog, CoreJournal};
 
 /// What the control tells a core.
 pub(super) enum Command {
@@ -42,18 +42,18 @@ pub(super) fn start(
     seed: u64,
     plan: Arc<Plan>,
     sockets: Sockets,
-    access_log: &Arc<AccessLog>,
+    (access_log, rule_log): (&Arc<AccessLog>, &Arc<AccessLog>),
 ) -> Core {
     let (commands, inbox) = unbounded_channel();
     let counters = Arc::new(CoreCounters::default());
-    let (log, own) = (Arc::clone(access_log), Arc::clone(&counters));
+    let (logs, own) = ((Arc::clone(access_log), Arc::clone(rule_log)), Arc::clone(&counters));
     let body = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .on_thread_unpark(move || clock.turn())
             .build_local(tokio::runtime::LocalOptions::default());
         match runtime {
-            Ok(runtime) => runtime.block_on(run(clock, seed, own, plan, sockets, log, inbox)),
+            Ok(runtime) => runtime.block_on(run(clock, seed, own, plan, sockets, logs, inbox)),
             Err(error) => tracing::error!("core {index} cannot start: {error}"),
         }
     };
@@ -88,11 +88,11 @@ async fn run(
     counters: Arc<CoreCounters>,
     plan: Arc<Plan>,
     sockets: Sockets,
-    access_log: Arc<AccessLog>,
+    (access_log, rule_log): (Arc<AccessLog>, Arc<AccessLog>),
     mut inbox: UnboundedReceiver<Command>,
 ) {
     let core = NetCore::new(clock);
-    let journal = access_log.journal();
+    let journal = CoreJournal::new(&access_log, &rule_log);
     let books = Books::new(clock, counters, Rc::clone(&journal) as Rc<_>);
     let proxy = Proxy::new(Os::new(seed), Rc::clone(&core), books, Arc::clone(&plan));
     let mut worker = Worker { core, proxy, doors: HashMap::new(), datagrams: HashMap::new() };

@@ -11,13 +11,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use doorman_config::{AccessFormat, AccessLog as Written, LogTarget};
+use doorman_config::{AccessFormat, AccessLog as Written, LogTarget, WafLog};
 use doorman_proxy::plan::BreakerStep;
 use doorman_proxy::{Journal, Record, RelayRecord, ServerPlace};
 use tokio::sync::Notify;
 
 use super::line::{Line, Look, Stamp};
 use super::relay::RelayLine;
+use super::rules;
 use super::sink::Sink;
 
 /// A buffer is handed over when it holds this much, bytes.
@@ -42,6 +43,15 @@ impl Target {
             Written::On { format, to } => Self(Some((*format, to.clone()))),
         }
     }
+
+    /// What a configuration says of the log of rules.
+    #[must_use]
+    pub(crate) fn of_rules(written: &WafLog) -> Self {
+        match written {
+            WafLog::Off => Self(None),
+            WafLog::On(to) => Self(Some((AccessFormat::Json, to.clone()))),
+        }
+    }
 }
 
 enum Message {
@@ -58,8 +68,10 @@ struct Shared {
     dropped: AtomicU64,
 }
 
-/// The access log of the process.
+/// The access log of the process, or the log of what rules matched: lines of requests that are over.
 pub(crate) struct AccessLog {
+    /// For people.
+    name: &'static str,
     ring: SyncSender<Message>,
     state: Mutex<State>,
     shared: Arc<Shared>,
@@ -76,7 +88,7 @@ impl AccessLog {
     ///
     /// # Errors
     /// The file cannot be opened, or no thread be started.
-    pub(crate) fn start(target: Target) -> io::Result<Arc<Self>> {
+    pub(crate) fn start(target: Target, name: &'static str) -> io::Result<Arc<Self>> {
         let sink = open(&target)?;
         let look = look(&target, sink.as_ref());
         let (ring, lines) = sync_channel(RING);
@@ -87,12 +99,12 @@ impl AccessLog {
             dropped: AtomicU64::new(0),
         });
         let own = Arc::clone(&shared);
-        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
-            write(&lines, sink, &own);
+        std::thread::Builder::new().name(name.replace(' ', "-")).spawn(move || {
+            write(&lines, sink, &own, name);
             let _ = finished.send(());
         })?;
         let (state, done) = (Mutex::new(State { target, look }), Mutex::new(done));
-        Ok(Arc::new(Self { ring, state, shared, done }))
+        Ok(Arc::new(Self { name, ring, state, shared, done }))
     }
 
     /// Writes to another target from now on.
@@ -114,7 +126,7 @@ impl AccessLog {
     pub(crate) fn reopen(&self) {
         match open(&self.state().target) {
             Ok(sink) => self.change(sink),
-            Err(error) => tracing::error!("cannot reopen the access log: {error}"),
+            Err(error) => tracing::error!("cannot reopen the {}: {error}", self.name),
         }
     }
 
@@ -130,21 +142,18 @@ impl AccessLog {
         let _ = self.ring.try_send(Message::Wake);
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if done.recv_timeout(FINISH_MAX).is_err() {
-            tracing::warn!("the access log could not be written to its end");
+            tracing::warn!("the {} could not be written to its end", self.name);
         }
     }
 
     /// A core's end of the log.
-    #[must_use]
-    pub(crate) fn journal(self: &Arc<Self>) -> Rc<CoreJournal> {
-        Rc::new(CoreJournal {
+    fn lines(self: &Arc<Self>) -> Lines {
+        Lines {
             log: Arc::clone(self),
             look: Cell::new(self.state().look),
             lines: RefCell::new(Vec::new()),
-            stamp: RefCell::default(),
             count: Cell::new(0),
-            dirty: Notify::new(),
-        })
+        }
     }
 
     fn change(&self, sink: Option<Sink>) {
@@ -171,36 +180,21 @@ fn open(target: &Target) -> io::Result<Option<Sink>> {
     target.0.as_ref().map(|(_, to)| Sink::open(to)).transpose()
 }
 
-/// One core's lines.
-pub(crate) struct CoreJournal {
+/// One core's lines of one log.
+struct Lines {
     log: Arc<AccessLog>,
     look: Cell<Option<Look>>,
     lines: RefCell<Vec<u8>>,
-    stamp: RefCell<Stamp>,
     count: Cell<u64>,
-    dirty: Notify,
 }
 
-impl CoreJournal {
-    /// Whether lines wait to be handed over.
-    #[must_use]
-    pub(crate) fn is_dirty(&self) -> bool {
-        self.count.get() > 0
-    }
-
-    /// Waits for the first line after a [`CoreJournal::flush`].
-    pub(crate) async fn dirty(&self) {
-        self.dirty.notified().await;
-    }
-
-    /// The format may have changed with a reload.
-    pub(crate) fn follow(&self) {
+impl Lines {
+    fn follow(&self) {
         self.flush();
         self.look.set(self.log.state().look);
     }
 
-    /// Hands the lines over; if the ring is full they are dropped and counted.
-    pub(crate) fn flush(&self) {
+    fn flush(&self) {
         let count = self.count.take();
         if count == 0 {
             return;
@@ -214,19 +208,68 @@ impl CoreJournal {
         }
     }
 
-    fn push(&self, write: impl FnOnce(Look, &mut Vec<u8>)) {
-        let Some(look) = self.look.get() else { return };
+    /// Appends a line; says whether it is the first since the last flush.
+    fn push(&self, write: impl FnOnce(Look, &mut Vec<u8>)) -> bool {
+        let Some(look) = self.look.get() else { return false };
         let mut lines = self.lines.borrow_mut();
         write(look, &mut lines);
         let length = lines.len();
         drop(lines);
         let count = self.count.get();
         self.count.set(count + 1);
-        if count == 0 {
-            self.dirty.notify_one();
-        }
         if length >= BATCH {
             self.flush();
+        }
+        count == 0
+    }
+}
+
+/// One core's end of the logs.
+pub(crate) struct CoreJournal {
+    access: Lines,
+    rules: Lines,
+    stamp: RefCell<Stamp>,
+    dirty: Notify,
+}
+
+impl CoreJournal {
+    /// Of the access log, and of the log of what rules matched.
+    #[must_use]
+    pub(crate) fn new(access: &Arc<AccessLog>, rules: &Arc<AccessLog>) -> Rc<Self> {
+        Rc::new(Self {
+            access: access.lines(),
+            rules: rules.lines(),
+            stamp: RefCell::default(),
+            dirty: Notify::new(),
+        })
+    }
+
+    /// Whether lines wait to be handed over.
+    #[must_use]
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.access.count.get() > 0 || self.rules.count.get() > 0
+    }
+
+    /// Waits for the first line after a [`CoreJournal::flush`].
+    pub(crate) async fn dirty(&self) {
+        self.dirty.notified().await;
+    }
+
+    /// The format may have changed with a reload.
+    pub(crate) fn follow(&self) {
+        self.access.follow();
+        self.rules.follow();
+    }
+
+    /// Hands the lines over; if the ring is full they are dropped and counted.
+    pub(crate) fn flush(&self) {
+        self.access.flush();
+        self.rules.flush();
+    }
+
+    fn push(&self, write: impl FnOnce(Look, &mut Vec<u8>)) {
+        if self.access.push(write) {
+            self.dirty.notify_one();
         }
     }
 }
@@ -236,6 +279,15 @@ impl Journal for CoreJournal {
         self.push(|look, lines| {
             Line::of(record).write(look, &mut self.stamp.borrow_mut(), lines);
         });
+        if let Some(event) =
+            record.inspected.as_ref().and_then(|inspected| inspected.event.as_ref())
+        {
+            for finding in &event.findings {
+                if self.rules.push(|_, lines| rules::line(event, finding, lines)) {
+                    self.dirty.notify_one();
+                }
+            }
+        }
     }
 
     fn relayed(&self, record: &RelayRecord) {
@@ -272,7 +324,7 @@ impl Journal for CoreJournal {
 }
 
 /// The writer's thread.
-fn write(lines: &Receiver<Message>, mut sink: Option<Sink>, shared: &Shared) {
+fn write(lines: &Receiver<Message>, mut sink: Option<Sink>, shared: &Shared, name: &str) {
     let mut failing = false;
     loop {
         let message = if shared.ending.load(Ordering::Acquire) {
@@ -300,7 +352,7 @@ fn write(lines: &Receiver<Message>, mut sink: Option<Sink>, shared: &Shared) {
                 shared.dropped.fetch_add(lost.min(count), Ordering::Relaxed);
                 if !failing {
                     failing = true;
-                    tracing::error!("cannot write the access log: {error}");
+                    tracing::error!("cannot write the {name}: {error}");
                 }
             }
         }

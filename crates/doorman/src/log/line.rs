@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use doorman_http::coding::Coding;
 use doorman_http::scan::is_plain;
 use doorman_http::{FieldId, IpText};
-use doorman_proxy::{Again, End, Record};
+use doorman_proxy::{Again, End, Inspected, Record};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub(crate) struct Line<'a> {
     pub optimized: Option<&'a str>,
     /// Why it was not.
     pub optimize_reason: Option<&'a str>,
+    /// What rules made of it.
+    pub inspected: Option<&'a Inspected>,
     /// Links that the client was told of in early hints.
     pub hinted: u8,
     /// Why further tries were made.
@@ -148,6 +150,7 @@ impl<'a> Line<'a> {
             code_reason: record.code_reason,
             optimized: record.optimized,
             optimize_reason: record.optimize_reason,
+            inspected: record.inspected.as_deref(),
             hinted: record.hinted,
             again: &record.again,
             waited_micros: record.waited_micros,
@@ -242,6 +245,9 @@ impl<'a> Line<'a> {
         }
         if let Some(reason) = self.code_reason {
             word(out, b",\"code_reason\":\"", reason.as_bytes());
+        }
+        if let Some(inspected) = self.inspected {
+            self::inspected(out, inspected);
         }
         if self.hinted > 0 {
             number(out, b",\"early_hints\":", u64::from(self.hinted));
@@ -344,6 +350,34 @@ impl<'a> Line<'a> {
         }
         out.push(b'\n');
     }
+}
+
+/// What rules made of a request.
+fn inspected(out: &mut Vec<u8>, inspected: &Inspected) {
+    word(out, b",\"waf\":\"", inspected.action.as_str().as_bytes());
+    if inspected.scores.is_any() {
+        signed(out, b",\"waf_score\":", inspected.scores.inbound);
+        if inspected.scores.outbound != 0 {
+            signed(out, b",\"waf_outbound_score\":", inspected.scores.outbound);
+        }
+    }
+    for (n, rule) in inspected.rules.iter().enumerate() {
+        out.extend_from_slice(if n == 0 { b",\"waf_rules\":[" } else { b"," });
+        number(out, b"", u64::from(*rule));
+    }
+    if !inspected.rules.is_empty() {
+        out.push(b']');
+    }
+    number(out, b",\"waf_us\":", inspected.nanos / 1_000);
+}
+
+/// A number that may be below zero.
+pub(super) fn signed<const N: usize>(out: &mut Vec<u8>, before: &[u8; N], value: i64) {
+    out.extend_from_slice(before);
+    if value < 0 {
+        out.push(b'-');
+    }
+    number(out, b"", value.unsigned_abs());
 }
 
 /// Why further tries were made: our own words, and statuses as they are.
@@ -520,6 +554,14 @@ pub(super) fn plain_text(out: &mut Vec<u8>, value: &[u8]) {
             }
         }
     }
+}
+
+/// Bytes for people at a terminal, with nothing in them that could speak to it.
+#[must_use]
+pub(crate) fn printable(value: &[u8]) -> String {
+    let mut out = Vec::new();
+    plain_text(&mut out, value);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// A time as lines write it. A core keeps one: all but the milliseconds stays the same for a second.

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod error;
 mod line;
 mod relay;
+mod rules;
 mod sink;
 
-pub(crate) use line::timestamp;
+pub(crate) use line::{printable, timestamp};

@@ -98,7 +98,8 @@ impl Slot {
         let answer = match asked {
             Ok(answer) => answer,
             Err(fault) => {
-                let stale = self.stale(sought, exchange, now);
+                let may_stand_in = !fault.is_refusal();
+                let stale = may_stand_in.then(|| self.stale(sought, exchange, now)).flatten();
                 self.lead.fail();
                 return stale.map(Taken::Answer).ok_or(Stop::Fault(fault));
             }
@@ -142,7 +143,8 @@ impl Slot {
         let may_stand_in =
             |object: &Arc<Object>| may_serve_on_error(&sought.asked, &object.meta(), now);
         let stale = self.stored.clone().filter(may_stand_in);
-        let answer = match (asked, stale) {
+        let is_refused = asked.as_ref().err().is_some_and(Fault::is_refusal);
+        let answer = match (asked, stale.filter(|_| !is_refused)) {
             (Err(fault), None) => {
                 self.lead.fail();
                 return Err(fault);

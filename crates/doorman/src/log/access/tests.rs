@@ -26,8 +26,8 @@ fn a_blocked_writer_drops_and_counts() {
     assert!(made.success());
     // Open for both, so that neither end waits for the other; the pipe holds 64 KiB.
     let mut reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
-    let log = AccessLog::start(target(&path)).unwrap();
-    let journal = log.journal();
+    let log = AccessLog::start(target(&path), "access log").unwrap();
+    let journal = CoreJournal::new(&log, &log);
     let batch = "x".repeat(BATCH);
     let sent = 400;
     for _ in 0..sent {
@@ -61,8 +61,8 @@ fn a_blocked_writer_drops_and_counts() {
 
 #[test]
 fn lines_that_a_full_disk_refuses_are_counted() {
-    let log = AccessLog::start(target(Path::new("/dev/full"))).unwrap();
-    let journal = log.journal();
+    let log = AccessLog::start(target(Path::new("/dev/full")), "access log").unwrap();
+    let journal = CoreJournal::new(&log, &log);
     for _ in 0..3 {
         line(&journal, "lost");
     }
@@ -75,8 +75,8 @@ fn lines_that_a_full_disk_refuses_are_counted() {
 fn rotation_and_the_end_lose_nothing() {
     let folder = folder("rotation");
     let path = folder.join("access.log");
-    let log = AccessLog::start(target(&path)).unwrap();
-    let journal = log.journal();
+    let log = AccessLog::start(target(&path), "access log").unwrap();
+    let journal = CoreJournal::new(&log, &log);
     line(&journal, "before");
     journal.flush();
     std::fs::rename(&path, folder.join("old.log")).unwrap();
@@ -94,8 +94,8 @@ fn rotation_and_the_end_lose_nothing() {
 
 #[test]
 fn nothing_is_kept_while_the_log_is_off() {
-    let log = AccessLog::start(Target(None)).unwrap();
-    let journal = log.journal();
+    let log = AccessLog::start(Target(None), "access log").unwrap();
+    let journal = CoreJournal::new(&log, &log);
     line(&journal, "unwanted");
     assert!(!journal.is_dirty());
     log.finish();

@@ -32,6 +32,7 @@ fn line() -> Line<'static> {
         code_reason: None,
         optimized: None,
         optimize_reason: None,
+        inspected: None,
         hinted: 0,
         again: &[],
         waited_micros: 0,

@@ -1,0 +1,315 @@
+//! Each value looked at once, for all rules of a phase that look at it.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use aho_corasick::AhoCorasick;
+
+use super::bits::Bits;
+use super::layout::{Layout, Node, TargetSet};
+use crate::operator::ByteSet;
+use crate::rule::{Rule, Transformation};
+use crate::transaction::{ByPlace, Run, Stop, Value};
+
+/// A form of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// The value itself.
+    Raw,
+    /// The made form of this number.
+    Made(u32),
+}
+
+/// A value that may match a rule, in the form that the rule asks about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    gate: u32,
+    value: u32,
+    form: Form,
+}
+
+/// Memory that phases use one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// Forms that transformations have made; the first `made_count` are of this phase.
+    made: Vec<Vec<u8>>,
+    made_count: usize,
+    /// What is known of values; the first `raw_count` are of this phase.
+    raws: Vec<Raw>,
+    raw_count: usize,
+    /// Which of `raws` is about bytes that lie here: values that several lists have are looked at once.
+    places: HashMap<(usize, usize), usize, ByPlace>,
+    next: Vec<u8>,
+    any: Bits,
+}
+
+/// What is known of one value.
+#[derive(Debug, Default)]
+struct Raw {
+    /// Its forms, itself first; the first `count` are of it.
+    distinct: Vec<Known>,
+    count: usize,
+    /// For each node of the tree, which of `distinct` it is; `UNKNOWN` if that is not known yet.
+    at: Vec<u16>,
+}
+
+const UNKNOWN: u16 = u16::MAX;
+
+/// What is known of a form.
+#[derive(Debug)]
+struct Known {
+    form: Form,
+    present: ByteSet,
+    /// Gates that its literals open.
+    opened: Bits,
+    scanned: bool,
+}
+
+/// What has been looked at in this phase so far.
+pub(super) struct Look<'p, 'a> {
+    layout: &'p Layout,
+    room: &'p mut Room,
+    sets: Vec<Option<Looked<'a>>>,
+}
+
+/// The values of a target list, and who may match.
+struct Looked<'a> {
+    values: Vec<Value<'a>>,
+    /// By gate, then by value.
+    candidates: Vec<Candidate>,
+}
+
+impl<'p, 'a> Look<'p, 'a> {
+    pub(super) fn new(layout: &'p Layout, room: &'p mut Room) -> Self {
+        (room.made_count, room.raw_count) = (0, 0);
+        room.places.clear();
+        room.any.reset(layout.gates.len());
+        let sets = layout.sets.iter().map(|_| None).collect();
+        Self { layout, room, sets }
+    }
+
+    /// Looks at the values of a rule's targets, unless that has been done.
+    pub(super) fn at(&mut self, run: &mut Run<'a>, rule: &Rule, gate: usize) -> Result<(), Stop> {
+        let number = self.layout.gates[gate].set;
+        if self.sets[number].is_some() {
+            return Ok(());
+        }
+        let set = &self.layout.sets[number];
+        run.blame(rule);
+        let values = run.all_values(rule)?;
+        let mut candidates = Vec::new();
+        for (index, value) in values.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            self.value(run, set, index, value, &mut candidates)?;
+        }
+        candidates.sort_by_key(|candidate| (candidate.gate, candidate.value));
+        candidates.iter().for_each(|candidate| self.room.any.insert(candidate.gate as usize));
+        self.sets[number] = Some(Looked { values, candidates });
+        Ok(())
+    }
+
+    /// Whether any value passes the gate. Its values were looked at.
+    pub(super) fn any(&self, gate: usize) -> bool {
+        self.room.any.contains(gate)
+    }
+
+    /// Numbers of the candidates that pass the gate.
+    pub(super) fn candidates(&self, gate: usize) -> std::ops::Range<usize> {
+        let all = self.looked(gate).map_or(&[][..], |looked| &looked.candidates);
+        let start = all.partition_point(|candidate| (candidate.gate as usize) < gate);
+        let end = all.partition_point(|candidate| candidate.gate as usize <= gate);
+        start..end
+    }
+
+    /// The value of a candidate, and its form if there is only one to ask about.
+    pub(super) fn candidate(&self, gate: usize, number: usize) -> (&Value<'a>, Option<&[u8]>) {
+        let looked = self.looked(gate).expect("candidates come of values that were looked at");
+        let candidate = looked.candidates[number];
+        let value = &looked.values[candidate.value as usize];
+        let many = self.layout.gates[gate].many;
+        let form = match candidate.form {
+            Form::Raw => &value.bytes[..],
+            Form::Made(made) => &self.room.made[made as usize],
+        };
+        (value, (!many).then_some(form))
+    }
+
+    fn looked(&self, gate: usize) -> Option<&Looked<'a>> {
+        self.sets[self.layout.gates[gate].set].as_ref()
+    }
+
+    /// Looks at one value in all forms that the rules of its set ask about.
+    fn value(
+        &mut self,
+        run: &mut Run<'a>,
+        set: &TargetSet,
+        index: u32,
+        value: &Value<'_>,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<(), Stop> {
+        let raw = &*value.bytes;
+        run.live.budget.take(raw.len())?;
+        let room = &mut *self.room;
+        let own = room.raw(value, self.layout.nodes.len());
+        for (node, gates) in &set.forms {
+            let known = room.node(run, self.layout, own, *node, raw)?;
+            room.open(run, self.layout, (own, known), raw)?;
+            let Known { form, present, opened, .. } = &room.raws[own].distinct[known];
+            let length = room.bytes(*form, raw).len();
+            for gate in opened.both(gates) {
+                let rule = &self.layout.gates[gate];
+                let own = candidates.iter().rev().take_while(|known| known.value == index);
+                let twice = rule.many && own.into_iter().any(|known| known.gate as usize == gate);
+                if !twice && rule.needs.allow(length, present) {
+                    let gate = u32::try_from(gate).unwrap_or(u32::MAX);
+                    candidates.push(Candidate { gate, value: index, form: *form });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Room {
+    /// The number of what is known of a value: what is borrowed of the request is known by its place.
+    fn raw(&mut self, value: &Value<'_>, nodes: usize) -> usize {
+        let fresh = self.raw_count;
+        if let Cow::Borrowed(bytes) = value.bytes {
+            let known = *self.places.entry((bytes.as_ptr().addr(), bytes.len())).or_insert(fresh);
+            if known != fresh {
+                return known;
+            }
+        }
+        if self.raws.len() == fresh {
+            self.raws.push(Raw::default());
+        }
+        self.raw_count += 1;
+        let raw = &mut self.raws[fresh];
+        raw.at.clear();
+        raw.at.resize(nodes, UNKNOWN);
+        (raw.at[0], raw.count) = (0, 0);
+        raw.learn(Form::Raw, ByteSet::present(&value.bytes));
+        fresh
+    }
+
+    fn bytes<'r>(&'r self, form: Form, raw: &'r [u8]) -> &'r [u8] {
+        match form {
+            Form::Raw => raw,
+            Form::Made(made) => &self.made[made as usize],
+        }
+    }
+
+    /// Which of a value's forms a node of the tree is; made if it was not asked for before.
+    fn node(
+        &mut self,
+        run: &mut Run<'_>,
+        layout: &Layout,
+        own: usize,
+        node: usize,
+        raw: &[u8],
+    ) -> Result<usize, Stop> {
+        let known = self.raws[own].at[node];
+        if known != UNKNOWN {
+            return Ok(usize::from(known));
+        }
+        let Node { parent, transformation } = layout.nodes[node];
+        // Chains are as long as a rule's list of transformations.
+        let parent = self.node(run, layout, own, parent, raw)?;
+        let form = match transformation {
+            Some(transformation) => self.form(run, transformation, (own, parent), raw)?,
+            None => parent,
+        };
+        self.raws[own].at[node] = u16::try_from(form).unwrap_or(UNKNOWN);
+        Ok(form)
+    }
+
+    /// What a transformation makes of a form.
+    fn form(
+        &mut self,
+        run: &mut Run<'_>,
+        transformation: Transformation,
+        (own, parent): (usize, usize),
+        raw: &[u8],
+    ) -> Result<usize, Stop> {
+        let Known { form, present, .. } = &self.raws[own].distinct[parent];
+        if transformation.leaves(present) {
+            return Ok(parent);
+        }
+        let form = *form;
+        let mut next = std::mem::take(&mut self.next);
+        let input = self.bytes(form, raw);
+        run.live.budget.take(input.len())?;
+        let mut made = parent;
+        if transformation.apply(input, &mut next) {
+            run.live.budget.take(next.len())?;
+            made = self.made(own, &mut next, raw);
+        }
+        self.next = next;
+        Ok(made)
+    }
+
+    /// The number of a made form among those of the value: of one that is the same, or a new one.
+    fn made(&mut self, own: usize, next: &mut Vec<u8>, raw: &[u8]) -> usize {
+        let known = &self.raws[own].distinct[..self.raws[own].count];
+        let same = known.iter().position(|known| self.bytes(known.form, raw) == next);
+        if let Some(same) = same {
+            return same;
+        }
+        let present = ByteSet::present(next);
+        let number = u32::try_from(self.made_count).unwrap_or(u32::MAX);
+        match self.made.get_mut(self.made_count) {
+            Some(made) => std::mem::swap(made, next),
+            None => self.made.push(std::mem::take(next)),
+        }
+        self.made_count += 1;
+        self.raws[own].learn(Form::Made(number), present)
+    }
+
+    /// Finds out which gates the literals of a form open, unless that is known.
+    fn open(
+        &mut self,
+        run: &mut Run<'_>,
+        layout: &Layout,
+        (own, known): (usize, usize),
+        raw: &[u8],
+    ) -> Result<(), Stop> {
+        let of = &mut self.raws[own].distinct[known];
+        if of.scanned {
+            return Ok(());
+        }
+        let mut opened = std::mem::take(&mut of.opened);
+        let form = of.form;
+        opened.reset(layout.gates.len());
+        opened.extend(&layout.open);
+        let bytes = self.bytes(form, raw);
+        run.live.budget.take(bytes.len())?;
+        if let Some(scanner) = &layout.scanner {
+            scan(scanner, bytes, &layout.opens, &mut opened);
+        }
+        let of = &mut self.raws[own].distinct[known];
+        (of.opened, of.scanned) = (opened, true);
+        Ok(())
+    }
+}
+
+impl Raw {
+    fn learn(&mut self, form: Form, present: ByteSet) -> usize {
+        match self.distinct.get_mut(self.count) {
+            Some(known) => {
+                (known.form, known.present, known.scanned) = (form, present, false);
+            }
+            None => {
+                let opened = Bits::default();
+                self.distinct.push(Known { form, present, opened, scanned: false });
+            }
+        }
+        self.count += 1;
+        self.count - 1
+    }
+}
+
+fn scan(scanner: &AhoCorasick, bytes: &[u8], opens: &[Bits], opened: &mut Bits) {
+    for found in scanner.find_overlapping_iter(bytes) {
+        opened.extend(&opens[found.pattern().as_usize()]);
+    }
+}

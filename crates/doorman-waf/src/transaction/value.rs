@@ -1,0 +1,324 @@
+//! The values that a target means.
+
+use std::borrow::Cow;
+
+use super::live::{Live, Stop, capture_index};
+use super::outcome::FaultKind;
+use super::pattern::Patterns;
+use super::seen::Seen;
+use super::single::single;
+use crate::body::Pair;
+use crate::rule::{Link, Rule, Selector, Target, Use, Variable};
+
+/// One value that a rule looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Value<'s> {
+    pub(crate) variable: Variable,
+    /// Which of a collection.
+    pub(crate) key: Option<Cow<'s, [u8]>>,
+    pub(crate) bytes: Cow<'s, [u8]>,
+    /// Whether it is a number of values.
+    pub(crate) counted: bool,
+}
+
+impl<'s> Value<'s> {
+    fn of(variable: Variable, key: &'s [u8], bytes: &'s [u8]) -> Self {
+        let (key, bytes) = (Some(Cow::Borrowed(key)), Cow::Borrowed(bytes));
+        Self { variable, key, bytes, counted: false }
+    }
+
+    fn owned(variable: Variable, key: &[u8], bytes: &[u8]) -> Self {
+        let (key, bytes) = (Some(Cow::Owned(key.to_vec())), Cow::Owned(bytes.to_vec()));
+        Self { variable, key, bytes, counted: false }
+    }
+
+    /// What MATCHED_VAR_NAME says of it: `ARGS:Id`, `REQUEST_URI`, `&ARGS`.
+    pub(crate) fn name(&self) -> Vec<u8> {
+        let mut name = Vec::new();
+        if self.counted {
+            name.push(b'&');
+        }
+        name.extend_from_slice(self.variable.word().as_bytes());
+        if let Some(key) = &self.key {
+            name.push(b':');
+            name.extend_from_slice(key);
+        }
+        name
+    }
+}
+
+/// What values are taken from.
+pub(crate) struct Source<'s, 'l> {
+    pub(crate) seen: &'s Seen,
+    pub(crate) live: &'l Live,
+    pub(crate) rule: &'l Rule,
+    pub(crate) patterns: &'l mut Patterns,
+}
+
+impl<'s> Source<'s, '_> {
+    /// The values of a link's targets, in order: all that are included and not excluded, by the link
+    /// or by what is taken away from the rule. Counts are of all values whatever is excluded.
+    pub(crate) fn values(
+        &mut self,
+        link: &Link,
+        excluded: &[Target],
+    ) -> Result<Vec<Value<'s>>, Stop> {
+        let mut values = Vec::new();
+        for target in &link.targets {
+            match target.meant {
+                Use::Include => self.select(target.variable, &target.selector, &mut values)?,
+                Use::Exclude => {}
+                Use::Count => {
+                    let count = self.count(target)?;
+                    values.push(count);
+                }
+            }
+        }
+        let own = link.targets.iter().filter(|target| target.meant == Use::Exclude);
+        for target in own.chain(excluded) {
+            self.exclude(target, &mut values)?;
+        }
+        Ok(values)
+    }
+
+    /// The first value of a variable, or of a collection by a name in lower case.
+    pub(crate) fn first(
+        &mut self,
+        variable: Variable,
+        key: Option<&[u8]>,
+    ) -> Option<Cow<'s, [u8]>> {
+        let mut values = Vec::new();
+        match key {
+            Some(key) => self.named(variable, key, &mut values),
+            None => self.all(variable, &mut values),
+        }
+        values.into_iter().next().map(|value| value.bytes)
+    }
+
+    /// All values of one target, whatever it is for.
+    pub(crate) fn target(&mut self, target: &Target) -> Result<Vec<Value<'s>>, Stop> {
+        let mut values = Vec::new();
+        self.select(target.variable, &target.selector, &mut values)?;
+        Ok(values)
+    }
+
+    fn count(&mut self, target: &Target) -> Result<Value<'s>, Stop> {
+        let counted = self.target(target)?;
+        let key = match &target.selector {
+            Selector::Key(key) => Some(Cow::Owned(key.clone())),
+            Selector::All | Selector::Regex(_) => None,
+        };
+        let bytes = Cow::Owned(counted.len().to_string().into_bytes());
+        Ok(Value { variable: target.variable, key, bytes, counted: true })
+    }
+
+    fn select(
+        &mut self,
+        variable: Variable,
+        selector: &Selector,
+        values: &mut Vec<Value<'s>>,
+    ) -> Result<(), Stop> {
+        match selector {
+            Selector::All => self.all(variable, values),
+            Selector::Key(key) => self.named(variable, key, values),
+            Selector::Regex(regex) => {
+                let mut all = Vec::new();
+                self.all(variable, &mut all);
+                for value in all {
+                    let key = value.key.as_deref().unwrap_or_default();
+                    if self.patterns.is_match(regex, key).map_err(over_match_limit)? {
+                        values.push(value);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn exclude(&mut self, target: &Target, values: &mut Vec<Value<'s>>) -> Result<(), Stop> {
+        let mut fault = None;
+        values.retain(|value| {
+            if value.counted || value.variable != target.variable {
+                return true;
+            }
+            let key = value.key.as_deref().unwrap_or_default();
+            match &target.selector {
+                Selector::All => false,
+                Selector::Key(excluded) => !key.eq_ignore_ascii_case(excluded),
+                Selector::Regex(regex) => {
+                    !self.patterns.is_match(regex, key).unwrap_or_else(|over| {
+                        fault = Some(over_match_limit(over));
+                        false
+                    })
+                }
+            }
+        });
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Values of a collection by a name in lower case.
+    fn named(&mut self, variable: Variable, lower: &[u8], values: &mut Vec<Value<'s>>) {
+        if let Some(pairs) = self.pairs(variable) {
+            let all = pairs.into_iter().flatten();
+            let found = all.filter(|pair| pair.name.eq_ignore_ascii_case(lower));
+            values.extend(found.map(|pair| Value::of(variable, &pair.name, &pair.value)));
+            return;
+        }
+        let now = self.live.seconds();
+        let found = match variable {
+            Variable::Tx => match capture_index(lower) {
+                Some(_) => self.live.tx.get(lower, now).map(|value| (lower, value)),
+                None => self.live.tx.named.entry(lower, now),
+            },
+            _ => match variable.collection().and_then(|collection| self.live.opened(collection)) {
+                Some(opened) => opened.named.entry(lower, now),
+                None => {
+                    let from = values.len();
+                    self.all(variable, values);
+                    let mut index = 0;
+                    values.retain(|value| {
+                        index += 1;
+                        index <= from
+                            || value.key.as_deref().is_some_and(|k| k.eq_ignore_ascii_case(lower))
+                    });
+                    return;
+                }
+            },
+        };
+        values.extend(found.map(|(name, value)| Value::owned(variable, name, value)));
+    }
+
+    /// All values of a variable.
+    fn all(&mut self, variable: Variable, values: &mut Vec<Value<'s>>) {
+        match self.pairs(variable) {
+            None => self.names(variable, values),
+            Some(pairs) => {
+                let all = pairs.into_iter().flatten();
+                values.extend(all.map(|pair| Value::of(variable, &pair.name, &pair.value)));
+            }
+        }
+    }
+
+    /// The pairs of a variable that has them.
+    fn pairs(&self, variable: Variable) -> Option<[&'s [Pair]; 2]> {
+        use Variable as V;
+        let Seen { request, response, .. } = self.seen;
+        let read = &request.body.read;
+        Some(match variable {
+            V::Args => [&request.arguments, &read.arguments],
+            V::ArgsGet => [&request.arguments, &[]],
+            V::ArgsPost => [&read.arguments, &[]],
+            V::RequestCookies => [&request.cookies, &[]],
+            V::RequestHeaders => [&request.fields, &[]],
+            V::ResponseHeaders => [&response.fields, &[]],
+            V::MultipartPartHeaders => [&read.part_headers, &[]],
+            _ => return None,
+        })
+    }
+
+    /// All values of a variable whose values are names.
+    fn names(&mut self, variable: Variable, values: &mut Vec<Value<'s>>) {
+        use Variable as V;
+        let Seen { request, response, .. } = self.seen;
+        let read = &request.body.read;
+        let pairs: &[&'s [Pair]] = match variable {
+            V::ArgsNames => &[&request.arguments, &read.arguments],
+            V::ArgsGetNames => &[&request.arguments],
+            V::ArgsPostNames => &[&read.arguments],
+            V::RequestCookiesNames => &[&request.cookies],
+            V::RequestHeadersNames => &[&request.fields],
+            V::ResponseHeadersNames => &[&response.fields],
+            _ => return self.others(variable, values),
+        };
+        let all = pairs.iter().flat_map(|pairs| pairs.iter());
+        values.extend(all.map(|pair| Value::of(variable, &pair.name, &pair.name)));
+    }
+
+    /// All values of a variable that is something else than pairs.
+    fn others(&mut self, variable: Variable, values: &mut Vec<Value<'s>>) {
+        use Variable as V;
+        let read = &self.seen.request.body.read;
+        let now = self.live.seconds();
+        let plain = |bytes: &'s Vec<u8>| Value {
+            variable,
+            key: None,
+            bytes: Cow::Borrowed(bytes.as_slice()),
+            counted: false,
+        };
+        let files = read.files.iter();
+        match variable {
+            V::Files => values.extend(files.map(|f| Value::of(variable, &f.name, &f.filename))),
+            V::FilesNames => values.extend(files.map(|f| Value::of(variable, &f.name, &f.name))),
+            V::FilesSizes => values.extend(
+                files.map(|f| Value::owned(variable, &f.name, f.size.to_string().as_bytes())),
+            ),
+            V::MultipartName => values.extend(read.multipart_names.iter().map(plain)),
+            V::MultipartFilename => values.extend(read.multipart_filenames.iter().map(plain)),
+            V::XmlTexts => values.extend(read.xml_texts.iter().map(plain)),
+            V::XmlAttributes => values.extend(read.xml_attributes.iter().map(plain)),
+            V::MatchedVars | V::MatchedVarsNames => {
+                let named = |matched: &super::live::Matched| {
+                    let names = variable == V::MatchedVarsNames;
+                    let bytes = if names { &matched.name } else { &matched.value };
+                    Value::owned(variable, &matched.name, bytes)
+                };
+                values.extend(self.live.matched_vars.iter().map(named));
+            }
+            V::Env => values
+                .extend(self.live.environment.iter(now).map(|(k, v)| Value::owned(variable, k, v))),
+            V::Rule => self.rule(values),
+            V::Tx => self.tx(values),
+            _ => self.rest(variable, values),
+        }
+    }
+
+    fn tx(&mut self, values: &mut Vec<Value<'s>>) {
+        let tx = &self.live.tx;
+        for (index, capture) in tx.captures.iter().enumerate() {
+            let key = index.to_string().into_bytes();
+            values.extend(capture.as_ref().map(|found| Value::owned(Variable::Tx, &key, found)));
+        }
+        let named = tx.named.iter(self.live.seconds());
+        values.extend(named.map(|(name, value)| Value::owned(Variable::Tx, name, value)));
+    }
+
+    /// What RULE says of the rule that is run.
+    fn rule(&mut self, values: &mut Vec<Value<'s>>) {
+        use super::expand::rule_field;
+        use crate::rule::RuleField as F;
+        let fields: [(&[u8], F); 5] = [
+            (b"id", F::Id),
+            (b"msg", F::Msg),
+            (b"severity", F::Severity),
+            (b"logdata", F::Logdata),
+            (b"rev", F::Rev),
+        ];
+        for (key, field) in fields {
+            let mut text = Vec::new();
+            rule_field(self, field, &mut text);
+            values.push(Value::owned(Variable::Rule, key, &text));
+        }
+    }
+
+    /// Persistent collections, and variables of one value.
+    fn rest(&mut self, variable: Variable, values: &mut Vec<Value<'s>>) {
+        match variable.collection() {
+            Some(collection) => {
+                let now = self.live.seconds();
+                let named = self.live.opened(collection).map(|opened| opened.named.iter(now));
+                let value = |(name, value): (&[u8], &[u8])| Value::owned(variable, name, value);
+                values.extend(named.into_iter().flatten().map(value));
+            }
+            None => {
+                let bytes = single(self.seen, self.live, variable);
+                let value = |bytes| Value { variable, key: None, bytes, counted: false };
+                values.extend(bytes.map(value));
+            }
+        }
+    }
+}
+
+/// A search that was given up ends the phase.
+pub(crate) fn over_match_limit(_: crate::regex::OverBudget) -> Stop {
+    Stop(FaultKind::OverMatchLimit)
+}
