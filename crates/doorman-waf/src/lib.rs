@@ -11,6 +11,7 @@
 pub mod assemble;
 pub mod body;
 pub mod operator;
+mod plan;
 mod reference;
 pub mod regex;
 pub mod rule;
@@ -19,7 +20,8 @@ pub mod starter;
 mod transaction;
 mod transform;
 
+pub use plan::Extent;
 pub use transaction::{
     EXCERPT_MAX, Engine, Facts, Fault, FaultKind, How, Match, OnError, Options, Refusal, Report,
-    Scores, Store, TEXT_MAX, Transaction, Verdict, Worker,
+    Scores, Store, TEXT_MAX, Transaction, Verdict, Way, Worker,
 };

@@ -4,8 +4,7 @@
 //! It leaves nothing out and remembers nothing from one rule to the next, so that what it says can be
 //! read off the rules. Whatever runs faster is measured against it.
 
-use crate::rule::Skip;
-use crate::transaction::{Flow, Run, Step, Stop};
+use crate::transaction::{Flow, Run, Step, Stop, skipped};
 
 /// Runs a phase.
 pub(crate) fn phase(run: &mut Run<'_>, steps: &[Step]) -> Result<(), Stop> {
@@ -16,17 +15,9 @@ pub(crate) fn phase(run: &mut Run<'_>, steps: &[Step]) -> Result<(), Stop> {
         }
         index = match run.rule(&step.rule)? {
             Flow::Next => index + 1,
-            Flow::Skip(skip) => skipped(steps, index, skip),
+            Flow::Skip(skip) => skipped(steps, |step| step.item, index, skip),
             Flow::End => return Ok(()),
         };
     }
     Ok(())
-}
-
-/// Where a phase goes on after a skip at this index: always further on.
-fn skipped(steps: &[Step], index: usize, skip: &Skip) -> usize {
-    match skip {
-        Skip::Rules(count) => index.saturating_add(1).saturating_add(*count as usize),
-        Skip::After { item, .. } => steps.partition_point(|step| step.item < *item).max(index + 1),
-    }
 }

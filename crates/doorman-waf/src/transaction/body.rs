@@ -2,8 +2,8 @@
 
 use super::outcome::{Fault, FaultKind, How, Refusal, Verdict};
 use super::seen::media_type;
-use super::{EngineMode, Phase, Transaction};
-use crate::body::{Bounds, Reader};
+use super::{EngineMode, OnError, Phase, Transaction};
+use crate::body::{self, Bounds, Reader};
 use crate::rule::{OverLimit, Processor};
 
 /// A request's body while it comes.
@@ -104,6 +104,28 @@ impl Transaction {
         body.raw = intake.raw;
     }
 
+    /// Decides about a request that was not read as a whole, and that no rule has refused: a rule may
+    /// have passed only because it did not see what there is.
+    pub(super) fn judge_reading(&mut self) -> Verdict {
+        let read = &self.seen.request.body.read;
+        let partial = self.engine.rules().settings.request_over_limit == OverLimit::Partial;
+        let (kind, tolerated) = match &read.fault {
+            Some(body::Fault::Malformed(_)) => (FaultKind::BodyMalformed, false),
+            Some(body::Fault::Over(_)) => (FaultKind::BodyOverBounds, partial),
+            None if self.seen.request.query_over => (FaultKind::BodyOverBounds, false),
+            None => return Verdict::Pass,
+        };
+        if self.live.controls.mode == EngineMode::Off {
+            return Verdict::Pass;
+        }
+        let phase = Phase::RequestBody;
+        self.live.journal.fault(Fault { kind, rule: None, phase });
+        if tolerated || self.engine.options().on_error == OnError::Open {
+            return Verdict::Pass;
+        }
+        self.refuse(Refusal { rule: 0, status: 400, how: How::Deny, phase })
+    }
+
     /// What a request's body is read with. REQUEST_BODY is made where nothing else is made of the
     /// body's structure, or where a rule has forced it.
     fn intake(&self, limit: u64) -> Intake {
@@ -121,11 +143,9 @@ impl Transaction {
 
     /// Whether rules will be run on what is told for this phase.
     fn is_looking(&self, phase: Phase) -> bool {
-        let index = usize::from(phase.number() - 1);
         self.live.controls.mode != EngineMode::Off
             && self.live.journal.refused.is_none()
-            && !self.allowed[index]
-            && !self.ran[index]
+            && self.is_due(phase)
     }
 
     /// Refuses a body that is longer than it may be, if that is what is to be done.
@@ -140,13 +160,16 @@ impl Transaction {
         if action == OverLimit::Partial {
             return Ok(());
         }
-        let refusal = Refusal { rule: 0, status, how: How::Deny, phase };
-        if self.is_obeyed() {
-            self.live.journal.refused = Some(refusal);
-            return Err(self.verdict());
+        match self.refuse(Refusal { rule: 0, status, how: How::Deny, phase }) {
+            Verdict::Pass => Ok(()),
+            refused @ Verdict::Refuse(_) => Err(refused),
         }
-        self.live.journal.would_refuse.get_or_insert(refusal);
-        Ok(())
+    }
+
+    /// Refuses where no rule does.
+    fn refuse(&mut self, refusal: Refusal) -> Verdict {
+        self.live.refuse(refusal);
+        self.verdict()
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::index;
 use super::pattern::Patterns;
 use super::store::Store;
+use crate::plan::{Extent, Plan, Room};
 use crate::rule::{Item, Notice, Phase, Rule, RuleSet};
 
 /// What happens to a transaction whose phase ends because of a fault.
@@ -16,11 +18,23 @@ pub enum OnError {
     Closed,
 }
 
+/// How the rules to run are found. Both ways say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Way {
+    /// By the compiled plan.
+    #[default]
+    Plan,
+    /// Each of them, on each value, as it is written: to measure the plan against.
+    Reference,
+}
+
 /// How rules are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What a fault does.
     pub on_error: OnError,
+    /// How the rules to run are found.
+    pub way: Way,
     /// Steps of one transaction: a byte that an operator looks at is one, and so is a byte that a
     /// transformation reads or makes.
     pub steps_max: u64,
@@ -31,7 +45,7 @@ pub struct Options {
 impl Default for Options {
     /// A body of 128 KiB under all rules of the Core Rule Set takes some 100 million steps.
     fn default() -> Self {
-        Self { on_error: OnError::Closed, steps_max: 1 << 30, memory_max: 16 << 20 }
+        Self { on_error: OnError::Closed, way: Way::Plan, steps_max: 1 << 30, memory_max: 16 << 20 }
     }
 }
 
@@ -40,6 +54,7 @@ impl Default for Options {
 pub struct Engine {
     rules: RuleSet,
     phases: [Vec<Step>; 5],
+    plan: Plan,
     options: Options,
     store: Arc<Store>,
 }
@@ -73,16 +88,32 @@ impl Engine {
                 let text = "This rule has no condition and no action.".to_owned();
                 notices.push(Notice { place: rule.place.clone(), id: Some(rule.id), text });
             }
-            let index = usize::from(rule.phase.number() - 1);
-            phases[index].push(Step { item, rule: Arc::clone(rule) });
+            phases[index(rule.phase)].push(Step { item, rule: Arc::clone(rule) });
         }
-        if notices.is_empty() { Ok(Self { rules, phases, options, store }) } else { Err(notices) }
+        if !notices.is_empty() {
+            return Err(notices);
+        }
+        let mut engine = Self { rules, phases, plan: Plan::default(), options, store };
+        if options.way == Way::Plan {
+            engine.plan = Plan::new(&engine);
+        }
+        Ok(engine)
     }
 
     /// What it runs.
     #[must_use]
     pub const fn rules(&self) -> &RuleSet {
         &self.rules
+    }
+
+    /// How much of the rules its plan leaves out.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        self.plan.extent(self)
+    }
+
+    pub(crate) const fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// How it runs.
@@ -99,7 +130,7 @@ impl Engine {
 
     /// The rules of a phase, in the order of the files.
     pub(crate) fn steps(&self, phase: Phase) -> &[Step] {
-        &self.phases[usize::from(phase.number() - 1)]
+        &self.phases[index(phase)]
     }
 }
 
@@ -110,6 +141,7 @@ pub struct Worker {
     pub(crate) patterns: Patterns,
     /// Two forms of a value: the one that was made last, and the one that is made of it.
     pub(crate) forms: [Vec<u8>; 2],
+    pub(crate) room: Room,
 }
 
 impl Worker {

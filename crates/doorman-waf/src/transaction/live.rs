@@ -6,12 +6,13 @@ use std::sync::Arc;
 use doorman_http::Now;
 
 use super::control::Controls;
+use super::engine::Engine;
 use super::journal::Journal;
 use super::named::Named;
-use super::outcome::FaultKind;
+use super::outcome::{FaultKind, Refusal};
 use super::store::Opened;
 use crate::regex::GROUPS;
-use crate::rule::{Collection, Rule, Settings};
+use crate::rule::{Collection, EngineMode, Rule, Settings, Variable};
 
 /// Collections that are not TX.
 const PERSISTENT: usize = 5;
@@ -39,6 +40,7 @@ pub(crate) struct Live {
 /// A value that matched.
 #[derive(Clone, Debug)]
 pub(crate) struct Matched {
+    pub(crate) variable: Variable,
     /// Such as `ARGS:q`.
     pub(crate) name: Vec<u8>,
     /// After transformations.
@@ -47,6 +49,20 @@ pub(crate) struct Matched {
     pub(crate) excerpt: Vec<u8>,
     /// An excerpt of it before them.
     pub(crate) raw: Vec<u8>,
+}
+
+impl Matched {
+    /// Whether it is what a client or an origin said, and not what rules have made of that.
+    pub(crate) const fn is_original(&self) -> bool {
+        !matches!(
+            self.variable,
+            Variable::Tx
+                | Variable::MatchedVar
+                | Variable::MatchedVarName
+                | Variable::MatchedVars
+                | Variable::MatchedVarsNames
+        )
+    }
 }
 
 /// TX: what the last capture found, and what rules set.
@@ -75,7 +91,7 @@ pub(crate) fn capture_index(name: &[u8]) -> Option<usize> {
 }
 
 impl Live {
-    pub(crate) fn new(now: Now, settings: &Settings, budget: Budget) -> Self {
+    fn new(now: Now, settings: &Settings, budget: Budget) -> Self {
         Self {
             now,
             tx: Tx::default(),
@@ -89,6 +105,18 @@ impl Live {
             budget,
             over_match_limit: false,
         }
+    }
+
+    /// What is there when a transaction of this engine begins.
+    pub(crate) fn of(engine: &Engine, now: Now) -> Self {
+        let options = engine.options();
+        let budget = Budget::new(options.steps_max, options.memory_max);
+        Self::new(now, &engine.rules().settings, budget)
+    }
+
+    /// The value of a name of TX in lower case.
+    pub(crate) fn tx_value(&self, lower: &[u8]) -> Option<&[u8]> {
+        self.tx.get(lower, self.seconds())
     }
 
     /// Seconds since the epoch.
@@ -136,6 +164,15 @@ impl Live {
     /// Writes captures: all groups anew, so that none of an earlier match is left.
     pub(crate) fn capture(&mut self, captures: [Option<Vec<u8>>; GROUPS]) {
         self.tx.captures = captures;
+    }
+
+    /// Refuses, if matches are obeyed; whether they are. The first refusal is the one that is told.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) -> bool {
+        let obeyed = self.controls.mode == EngineMode::On;
+        let journal = &mut self.journal;
+        let slot = if obeyed { &mut journal.refused } else { &mut journal.would_refuse };
+        slot.get_or_insert(refusal);
+        obeyed
     }
 
     /// Bytes that rules have written.

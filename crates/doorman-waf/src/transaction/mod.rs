@@ -32,11 +32,9 @@ use doorman_http::Now;
 use crate::reference;
 use crate::rule::{EngineMode, Phase, Use};
 use body::Intake;
-use live::{Budget, Live};
-use seen::Seen;
 use value::Source;
 
-pub use engine::{Engine, OnError, Options, Worker};
+pub use engine::{Engine, OnError, Options, Way, Worker};
 pub use outcome::{
     EXCERPT_MAX, Fault, FaultKind, How, Match, Refusal, Report, Scores, TEXT_MAX, Verdict,
 };
@@ -44,8 +42,10 @@ pub use seen::Facts;
 pub use store::Store;
 
 pub(crate) use engine::Step;
-pub(crate) use live::Stop;
-pub(crate) use run::{Flow, Run};
+pub(crate) use live::{At, Live, Stop, capture_index};
+pub(crate) use run::{Flow, Run, skipped};
+pub(crate) use seen::Seen;
+pub(crate) use value::Value;
 
 /// A request and its response, while rules look at them.
 ///
@@ -68,9 +68,7 @@ impl Transaction {
     /// A transaction of which nothing is known yet.
     #[must_use]
     pub fn new(engine: Arc<Engine>, facts: Facts) -> Self {
-        let options = engine.options();
-        let budget = Budget::new(options.steps_max, options.memory_max);
-        let live = Live::new(facts.now, &engine.rules().settings, budget);
+        let live = Live::of(&engine, facts.now);
         let seen = Seen::new(facts);
         Self { engine, seen, live, intake: None, ran: [false; 5], allowed: [false; 5] }
     }
@@ -104,7 +102,9 @@ impl Transaction {
     /// Runs phase 2: the request's body is known, or there is none.
     pub fn request_end(&mut self, worker: &mut Worker) -> Verdict {
         self.end_request_body();
-        self.run(Phase::RequestBody, worker)
+        let due = self.is_due(Phase::RequestBody);
+        let verdict = self.run(Phase::RequestBody, worker);
+        if due && verdict == Verdict::Pass { self.judge_reading() } else { verdict }
     }
 
     /// Tells the response's status, and the version of its protocol such as `HTTP/1.1`.
@@ -159,25 +159,31 @@ impl Transaction {
 
     /// Runs a phase, if it is due.
     fn run(&mut self, phase: Phase, worker: &mut Worker) -> Verdict {
-        let index = usize::from(phase.number() - 1);
-        let refused = self.live.journal.refused.is_some() && phase != Phase::Logging;
-        if !std::mem::replace(&mut self.ran[index], true) && !refused && !self.allowed[index] {
+        let due = self.is_due(phase);
+        self.ran[index(phase)] = true;
+        if due {
             let Self { engine, seen, live, allowed, .. } = self;
             let mut run = Run::new(engine, seen, live, worker, phase, allowed);
-            if let Err(Stop(kind)) = reference::phase(&mut run, engine.steps(phase)) {
+            let done = match engine.options().way {
+                Way::Plan => engine.plan().phase(&mut run),
+                Way::Reference => reference::phase(&mut run, engine.steps(phase)),
+            };
+            if let Err(Stop(kind)) = done {
                 run.give_up(kind);
             }
         }
         self.verdict()
     }
 
+    /// Whether a phase is still to be run.
+    fn is_due(&self, phase: Phase) -> bool {
+        let refused = self.live.journal.refused.is_some() && phase != Phase::Logging;
+        !self.ran[index(phase)] && !self.allowed[index(phase)] && !refused
+    }
+
     /// The refusal, if there was one.
     fn verdict(&self) -> Verdict {
         self.live.journal.refused.clone().map_or(Verdict::Pass, Verdict::Refuse)
-    }
-
-    fn is_obeyed(&self) -> bool {
-        self.live.controls.mode == EngineMode::On
     }
 
     /// Values of the targets that rules want hidden.
@@ -195,4 +201,9 @@ impl Transaction {
         let values = included.flat_map(|target| source.target(target).unwrap_or_default());
         values.map(|value| value.bytes.into_owned()).take(SECRETS_MAX).collect()
     }
+}
+
+/// Where a phase stands in a table of all phases.
+pub(crate) const fn index(phase: Phase) -> usize {
+    phase as usize
 }

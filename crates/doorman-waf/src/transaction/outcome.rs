@@ -76,8 +76,8 @@ pub struct Scores {
     pub outbound_threshold: Option<i64>,
 }
 
-/// A rule that matched. Where it matched several values it tells of the last one, as the rule's own
-/// log data does.
+/// A rule that matched. Where it matched several values it tells of the last of them that a client or an
+/// origin said, or else of the last that the rules have made.
 #[derive(Clone, Debug)]
 pub struct Match {
     /// The rule.
@@ -109,7 +109,8 @@ pub struct Fault {
     pub phase: Phase,
 }
 
-/// What went wrong. The first three end the phase, and [`super::OnError`] decides.
+/// What went wrong. The first three end the phase; after them, and after the two that tell of a request
+/// that was not read as a whole, [`OnError`](super::OnError) decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
     /// The transaction took more steps than it may.
@@ -118,6 +119,11 @@ pub enum FaultKind {
     OverMemory,
     /// One pattern took more steps on one value than it may.
     OverMatchLimit,
+    /// The request's body is not what it says it is, and no rule has refused it.
+    BodyMalformed,
+    /// The request has more arguments, or what its body says has more of something else, than is read,
+    /// and no rule has refused it.
+    BodyOverBounds,
     /// A pattern with macros in it says nothing that can be compiled: it matches nothing.
     BadPattern,
     /// The request's body is longer than its limit.
@@ -134,6 +140,8 @@ impl FaultKind {
             Self::OverSteps => "over-steps",
             Self::OverMemory => "over-memory",
             Self::OverMatchLimit => "over-match-limit",
+            Self::BodyMalformed => "body-malformed",
+            Self::BodyOverBounds => "body-over-bounds",
             Self::BadPattern => "bad-pattern",
             Self::RequestBodyOverLimit => "request-body-over-limit",
             Self::ResponseBodyOverLimit => "response-body-over-limit",

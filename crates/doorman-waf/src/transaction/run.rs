@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::engine::{Engine, OnError, Worker};
+use super::index;
 use super::live::{At, Live, Matched, Stop};
 use super::operate::Hit;
 use super::outcome::{EXCERPT_MAX, Fault, FaultKind, How, Match, Refusal, TEXT_MAX};
@@ -64,10 +65,12 @@ impl<'a> Run<'a> {
 
     /// Runs a rule as it is written: each link on all values of its targets.
     pub(crate) fn rule<'r>(&mut self, rule: &'r Arc<Rule>) -> Result<Flow<'r>, Stop> {
-        if !self.begin(rule) {
-            return Ok(Flow::Next);
-        }
-        for link in 0..rule.links.len() {
+        if self.begin(rule) { self.links(rule, 0) } else { Ok(Flow::Next) }
+    }
+
+    /// Runs the links of a rule that has begun, from one on, and completes it if all match.
+    pub(crate) fn links<'r>(&mut self, rule: &'r Arc<Rule>, from: usize) -> Result<Flow<'r>, Stop> {
+        for link in from..rule.links.len() {
             let values = self.values(rule, link)?;
             if !self.link(At { rule, link }, &values)? {
                 return Ok(Flow::Next);
@@ -86,6 +89,40 @@ impl<'a> Run<'a> {
         }
         self.excluded = controls.excluded(rule, patterns);
         true
+    }
+
+    /// Whether targets are taken away from the rule that has begun.
+    pub(crate) const fn has_exclusions(&self) -> bool {
+        !self.excluded.is_empty()
+    }
+
+    /// All values of a rule's first link, whatever is taken away from the rule.
+    pub(crate) fn all_values(&mut self, rule: &Rule) -> Result<Vec<Value<'a>>, Stop> {
+        self.source(rule).values(&rule.links[0], &[])
+    }
+
+    /// Sets names of TX, in lower case, to values that are known.
+    pub(crate) fn know(&mut self, sets: &[(Vec<u8>, Vec<u8>)]) {
+        let now = self.live.seconds();
+        for (name, value) in sets {
+            self.live.tx.named.set(name, value.clone(), now);
+        }
+    }
+
+    /// Whether a link says yes to a value. Nothing else happens.
+    pub(crate) fn asks(
+        &mut self,
+        rule: &Arc<Rule>,
+        link: &Link,
+        value: &[u8],
+    ) -> Result<bool, Stop> {
+        let (mut form, mut next) = (value.to_vec(), Vec::new());
+        for transformation in &link.transformations {
+            if transformation.apply(&form, &mut next) {
+                std::mem::swap(&mut form, &mut next);
+            }
+        }
+        Ok(self.ask(rule, link, &form)?.is_some() != link.negated)
     }
 
     /// All values of a link's targets.
@@ -121,7 +158,12 @@ impl<'a> Run<'a> {
     }
 
     /// Runs a link on one value, in the forms that its transformations give it.
-    fn value(&mut self, at: At<'_>, link: &Link, value: &Value<'_>) -> Result<bool, Stop> {
+    pub(crate) fn value(
+        &mut self,
+        at: At<'_>,
+        link: &Link,
+        value: &Value<'_>,
+    ) -> Result<bool, Stop> {
         let [mut form, mut next] = std::mem::take(&mut self.worker.forms);
         let mut changed = false;
         let mut any = false;
@@ -181,6 +223,7 @@ impl<'a> Run<'a> {
         }
         self.live.budget.take(form.len())?;
         self.live.matched_vars.push(Matched {
+            variable: value.variable,
             name: value.name(),
             value: form.to_vec(),
             excerpt: excerpt(form, start),
@@ -210,7 +253,10 @@ impl<'a> Run<'a> {
     fn told(&mut self, rule: &Arc<Rule>) -> Result<Match, Stop> {
         let msg = self.text(rule, rule.msg.as_ref())?;
         let data = self.text(rule, rule.logdata.as_ref())?;
-        let last = self.live.matched_vars.last();
+        // A chain that ends on what its rules have made is told by what it began with: that is what
+        // somebody looks for in a request, and what an exclusion names.
+        let all = &self.live.matched_vars;
+        let last = all.iter().rfind(|matched| matched.is_original()).or(all.last());
         let (value, raw) = last.map(|m| (m.excerpt.clone(), m.raw.clone())).unwrap_or_default();
         let name = last.map(|matched| String::from_utf8_lossy(&matched.name).into_owned());
         Ok(Match {
@@ -251,16 +297,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         let refusal = Refusal { rule: rule.id, status: rule.status, how, phase: self.phase };
-        Ok(self.refuse(refusal))
-    }
-
-    /// Refuses, if matches are obeyed; whether they are.
-    pub(crate) fn refuse(&mut self, refusal: Refusal) -> bool {
-        let obeyed = self.live.controls.mode == EngineMode::On;
-        let journal = &mut self.live.journal;
-        let slot = if obeyed { &mut journal.refused } else { &mut journal.would_refuse };
-        slot.get_or_insert(refusal);
-        obeyed
+        Ok(self.live.refuse(refusal))
     }
 
     fn allow(&mut self, scope: Scope) {
@@ -270,7 +307,7 @@ impl<'a> Run<'a> {
             Scope::Transaction => &Phase::ALL[..4],
         };
         for phase in phases {
-            self.allowed[usize::from(phase.number() - 1)] = true;
+            self.allowed[index(*phase)] = true;
         }
     }
 
@@ -280,7 +317,7 @@ impl<'a> Run<'a> {
         let closed = self.engine.options().on_error == OnError::Closed;
         if closed && self.phase != Phase::Logging {
             let rule = self.current.unwrap_or_default();
-            self.refuse(Refusal { rule, status: 403, how: How::Deny, phase: self.phase });
+            self.live.refuse(Refusal { rule, status: 403, how: How::Deny, phase: self.phase });
         }
     }
 
@@ -317,6 +354,21 @@ impl Hit {
             Self::Groups(groups) => Some(groups.map(|group| Some(form[group?].to_vec()))),
             Self::Text(text) => zeroth(text),
             Self::Whole => zeroth(form.to_vec()),
+        }
+    }
+}
+
+/// Where a phase goes on after a skip of the step at this index: always further on.
+pub(crate) fn skipped<T>(
+    steps: &[T],
+    item: impl Fn(&T) -> usize,
+    index: usize,
+    skip: &Skip,
+) -> usize {
+    match skip {
+        Skip::Rules(count) => index.saturating_add(1).saturating_add(*count as usize),
+        Skip::After { item: to, .. } => {
+            steps.partition_point(|step| item(step) < *to).max(index + 1)
         }
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Request {
     /// Arguments of the query.
     pub(crate) arguments: Vec<Pair>,
     pub(crate) query_error: bool,
+    /// Whether the query has more arguments than are read.
+    pub(crate) query_over: bool,
     pub(crate) body: RequestBody,
 }
 
@@ -103,10 +105,14 @@ impl Request {
         self.filename = percent_decoded(&uri[..mark.unwrap_or(uri.len())]);
         self.query = mark.map(|mark| uri[mark + 1..].to_vec());
         let bounds = body::Bounds::of(settings);
+        let separator = settings.argument_separator;
         let query = self.query.as_deref().unwrap_or_default();
         self.arguments.clear();
-        self.query_error =
-            body::query(query, settings.argument_separator, &bounds, &mut self.arguments);
+        self.query_error = body::query(query, separator, &bounds, &mut self.arguments);
+        // Behind the last separator there is an argument only if there is anything.
+        let separators = memchr::memchr_iter(separator, query).count();
+        let last = query.last().is_some_and(|byte| *byte != separator);
+        self.query_over = separators + usize::from(last) > bounds.arguments_max;
     }
 
     /// Takes a field in.

@@ -1,9 +1,12 @@
 //! What rules mean, one small set for each point at which engines have differed.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use doorman_http::{Instant, Now};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::*;
 use crate::seclang::{self, Files, Source};
@@ -107,8 +110,19 @@ fn tell(engine: &Arc<Engine>, story: &Story<'_>) -> Told {
     Told { transaction, report, verdicts }
 }
 
+/// What becomes of a story, by the plan and by the reference alike.
+#[track_caller]
 fn run(rules: &str, story: &Story<'_>) -> Told {
-    tell(&engine(rules, Options::default()), story)
+    let told = tell(&engine(rules, Options::default()), story);
+    let reference = Options { way: Way::Reference, ..Options::default() };
+    let same = tell(&engine(rules, reference), story);
+    assert_eq!(format!("{:?}", told.report), format!("{:?}", same.report), "plan and reference");
+    assert_eq!(told.verdicts, same.verdicts, "verdicts of plan and reference");
+    let tx = |told: &Told| -> Vec<_> {
+        told.transaction.tx_all().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
+    };
+    assert_eq!(tx(&told), tx(&same), "TX of plan and reference");
+    told
 }
 
 /// What is expected of a transaction.
@@ -675,6 +689,50 @@ SecAction "id:3,phase:5,pass,log"
 }
 
 #[test]
+fn what_was_not_read_as_a_whole_passes_only_if_the_operator_wants() {
+    let rules = "SecArgumentsLimit 3\nSecAction \"id:1,phase:2,pass,log\"";
+    let many = Story::get("/?a&b&c&d");
+    let exact = Story::get("/?a&b&c&");
+    let form = Story::form("a&b&c&d");
+    let fields = &[("Content-Type", "multipart/form-data; boundary=b")];
+    let malformed = Story { fields, body: b"--b\r\nx", method: "POST", ..Story::get("/") };
+    let check = |mode: &str, on_error, story: &Story<'_>, kind: Option<FaultKind>, refused| {
+        let options = Options { on_error, ..Options::default() };
+        let told = tell(&engine(&format!("{mode}\n{rules}"), options), story);
+        assert_eq!(told.ids(), [1]);
+        assert_eq!(told.report.faults.first().map(|fault| fault.kind), kind);
+        assert_eq!(told.report.refused.map(|refusal| refusal.status), refused);
+    };
+    let over = Some(FaultKind::BodyOverBounds);
+    check("", OnError::Closed, &many, over, Some(400));
+    check("", OnError::Open, &many, over, None);
+    check("", OnError::Closed, &exact, None, None);
+    check("", OnError::Closed, &form, over, Some(400));
+    check("SecRequestBodyLimitAction ProcessPartial", OnError::Closed, &form, over, None);
+    check("", OnError::Closed, &malformed, Some(FaultKind::BodyMalformed), Some(400));
+    check(
+        "SecRuleEngine DetectionOnly",
+        OnError::Closed,
+        &malformed,
+        Some(FaultKind::BodyMalformed),
+        None,
+    );
+}
+
+#[test]
+fn a_chain_is_told_by_what_it_began_with() {
+    let rules = r#"
+SecRule ARGS "@rx (x)" "id:1,phase:1,pass,log,capture,logdata:'%{MATCHED_VAR_NAME}',chain"
+    SecRule TX:1 "@streq x" "chain"
+        SecRule MATCHED_VARS "@rx x"
+"#;
+    let told = run(rules, &Story::get("/?q=ax&r=y"));
+    let found = &told.report.matches[0];
+    assert_eq!((found.variable.as_str(), &*found.value), ("ARGS:q", &b"ax"[..]));
+    assert_eq!(found.data, "MATCHED_VARS:TX:1");
+}
+
+#[test]
 fn rules_cannot_keep_more_than_they_may() {
     let rules = r#"
 SecRule ARGS "@rx ." "id:1,phase:1,pass,nolog,setvar:'tx.%{MATCHED_VAR_NAME}=%{MATCHED_VAR}'"
@@ -753,4 +811,57 @@ fn reports_are_bounded_and_the_same_twice() {
         assert_eq!((found.msg.len(), found.data.len()), (TEXT_MAX, TEXT_MAX));
     }
     assert_eq!(again.matches.len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_told_makes_it_panic(
+        method in any::<Vec<u8>>(),
+        target in any::<Vec<u8>>(),
+        fields in vec((any::<Vec<u8>>(), any::<Vec<u8>>()), 0..6),
+        kind in select(&["application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/xml", "application/json", "x"][..]),
+        body in vec(any::<Vec<u8>>(), 0..4),
+        response in any::<Vec<u8>>(),
+        status in any::<u16>(),
+    ) {
+        const RULES: &str = r#"
+SecResponseBodyAccess On
+SecResponseBodyMimeType text/html
+SecRule REQUEST_HEADERS:content-type "@rx (json|xml)" "id:1,phase:1,pass,log,capture,ctl:forceRequestBodyVariable=On,setvar:tx.%{TX.1}=+%{TX.0}"
+SecRule REQUEST_HEADERS:content-type "@rx json" "id:2,phase:1,pass,nolog,ctl:requestBodyProcessor=JSON"
+SecRule REQUEST_HEADERS:content-type "@rx xml" "id:3,phase:1,pass,nolog,ctl:requestBodyProcessor=XML"
+SecAction "id:4,phase:1,pass,nolog,initcol:ip=%{REQUEST_LINE},setvar:ip.%{REQUEST_URI}=%{REQUEST_BASENAME},expirevar:ip.x=%{REQUEST_URI}"
+SecRule ARGS|ARGS_NAMES|REQUEST_COOKIES|REQUEST_HEADERS|FILES|XML:/*|XML://@*|REQUEST_BODY|FULL_REQUEST|REQUEST_LINE|&ARGS|TX|IP|ENV|RULE|MULTIPART_PART_HEADERS|SERVER_NAME "@rx (.)(.)?(.)?" "id:5,phase:2,deny,log,capture,multiMatch,t:urlDecodeUni,t:htmlEntityDecode,t:jsDecode,t:cssDecode,t:normalizePath,t:compressWhitespace,t:base64Decode,msg:'%{MATCHED_VAR}',logdata:'%{TX.0} in %{MATCHED_VAR_NAME} %{rule.msg}',setvar:'tx.%{MATCHED_VAR_NAME}=%{MATCHED_VAR}',setenv:'x=%{MATCHED_VAR}',chain"
+    SecRule MATCHED_VARS|MATCHED_VARS_NAMES "@unconditionalMatch" "setvar:tx.n=+%{MATCHED_VAR}"
+SecRule ARGS "@detectSQLi" "id:6,phase:2,pass,log"
+SecRule ARGS "@detectXSS" "id:7,phase:2,pass,log"
+SecRule RESPONSE_BODY|RESPONSE_STATUS|STATUS_LINE|DURATION|TIME "@rx ." "id:8,phase:4,log,redirect:'http://h/%{MATCHED_VAR}'"
+"#;
+        static ENGINE: LazyLock<Arc<Engine>> = LazyLock::new(|| engine(RULES, Options::default()));
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
+        let now = Now { instant: Instant(0), unix_nanos: u64::MAX };
+        let facts = Facts { client: address, server: address, now, unique_id: String::new() };
+        let mut worker = Worker::new(&ENGINE);
+        let mut transaction = Transaction::new(Arc::clone(&ENGINE), facts);
+        transaction.request_line(&method, &target, b"HTTP/1.1");
+        transaction.request_field(b"Content-Type", kind.as_bytes());
+        for (name, value) in &fields {
+            transaction.request_field(name, value);
+        }
+        let _ = transaction.request_head(&mut worker);
+        for piece in &body {
+            let _ = transaction.request_body(piece);
+        }
+        let _ = transaction.request_end(&mut worker);
+        transaction.response_line(status, b"HTTP/1.1");
+        transaction.response_field(b"Content-Type", b"text/html");
+        let _ = transaction.response_head(&mut worker);
+        let _ = transaction.response_body(&response);
+        let _ = transaction.response_end(&mut worker);
+        let report = transaction.finish(&mut worker);
+        for found in report.matches {
+            prop_assert!(found.value.len() <= EXCERPT_MAX && found.raw.len() <= EXCERPT_MAX);
+            prop_assert!(found.msg.len() <= TEXT_MAX && found.data.len() <= TEXT_MAX);
+        }
+    }
 }

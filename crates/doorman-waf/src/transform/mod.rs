@@ -7,9 +7,9 @@
 //! known.
 //!
 //! What they do is what `ModSecurity` does, with these exceptions, all of them where it would let an
-//! attacker hide something: values are not cut at a NUL (`cssDecode`, `sqlHexDecode`), `sqlHexDecode`
-//! keeps the last byte, a comment that follows another is removed too (`removeComments`), and
-//! `normalizePathWin` leaves no backslash behind.
+//! attacker hide something: values are not cut at a NUL (`cssDecode`, `sqlHexDecode`), what begins
+//! right behind another is found too (`sqlHexDecode`, `removeComments`), the last byte is kept
+//! (`sqlHexDecode`), and `normalizePathWin` leaves no backslash behind.
 
 mod base64;
 mod bestfit;

@@ -99,6 +99,7 @@ fn headers() {
     check(&around("a:b\n\tc\n"), &["a=1", "folding"]);
     check(&around("a:b\n\x0bc\n"), &["a=1", "folding", "invalid folding"]);
     check(&around("a:b\n \x0cc\n"), &["a=1", "folding", "invalid folding"]);
+    check(&around("\x0ea: b\nc~d: e\n"), &["a=1"]);
     check(&around("ab\n"), &["a=1", &fault("a header line without a colon")]);
     check(&around(": b\n"), &["a=1", &fault("a header line without a name")]);
     check(&around("a: \0\n"), &["a=1", &fault("a header with a NUL")]);

@@ -359,12 +359,12 @@ impl<'v> Tokens<'v> {
 
     fn word(&mut self) -> Token {
         if self.at >= self.word_end {
-            self.word_end = self.at + self.span(0, |byte| !ends_word(byte));
+            self.word_end = self.at + self.span(0, |byte| !ENDS_WORD[usize::from(byte)]);
         }
         let word = &self.value[self.at..self.word_end];
         let kept = &word[..word.len().min(VALUE_MAX)];
         // `SELECT.1` and ``SELECT`a` `` begin with a keyword.
-        for (length, _) in kept.iter().enumerate().filter(|(_, byte)| matches!(byte, b'.' | b'`')) {
+        for length in memchr::memchr2_iter(b'.', b'`', kept) {
             if let Some(kind) = words::kind(&kept[..length])
                 && kind != kind::BAREWORD
             {
@@ -473,7 +473,20 @@ const fn is_white(byte: u8) -> bool {
     matches!(byte, 0 | b' ' | b'\t'..=b'\r' | 0xa0)
 }
 
-fn ends_word(byte: u8) -> bool {
+/// [`ends_word`], in one look: most bytes of most values are asked.
+static ENDS_WORD: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        ends[byte as usize] = ends_word(byte);
+        if byte == u8::MAX {
+            break ends;
+        }
+        byte += 1;
+    }
+};
+
+const fn ends_word(byte: u8) -> bool {
     is_white(byte)
         || matches!(byte, b'!'..=b'#' | b'%'..=b'-' | b'/' | b':'..=b'@')
         || matches!(byte, b'[' | b'\\' | b']' | b'^' | b'{'..=b'~')

@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
         let mut options = self.options;
         let mut on = true;
         if self.eat(b"^") {
-            options = Options::default();
+            options = Options { lazy: options.lazy, ..Options::default() };
         }
         loop {
             let at = self.at;

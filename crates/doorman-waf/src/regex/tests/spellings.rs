@@ -158,6 +158,7 @@ fn options_and_quotes() {
         (b"(?i)[^a]", Linear, &[(b"b", b"b")], &[b"aA"]),
         (b"(?i)[^_-b]", Linear, &[(b"c", b"c")], &[b"aAbB"]),
         (b"(?i-s:A.)", Linear, &[(b"ab", b"ab")], &[b"a\n"]),
+        (b"(?U)(?^)ba+", Linear, &[(b"baa", b"ba")], &[b"b"]),
         (b"(?^:a.)", Linear, &[(b"ab", b"ab")], &[b"a\n"]),
         (b"(?x) a b # note\n c [ ]", Linear, &[(b"abc ", b"abc ")], &[b"abc"]),
         (b"(?xx)[a b]+", Linear, &[(b"ab", b"ab")], &[b" "]),
