@@ -6,6 +6,7 @@
 
 mod cache;
 mod form;
+mod waf;
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,6 +37,7 @@ use crate::{Books, CoreCounters, NoJournal};
 
 pub use cache::{Cache, CacheWay, Decision, Kept};
 pub use form::{Codes, Decodes, Optimizes};
+pub use waf::Waf;
 
 /// Port that the client of an explained request calls from: the first that systems give out.
 const CLIENT_PORT: u16 = 49_152;
@@ -90,6 +92,8 @@ pub struct Explanation {
     pub route: Option<usize>,
     /// Whether a certificate authority would be answered here, if it were proving the name now.
     pub is_proof: bool,
+    /// By which rules it is inspected, and what they say; `None`: by none.
+    pub waf: Option<Waf>,
     /// What becomes of the request.
     pub outcome: Outcome,
 }
@@ -220,6 +224,7 @@ impl Plan {
             tried: Vec::new(),
             route: None,
             is_proof: false,
+            waf: None,
             outcome: Outcome::NoListener,
         };
         let mut head = match question.head() {
@@ -256,7 +261,7 @@ impl Plan {
         let conn = self.conn(listener, question, told.version, name);
         let request = Request { head, body: Body::empty(), interim: None };
         let mut exchange = Exchange::new(&conn, request, &books, clock.now());
-        told.walk(self, &mut exchange);
+        told.walk(self, &mut exchange, clock);
         told
     }
 
@@ -369,7 +374,7 @@ fn server_name(authority: &str) -> Option<&str> {
 
 impl Explanation {
     /// The life of a request, in the order of the corridor.
-    fn walk(&mut self, plan: &Plan, exchange: &mut Exchange) {
+    fn walk(&mut self, plan: &Plan, exchange: &mut Exchange, clock: Clock) {
         let before = Snapshot::of(&exchange.head);
         exchange.identify(&plan.trusted, || 0);
         self.client = exchange.client();
@@ -396,6 +401,8 @@ impl Explanation {
         };
         (self.site, self.route) = (Some(site), Some(index));
         let route = &plan.sites[site].routes[index];
+        // Told beside the outcome, not instead of it: people ask what would become of it otherwise.
+        self.waf = route.waf.as_ref().map(|rules| waf::waf(rules, exchange, clock));
         self.outcome = match &route.ending {
             PlanEnding::Redirect(to, status) => {
                 stopped(answer::redirect(route, exchange, to, *status))

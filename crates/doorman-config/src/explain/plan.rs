@@ -94,4 +94,18 @@ pub(super) const CODES: &[Explanation] = &[
         "store s { disk 1GiB /proc/doorman }\nupstream app { server 127.0.0.1:3000 }\nsite http://a.test { cache s; proxy app }",
         "store s { disk 1GiB /var/cache/doorman }\nupstream app { server 127.0.0.1:3000 }\nsite http://a.test { cache s; proxy app }",
     ),
+    Explanation::new(
+        "E0614",
+        "rules for inspection cannot be used",
+        "Rules are read whole or not at all: with half of a set an attack would pass that the other half finds. Each fault is told with file, line and the number of its rule. While doorman runs, the rules that were in force stay so.",
+        "site http://a.test { waf starter rules /etc/passwd; respond 200 }",
+        "site http://a.test { waf starter; respond 200 }",
+    ),
+    Explanation::new(
+        "W0615",
+        "rules for inspection look wrong",
+        "The rules are used, but something in them does nothing, or not what it says: an exclusion of a rule that is not there, a jump to a place that is nowhere, a setting that another one overrides.",
+        "site http://a.test { waf starter exclude 942100 path /x; respond 200 }",
+        "site http://a.test { waf starter exclude 1003010 path /x; respond 200 }",
+    ),
 ];

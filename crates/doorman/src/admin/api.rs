@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::extract::{ConnectInfo, FromRequestParts, Query, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::cache::Wrong;
 use super::guard::Guard;
 use super::serve::Caller;
-use super::{cache, certs, diff, lock, purge, status, upstreams};
+use super::{cache, certs, diff, lock, purge, status, upstreams, waf};
 use crate::command::explain::running;
 use crate::engine::{Engine, NOBODY, NotSet, Refused, Reloaded};
 use crate::metrics::Exporter;
@@ -40,6 +40,11 @@ impl Shared {
 
 /// Calls that show parts of the configuration, or what clients asked for.
 const SHOWING: [&str; 5] = ["/explain", "/diff", "/cache/ls", "/cache/show", "/cache/why"];
+
+/// Whether a call is one of these, or shows what rules found.
+fn shows(path: &str) -> bool {
+    SHOWING.contains(&path) || path.starts_with("/waf/")
+}
 
 /// What a call asks for in its query. One that cannot be read is a fault like others.
 struct Asking<T>(T);
@@ -70,6 +75,8 @@ pub(super) fn admin(shared: &Arc<Shared>) -> Router {
         .route("/cache/show", get(known))
         .route("/cache/why", get(known))
         .route("/cache/purge", post(purged))
+        .route("/waf/events", get(events))
+        .route("/waf/events/{id}", get(event))
         .route("/explain", get(explain))
         .route("/diff", get(differences))
         .route("/metrics", get(page))
@@ -85,9 +92,7 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> Router {
 
 async fn guarded(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let verdict = match &*lock(&shared.guard) {
-        Some(guard) if SHOWING.contains(&request.uri().path()) => {
-            guard.check_shown(request.headers())
-        }
+        Some(guard) if shows(request.uri().path()) => guard.check_shown(request.headers()),
         Some(guard) => guard.check(request.method(), request.headers()),
         None => Ok(()),
     };
@@ -228,6 +233,19 @@ async fn beside<T: Send + 'static>(
 
 fn answered<T: serde::Serialize>(answer: Result<T, Response>) -> Response {
     answer.map_or_else(|refused| refused, |answer| Json(answer).into_response())
+}
+
+async fn events(State(shared): State<Arc<Shared>>, Asking(asked): Asking<waf::Asked>) -> Response {
+    Json(waf::list(&shared.engine, &asked)).into_response()
+}
+
+async fn event(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    match waf::show(&shared.engine, &id) {
+        Some(event) => Json(event).into_response(),
+        None => {
+            fault(StatusCode::NOT_FOUND, "rules found nothing of late in a request with this id")
+        }
+    }
 }
 
 async fn explain(

@@ -6,6 +6,7 @@ mod json;
 mod relay;
 pub mod running;
 mod text;
+mod waf;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;

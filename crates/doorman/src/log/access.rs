@@ -279,7 +279,9 @@ impl Journal for CoreJournal {
         self.push(|look, lines| {
             Line::of(record).write(look, &mut self.stamp.borrow_mut(), lines);
         });
-        if let Some(event) = record.inspected.as_ref().and_then(|inspected| inspected.event.as_ref()) {
+        if let Some(event) =
+            record.inspected.as_ref().and_then(|inspected| inspected.event.as_ref())
+        {
             for finding in &event.findings {
                 if self.rules.push(|_, lines| rules::line(event, finding, lines)) {
                     self.dirty.notify_one();

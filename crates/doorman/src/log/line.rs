@@ -556,6 +556,14 @@ pub(super) fn plain_text(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
+/// Bytes for people at a terminal, with nothing in them that could speak to it.
+#[must_use]
+pub(crate) fn printable(value: &[u8]) -> String {
+    let mut out = Vec::new();
+    plain_text(&mut out, value);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// A time as lines write it. A core keeps one: all but the milliseconds stays the same for a second.
 #[derive(Debug)]
 pub(crate) struct Stamp {

@@ -7,4 +7,4 @@ mod relay;
 mod rules;
 mod sink;
 
-pub(crate) use line::timestamp;
+pub(crate) use line::{printable, timestamp};

@@ -11,6 +11,7 @@ mod optimize;
 mod process;
 mod resilience;
 mod text;
+mod waf;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -93,6 +94,7 @@ impl Exporter {
         cache::write(&mut page, engine);
         coding::write(&mut page, engine);
         optimize::write(&mut page, engine);
+        waf::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);
         handshakes(&mut page, engine);

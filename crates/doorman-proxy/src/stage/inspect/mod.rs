@@ -52,7 +52,7 @@ pub(crate) struct Post<'a> {
 
 impl Post<'_> {
     /// An inspection that knows of nothing yet.
-    fn begin(&self, exchange: &Exchange) -> Box<Inspection> {
+    pub(crate) fn begin(&self, exchange: &Exchange) -> Box<Inspection> {
         let conn = exchange.conn_ref();
         let peer = address(&conn.peer);
         let client = exchange.client().map_or(peer, |ip| SocketAddr::new(ip, peer.port()));

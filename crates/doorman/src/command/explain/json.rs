@@ -5,7 +5,7 @@ use doorman_proxy::Verdict;
 use doorman_proxy::explain::{Answer, Forward, Line, Outcome, Way};
 use serde_json::{Value, json};
 
-use super::{Told, cache, form, running, text};
+use super::{Told, cache, form, running, text, waf};
 
 /// The whole object.
 pub fn value(told: &Told<'_>) -> Value {
@@ -54,6 +54,7 @@ pub fn value(told: &Told<'_>) -> Value {
         "mtls": told.route().is_some_and(|route| route.options.mtls.is_some()),
         "routes": routes.collect::<Vec<_>>(),
         "route": explanation.route.map(|route| told.route_name(route).to_owned()),
+        "waf": explanation.waf.as_ref().map(waf::value),
         "outcome": outcome(told),
     })
 }

@@ -10,7 +10,7 @@ use doorman_proxy::Verdict;
 use doorman_proxy::explain::{Answer, Door, Forward, Line, Outcome, Way};
 use doorman_proxy::plan::PlanUpstream;
 
-use super::{Told, cache, form, running};
+use super::{Told, cache, form, running, waf};
 use crate::command::screen::Screen;
 
 /// Columns of the labels.
@@ -85,6 +85,9 @@ pub fn render(told: &Told<'_>, screen: &Screen) -> String {
     routes(told, &mut page);
     if told.route().is_some_and(|route| route.options.mtls.is_some()) {
         page.line("mtls", "403 for clients that showed no certificate");
+    }
+    if let Some(waf) = &explanation.waf {
+        waf::lines(waf, told, &mut page);
     }
     match &explanation.outcome {
         Outcome::NoListener | Outcome::NoCertificate | Outcome::Malformed(_) => {}
