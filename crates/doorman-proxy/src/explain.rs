@@ -31,7 +31,7 @@ use doorman_transform::Context as Facts;
 
 use crate::exchange::Exchange;
 use crate::plan::{Plan, PlanCgi, PlanEnding, PlanRoute};
-use crate::stage::{answer, deliver, edit, share, stick};
+use crate::stage::{answer, deliver, edit, inspect, share, stick};
 use crate::stop::{Fault, Stop};
 use crate::{Books, CoreCounters, NoJournal};
 
@@ -499,6 +499,9 @@ fn forward(
     });
     let delivery = route.delivery.as_deref();
     let delivery = delivery.map_or_else(Vec::new, |delivery| deliver::tell(delivery, exchange));
+    if let Some(waf) = &route.waf {
+        inspect::want_plain(waf, exchange);
+    }
     let seeking = route.cache.as_ref().map(|cache| cache::seek(cache, first, exchange));
     edit::request(route, exchange)?;
     let after = Snapshot::of(&exchange.head);

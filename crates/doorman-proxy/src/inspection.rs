@@ -12,7 +12,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use doorman_net::Clock;
-use doorman_waf::{Engine, FaultKind, Match, Refusal, Report, Transaction, Verdict, Worker};
+use doorman_waf::rule::Phase;
+use doorman_waf::{
+    Engine, Fault, FaultKind, How, Match, Refusal, Report, Transaction, Verdict, Worker,
+};
 
 pub use events::{Event, Events, Finding, Scores};
 pub(crate) use events::{FINDINGS_MAX, TEXT_MAX};
@@ -183,6 +186,12 @@ impl Inspection {
         }
     }
 
+    /// A body is refused because it says that it is longer than what is held back, before any of it came.
+    pub(crate) fn refuse_long(&mut self) {
+        let (how, phase) = (How::Deny, Phase::RequestBody);
+        self.refused = Some(Refusal { rule: 0, status: 413, how, phase });
+    }
+
     /// Runs the last phase, and tells all.
     pub(crate) fn finish(mut self: Box<Self>) -> (Inspected, Told) {
         let report = self.with(Transaction::finish);
@@ -194,7 +203,8 @@ impl Inspection {
             faults.push(PANIC);
         }
         faults.dedup();
-        let action = action(&report, panicked, self.on_error);
+        let refused = report.refused.as_ref().or(self.refused.as_ref());
+        let action = action(&report, refused, panicked, self.on_error);
         let scores = Scores {
             inbound: report.score.inbound,
             outbound: report.score.outbound,
@@ -235,24 +245,35 @@ impl Told {
     }
 }
 
-fn action(report: &Report, panicked: bool, on_error: OnError) -> WafAction {
+fn action(
+    report: &Report,
+    refused: Option<&Refusal>,
+    panicked: bool,
+    on_error: OnError,
+) -> WafAction {
     // A body over its limit that is looked at in part is what somebody asked for.
-    let is_fault = |kind: FaultKind| {
-        !matches!(
-            kind,
-            FaultKind::RequestBodyOverLimit
-                | FaultKind::ResponseBodyOverLimit
-                | FaultKind::BadPattern
-        )
+    let is_fault = |kind: FaultKind| match kind {
+        FaultKind::OverSteps | FaultKind::OverMemory | FaultKind::OverMatchLimit => true,
+        FaultKind::BadPattern
+        | FaultKind::RequestBodyOverLimit
+        | FaultKind::ResponseBodyOverLimit => false,
     };
-    let faulted = report.faults.iter().any(|fault| is_fault(fault.kind));
-    match &report.refused {
+    let mut faults = report.faults.iter().filter(|fault| is_fault(fault.kind)).peekable();
+    let faulted = faults.peek().is_some();
+    match refused {
         _ if panicked => WafAction::Error,
-        Some(refusal) if refusal.rule == 0 && faulted => WafAction::Error,
-        Some(_) => WafAction::Block,
-        None if faulted && on_error == OnError::Closed => WafAction::Error,
-        None if report.would_refuse.is_some() => WafAction::Detect,
+        Some(refusal) => {
+            let is_its = |fault: &Fault| {
+                fault.phase == refusal.phase && fault.rule.unwrap_or_default() == refusal.rule
+            };
+            if on_error == OnError::Closed && faults.any(is_its) {
+                WafAction::Error
+            } else {
+                WafAction::Block
+            }
+        }
         None if faulted => WafAction::Error,
+        None if report.would_refuse.is_some() => WafAction::Detect,
         None if report.score.is_shadowed() => WafAction::Shadow,
         None => WafAction::Pass,
     }

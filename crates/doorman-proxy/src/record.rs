@@ -17,7 +17,7 @@ use crate::again::Again;
 use crate::form::Tally;
 use crate::guard::Guard;
 use crate::house::Books;
-use crate::inspection::{Event, FINDINGS_MAX, Inspected, Inspection, TEXT_MAX, Told};
+use crate::inspection::{Event, FINDINGS_MAX, Inspected, Inspection, TEXT_MAX, Told, WafAction};
 use crate::metrics::{CacheCounters, RouteCounters};
 
 /// How an exchange ended: a closed set of words, the same in log, metrics and docs.
@@ -309,11 +309,11 @@ pub struct Place {
     pub site: Box<str>,
     /// The route's name.
     pub route: Box<str>,
-    pub(crate) counters: std::sync::Arc<RouteCounters>,
+    pub(crate) counters: Arc<RouteCounters>,
     /// Counters of what rules make of its requests; `None`: none look at them.
     pub(crate) waf: Option<Arc<crate::metrics::WafCounters>>,
     /// Counters of the store that the route uses.
-    pub(crate) cache: Option<std::sync::Arc<CacheCounters>>,
+    pub(crate) cache: Option<Arc<CacheCounters>>,
 }
 
 /// A server by name.
@@ -322,8 +322,11 @@ pub struct ServerPlace {
     pub upstream: Box<str>,
     /// The server's name.
     pub server: Box<str>,
-    pub(crate) counters: std::sync::Arc<crate::metrics::ServerCounters>,
+    pub(crate) counters: Arc<crate::metrics::ServerCounters>,
 }
+
+/// What is told of a request that rules could not see all of.
+pub(crate) const UNSEEN: &str = "rules could not be run to their end";
 
 thread_local! {
     static KEPT: RefCell<Vec<Box<Record>>> = const { RefCell::new(Vec::new()) };
@@ -427,6 +430,10 @@ impl Record {
         self.guard = None;
         if let Some(inspection) = self.inspection.take() {
             let (inspected, told) = inspection.finish();
+            if inspected.action == WafAction::Error && self.end == End::WafBlock {
+                self.end = End::WafError;
+                self.detail = Some(UNSEEN.to_owned());
+            }
             self.inspected = Some(Box::new(inspected));
             if told.is_any() {
                 self.tell(told);

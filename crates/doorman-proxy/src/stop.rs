@@ -4,7 +4,7 @@ use doorman_balance::Refused;
 use doorman_http::{BodyError, Response};
 use doorman_net::dial::DialError;
 
-use crate::record::End;
+use crate::record::{End, UNSEEN};
 
 /// An early end: an answer, or a fault. `?` serves both.
 #[derive(Debug)]
@@ -322,7 +322,7 @@ impl Fault {
             Self::LengthRequired => Some("body without Content-Length is too long".to_owned()),
             Self::WafBlock(0, _) => Some("refused by a bound of inspection".to_owned()),
             Self::WafBlock(rule, _) => Some(format!("refused by rule {rule}")),
-            Self::WafError => Some("rules could not be run to their end".to_owned()),
+            Self::WafError => Some(UNSEEN.to_owned()),
             Self::BadPath => Some("path cannot be one of a script".to_owned()),
             _ => None,
         }

@@ -52,7 +52,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("reject"),
     Directive::new("response", &[Waf], &[one("on|off", SWITCH)], "Whether bodies of responses are held back and looked at, too, as far as they are text. Servers are then asked for answers without codings.", "response on")
         .default("off"),
-    Directive::new("on-error", &[Waf], &[one("open|closed", Choice(&["open", "closed"], &[]))], "What becomes of a request that could not be inspected to its end: it passes, or gets 500.", "on-error open")
+    Directive::new("on-error", &[Waf], &[one("open|closed", Choice(&["open", "closed"], &[]))], "What becomes of a request that could not be inspected to its end: it passes, or gets 403.", "on-error open")
         .default("closed; with `mode detect` open"),
     Directive::new("methods", &[Waf], &[some("METHOD", Any("methods in upper case"))], "Methods that the rules allow, instead of their own list.", "methods GET HEAD POST")
         .default("those of the rules"),

@@ -228,8 +228,9 @@ fn wanted(waf: &Waf, faults: &mut Faults) -> Option<(Wanted, String)> {
             WafOverLimit::Reject => OverLimit::Reject,
             WafOverLimit::Partial => OverLimit::Partial,
         },
+        on_error: engine_on_error(waf),
         response_body_max: waf.response.value.then_some(RESPONSE_BYTES),
-        exclusions: waf.exclusions.iter().enumerate().flat_map(exclusions).collect(),
+        exclusions: waf.exclusions.iter().enumerate().map(exclusion).collect(),
         before: setup_before,
         own,
         ..Wanted::new(place, base)
@@ -267,11 +268,11 @@ fn base(waf: &Waf, faults: &mut Faults) -> Option<BaseFound> {
     }
 }
 
-/// An exclusion as rules have it: one for each range.
-fn exclusions((index, written): (usize, &WafExclusion)) -> Vec<Exclusion> {
+/// An exclusion as rules have it.
+fn exclusion((index, written): (usize, &WafExclusion)) -> Exclusion {
     let place = Place { file: exclusion_file(index).into(), line: 1 };
     let name = |names: &WafNames| match names {
-        WafNames::All => Name::Regex("^".to_owned()),
+        WafNames::All => Name::All,
         WafNames::Exact(name) => Name::Exact(name.clone()),
         WafNames::Regex(regex) => Name::Regex(regex.clone()),
     };
@@ -289,21 +290,14 @@ fn exclusions((index, written): (usize, &WafExclusion)) -> Vec<Exclusion> {
         // Refused where it was read, or no condition at all.
         PathPattern::Any | PathPattern::Wildcard { .. } | PathPattern::Regex(_) => None,
     });
-    let methods: Vec<String> = written.methods.iter().map(|method| method.value.clone()).collect();
-    let one = |rules| Exclusion {
-        place: place.clone(),
-        rules,
-        target: target.clone(),
-        path: path.clone(),
-        methods: methods.clone(),
-    };
-    match &written.rules {
-        WafRules::Tag(tag) => vec![one(Rules::Tag(tag.clone()))],
+    let rules = match &written.rules {
+        WafRules::Tag(tag) => Rules::Tag(tag.clone()),
         WafRules::Ids(ranges) => {
-            let range = |&(first, last): &(u32, u32)| one(Rules::Ids(IdRange { first, last }));
-            ranges.iter().map(range).collect()
+            Rules::Ids(ranges.iter().map(|&(first, last)| IdRange { first, last }).collect())
         }
-    }
+    };
+    let methods = written.methods.iter().map(|method| method.value.clone()).collect();
+    Exclusion { place, rules, target, path, methods }
 }
 
 fn exclusion_file(index: usize) -> String {
@@ -402,3 +396,6 @@ pub fn rule_files(waf: &Waf) -> Vec<std::path::PathBuf> {
     all.extend(found.names().map(|name| Path::new(name).to_owned()));
     all
 }
+
+#[cfg(test)]
+mod tests;

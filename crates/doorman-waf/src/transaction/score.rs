@@ -131,7 +131,7 @@ mod tests {
                 assert_eq!(told, (scores, is_shadowed), "{names:?} {run} {query}");
             }
         };
-        check(2, "a=none", (0, 0), false);
+        check(2, "a=zero", (0, 0), false);
         check(2, "a=one", (5, 5), false);
         check(2, "a=two", (0, 5), true);
         check(2, "a=one&b=two", (5, 10), false);
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn all_names_that_a_rule_matched_are_told_and_its_cost_is_counted() {
-        let (engine, report) = told(FOUR, 1, "a=one&b=none&c=ones&a=one");
+        let (engine, report) = told(FOUR, 1, "a=one&b=zero&c=ones&a=one");
         let found = &report.matches[0];
         assert_eq!(found.variable, "ARGS:a");
         assert_eq!(found.others, ["ARGS:c"]);
@@ -148,6 +148,6 @@ mod tests {
         let costs = engine.costs();
         let cost = costs.iter().find(|cost| cost.rule.id == 2).expect("the rule is there");
         assert_eq!(cost.hits, 1);
-        assert!((3..=4).contains(&cost.asked) && cost.bytes >= 10, "{cost:?}");
+        assert_eq!((cost.asked, cost.bytes), (3, 10), "{cost:?}");
     }
 }

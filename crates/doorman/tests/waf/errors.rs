@@ -50,7 +50,8 @@ fn a_broken_file_of_rules_keeps_the_old_plan() {
 fn a_set_that_is_not_there_says_what_to_do() {
     let house = House::with("waf starter rules own.conf");
     house.configure("waf ./nowhere");
-    let line = house.reload("not reloaded");
-    assert!(line.contains("E0601") && line.contains("nowhere"), "{line}");
+    house.reload("was not reloaded");
+    let said = house.process.said().join("\n");
+    assert!(said.contains("E0601") && said.contains("nowhere"), "{said}");
     assert_eq!(house.get("/x?q=attack", &[]).status, 403);
 }

@@ -95,7 +95,6 @@ fn refused(refusal: Refusal) -> Ends {
         }
         How::Deny | How::Drop => match refusal.rule {
             0 if status == 413 => Fault::BodyTooLarge.into(),
-            0 if status == 403 => Fault::WafError.into(),
             rule => Fault::WafBlock(rule, status).into(),
         },
     }

@@ -97,6 +97,9 @@ async fn body(post: &Post<'_>, most: u64, exchange: &mut Exchange) -> Result<(),
     // Known beforehand: nobody is asked to send it.
     if post.waf.refuses_long && matches!(length, Length::Known(n) if n > most) {
         exchange.body = Some(body);
+        if let Some(inspection) = &mut exchange.record().inspection {
+            inspection.refuse_long();
+        }
         return Err(Fault::BodyTooLarge.into());
     }
     let mut held = Held::default();
