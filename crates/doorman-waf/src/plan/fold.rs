@@ -18,15 +18,30 @@ use doorman_http::Now;
 
 use super::Planned;
 use crate::rule::{
-    Collection, Control, Disruption, Effect, IdRange, Link, Operator, Part, Pattern, Phase, Rule,
-    Selector, SetTo, Skip, TagMatch, Target, Template, Use, Variable,
+    Collection, Control, Disruption, Effect, Link, Operator, Part, Pattern, Phase, Rule, Selector,
+    SetTo, Skip, TagMatch, Target, Template, Use, Variable,
 };
 use crate::transaction::{
-    At, Engine, Facts, Live, Run, Seen, Step, Worker, capture_index, skipped,
+    At, Engine, Facts, Live, Named, Run, Seen, Step, Worker, capture_index, skipped,
 };
+
+/// Rounds at most: in each, what the one before has left out takes nothing away any more.
+const ROUNDS_MAX: usize = 4;
 
 /// The steps of each phase that are left.
 pub(super) fn fold(engine: &Engine) -> [Vec<Planned>; 5] {
+    let mut left = once(engine, Removals::of(engine, None));
+    for _ in 1..ROUNDS_MAX {
+        let before = left.iter().map(Vec::len).sum::<usize>();
+        left = once(engine, Removals::of(engine, Some(&left)));
+        if left.iter().map(Vec::len).sum::<usize>() == before {
+            break;
+        }
+    }
+    left
+}
+
+fn once(engine: &Engine, removals: Removals) -> [Vec<Planned>; 5] {
     let facts = Facts {
         client: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         server: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -38,7 +53,7 @@ pub(super) fn fold(engine: &Engine) -> [Vec<Planned>; 5] {
         seen: Seen::new(facts),
         live: Live::of(engine, Now::default()),
         worker: Worker::new(engine),
-        removals: Removals::of(engine),
+        removals,
         looks_back: looks_back(engine),
         unknown: Unknown::default(),
         unstable: Unknown::default(),
@@ -88,7 +103,7 @@ impl Fold<'_> {
         while let Some(step) = steps.get(index) {
             let rule = &step.rule;
             let reached = step.item >= certain_from;
-            let outcome = self.rule(rule, phase, reached);
+            let outcome = self.rule(steps, index, phase, reached);
             let ends = !matches!(rule.disruption, Disruption::Pass) || has_engine_control(rule);
             let skip = rule.skip.as_ref();
             let keep = || Planned::Rule(Step { item: step.item, rule: Arc::clone(rule) });
@@ -122,14 +137,15 @@ impl Fold<'_> {
     }
 
     /// What is known of a rule. Changes what is known of TX as the rule does.
-    fn rule(&mut self, rule: &Arc<Rule>, phase: Phase, reached: bool) -> Outcome {
+    fn rule(&mut self, steps: &[Step], index: usize, phase: Phase, reached: bool) -> Outcome {
+        let rule = &steps[index].rule;
         if !self.reads_known(&rule.links[0]) {
             self.forget(rule);
             return Outcome::Depends;
         }
         match self.matches(rule, 0, phase) {
             Some(0) => return Outcome::Never,
-            Some(count) if reached && !self.removals.mean(rule) => {
+            Some(count) if reached && self.removals.leave(steps, index) => {
                 if let Some(outcome) = self.effects(rule, phase, count) {
                     return outcome;
                 }
@@ -275,6 +291,56 @@ fn set_name(effect: &Effect) -> Option<&[u8]> {
     name.constant()
 }
 
+/// Takes what is known of TX before any rule looks at it out of the first phase.
+pub(super) fn base(steps: &mut Vec<Planned>) -> Named {
+    let mut known = Named::default();
+    let mut early = true;
+    steps.retain(|step| match step {
+        Planned::Known(_, sets) if early => {
+            sets.iter().for_each(|(name, value)| known.set(name, value.clone(), 0));
+            false
+        }
+        Planned::Known(..) => true,
+        Planned::Rule(step) | Planned::Gated(step, _) => {
+            early &= !knows_tx(&step.rule);
+            true
+        }
+    });
+    known.over()
+}
+
+/// Whether a rule reads or writes names of TX, or may end its phase.
+fn knows_tx(rule: &Rule) -> bool {
+    let reads = |text: &Template| {
+        text.parts.iter().any(|part| matches!(part, Part::Value { variable: Variable::Tx, .. }))
+    };
+    let effect = |effect: &Effect| match effect {
+        Effect::Set { collection, name, to } => {
+            *collection == Collection::Tx
+                || reads(name)
+                || match to {
+                    SetTo::Value(text) | SetTo::Add(text) | SetTo::Subtract(text) => reads(text),
+                    SetTo::Unset => false,
+                }
+        }
+        Effect::Expire { collection, name, after } => {
+            *collection == Collection::Tx || reads(name) || reads(after)
+        }
+        Effect::Open { key, .. } => reads(key),
+        Effect::Environment { name, value } => reads(name) || reads(value),
+        Effect::Control(Control::Engine(_)) => true,
+        Effect::Control(_) | Effect::Redact(_) | Effect::RedactMatched => false,
+    };
+    let link = |link: &Link| {
+        link.targets.iter().any(|target| target.variable == Variable::Tx)
+            || operand(&link.operator).is_some_and(reads)
+            || link.effects.iter().any(effect)
+    };
+    !matches!(rule.disruption, Disruption::Pass)
+        || rule.msg.iter().chain(&rule.logdata).any(reads)
+        || rule.links.iter().any(link)
+}
+
 /// Puts what follows each other into one step.
 fn merged(steps: Vec<Planned>) -> Vec<Planned> {
     let mut merged: Vec<Planned> = Vec::with_capacity(steps.len());
@@ -318,45 +384,101 @@ impl Unknown {
     }
 }
 
-/// The rules that some `ctl` of the set may take away.
+/// What may take rules away.
 struct Removals {
-    ids: Vec<IdRange>,
-    tags: BTreeSet<Arc<str>>,
-    /// Whether there are some of which it is not known what they mean.
-    any: bool,
+    all: Vec<Removal>,
+}
+
+/// A `ctl` that takes rules or targets of rules away.
+struct Removal {
+    /// The phase and the item of the rule that has it: only later ones are taken away.
+    at: (Phase, usize),
+    what: Control,
 }
 
 impl Removals {
-    fn of(engine: &Engine) -> Self {
-        let mut removals = Self { ids: Vec::new(), tags: BTreeSet::new(), any: false };
-        for rule in Phase::ALL.iter().flat_map(|phase| engine.steps(*phase)) {
-            for effect in rule.rule.links.iter().flat_map(|link| &link.effects) {
-                match effect {
-                    Effect::Control(
-                        Control::RemoveById(ids) | Control::RemoveTargetById(ids, _),
-                    ) => removals.ids.extend(ids),
-                    Effect::Control(
-                        Control::RemoveByTag(tag) | Control::RemoveTargetByTag(tag, _),
-                    ) => match tag {
-                        TagMatch::Exact(tag) => {
-                            removals.tags.insert(Arc::clone(tag));
-                        }
-                        TagMatch::Regex(_) => removals.any = true,
-                    },
-                    Effect::Control(Control::RemoveByMsg(_) | Control::RemoveTargetByMsg(..)) => {
-                        removals.any = true;
-                    }
-                    _ => {}
+    /// Those of all rules, or of those that are left.
+    fn of(engine: &Engine, left: Option<&[Vec<Planned>; 5]>) -> Self {
+        let mut all = Vec::new();
+        let mut take = |at, rule: &Rule| {
+            for effect in rule.links.iter().flat_map(|link| &link.effects) {
+                let Effect::Control(control) = effect else { continue };
+                if takes_away(control) {
+                    all.push(Removal { at, what: control.clone() });
                 }
             }
+        };
+        for (number, phase) in Phase::ALL.into_iter().enumerate() {
+            match left {
+                None => {
+                    engine
+                        .steps(phase)
+                        .iter()
+                        .for_each(|step| take((phase, step.item), &step.rule));
+                }
+                Some(left) => left[number].iter().for_each(|step| match step {
+                    Planned::Rule(step) | Planned::Gated(step, _) => {
+                        take((phase, step.item), &step.rule);
+                    }
+                    Planned::Known(..) => {}
+                }),
+            }
         }
-        removals
+        Self { all }
     }
 
-    fn mean(&self, rule: &Rule) -> bool {
-        self.any
-            || self.ids.iter().any(|range| range.contains(rule.id))
-            || rule.tags.iter().any(|tag| self.tags.contains(tag))
+    /// Whether a rule whose match is known does what it does in every transaction. One that only skips
+    /// does so even if it is taken away, if all that it skips is taken away with it.
+    fn leave(&self, steps: &[Step], index: usize) -> bool {
+        let step = &steps[index];
+        let rule = &step.rule;
+        let skips = rule.skip.as_ref().filter(|_| rule.links.iter().all(|l| l.effects.is_empty()));
+        let skipped = match skips {
+            Some(skip) => {
+                &steps[index + 1..skipped(steps, |step| step.item, index, skip).min(steps.len())]
+            }
+            None => &[],
+        };
+        let before = self.all.iter().filter(|removal| removal.at < (rule.phase, step.item));
+        before.filter(|removal| removal.what.means(rule)).all(|removal| {
+            !skipped.is_empty()
+                && removal.what.is_whole()
+                && skipped.iter().all(|step| removal.what.means(&step.rule))
+        })
+    }
+}
+
+fn takes_away(control: &Control) -> bool {
+    matches!(
+        control,
+        Control::RemoveById(_)
+            | Control::RemoveTargetById(..)
+            | Control::RemoveByTag(_)
+            | Control::RemoveTargetByTag(..)
+            | Control::RemoveByMsg(_)
+            | Control::RemoveTargetByMsg(..)
+    )
+}
+
+impl Control {
+    /// Whether it may take this rule, or targets of it, away. Of what is not known here, it may.
+    fn means(&self, rule: &Rule) -> bool {
+        let has = |tag: &TagMatch| match tag {
+            TagMatch::Exact(tag) => rule.tags.contains(tag),
+            TagMatch::Regex(_) => true,
+        };
+        match self {
+            Self::RemoveById(ids) | Self::RemoveTargetById(ids, _) => {
+                ids.iter().any(|range| range.contains(rule.id))
+            }
+            Self::RemoveByTag(tag) | Self::RemoveTargetByTag(tag, _) => has(tag),
+            _ => true,
+        }
+    }
+
+    /// Whether it is certain to take away whole rules, and those that it may mean.
+    const fn is_whole(&self) -> bool {
+        matches!(self, Self::RemoveById(_) | Self::RemoveByTag(TagMatch::Exact(_)))
     }
 }
 

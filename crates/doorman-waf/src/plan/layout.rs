@@ -25,11 +25,8 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) struct TargetSet {
     key: Vec<TargetKey>,
-    /// Forms that are asked about, in an order in which each comes after what it is made of; with the
-    /// gates that ask about it.
+    /// Forms that are asked about, with the gates that ask about each.
     pub(super) forms: Vec<(usize, Bits)>,
-    /// Numbers of all nodes that are on the way to one of `forms`, in order.
-    pub(super) nodes: Vec<usize>,
 }
 
 /// A target as something that can be compared.
@@ -117,7 +114,7 @@ impl Builder {
         let key: Vec<_> = targets.iter().map(key).collect();
         let sets = &mut self.layout.sets;
         sets.iter().position(|set| set.key == key).unwrap_or_else(|| {
-            sets.push(TargetSet { key, forms: Vec::new(), nodes: Vec::new() });
+            sets.push(TargetSet { key, forms: Vec::new() });
             sets.len() - 1
         })
     }
@@ -148,29 +145,13 @@ impl Builder {
                 }
             }
         }
-        layout.order();
+        layout.sets.iter_mut().for_each(|set| set.forms.sort_by_key(|(node, _)| *node));
         layout.scan(literals);
         self.layout
     }
 }
 
 impl Layout {
-    /// Lists the nodes on the way to each set's forms; a node's parent has the lower number.
-    fn order(&mut self) {
-        for set in &mut self.sets {
-            set.forms.sort_by_key(|(node, _)| *node);
-            let mut needed = vec![false; self.nodes.len()];
-            for (node, _) in &set.forms {
-                let mut node = *node;
-                while !std::mem::replace(&mut needed[node], true) {
-                    node = self.nodes[node].parent;
-                }
-            }
-            needed[0] = true;
-            set.nodes = (0..needed.len()).filter(|node| needed[*node]).collect();
-        }
-    }
-
     fn scan(&mut self, literals: BTreeMap<Vec<u8>, Bits>) {
         let (texts, opens): (Vec<_>, Vec<_>) = literals.into_iter().unzip();
         let scanner = AhoCorasick::builder()

@@ -1,12 +1,15 @@
 //! Each value looked at once, for all rules of a phase that look at it.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use aho_corasick::AhoCorasick;
 
 use super::bits::Bits;
-use super::layout::{Layout, TargetSet};
+use super::layout::{Layout, Node, TargetSet};
 use crate::operator::ByteSet;
-use crate::rule::Rule;
-use crate::transaction::{Run, Stop, Value};
+use crate::rule::{Rule, Transformation};
+use crate::transaction::{ByPlace, Run, Stop, Value};
 
 /// A form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +31,29 @@ pub(super) struct Candidate {
 /// Memory that phases use one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
-    /// Forms that transformations have made; the first `used` are of this phase.
+    /// Forms that transformations have made; the first `made_count` are of this phase.
     made: Vec<Vec<u8>>,
-    used: usize,
-    /// What the forms of the value that is looked at are, and what is known of each.
-    distinct: Vec<Known>,
-    known: usize,
-    /// For each node of the tree, which of `distinct` it is.
-    at: Vec<usize>,
+    made_count: usize,
+    /// What is known of values; the first `raw_count` are of this phase.
+    raws: Vec<Raw>,
+    raw_count: usize,
+    /// Which of `raws` is about bytes that lie here: values that several lists have are looked at once.
+    places: HashMap<(usize, usize), usize, ByPlace>,
     next: Vec<u8>,
     any: Bits,
 }
+
+/// What is known of one value.
+#[derive(Debug, Default)]
+struct Raw {
+    /// Its forms, itself first; the first `count` are of it.
+    distinct: Vec<Known>,
+    count: usize,
+    /// For each node of the tree, which of `distinct` it is; `UNKNOWN` if that is not known yet.
+    at: Vec<u16>,
+}
+
+const UNKNOWN: u16 = u16::MAX;
 
 /// What is known of a form.
 #[derive(Debug)]
@@ -66,7 +81,8 @@ struct Looked<'a> {
 
 impl<'p, 'a> Look<'p, 'a> {
     pub(super) fn new(layout: &'p Layout, room: &'p mut Room) -> Self {
-        room.used = 0;
+        (room.made_count, room.raw_count) = (0, 0);
+        room.places.clear();
         room.any.reset(layout.gates.len());
         let sets = layout.sets.iter().map(|_| None).collect();
         Self { layout, room, sets }
@@ -79,11 +95,12 @@ impl<'p, 'a> Look<'p, 'a> {
             return Ok(());
         }
         let set = &self.layout.sets[number];
+        run.blame(rule);
         let values = run.all_values(rule)?;
         let mut candidates = Vec::new();
         for (index, value) in values.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            self.value(run, set, index, &value.bytes, &mut candidates)?;
+            self.value(run, set, index, value, &mut candidates)?;
         }
         candidates.sort_by_key(|candidate| (candidate.gate, candidate.value));
         candidates.iter().for_each(|candidate| self.room.any.insert(candidate.gate as usize));
@@ -127,19 +144,17 @@ impl<'p, 'a> Look<'p, 'a> {
         run: &mut Run<'a>,
         set: &TargetSet,
         index: u32,
-        raw: &[u8],
+        value: &Value<'_>,
         candidates: &mut Vec<Candidate>,
     ) -> Result<(), Stop> {
+        let raw = &*value.bytes;
         run.live.budget.take(raw.len())?;
         let room = &mut *self.room;
-        room.begin(self.layout.nodes.len(), raw);
-        for node in &set.nodes[1..] {
-            room.form(run, self.layout, *node, raw)?;
-        }
+        let own = room.raw(value, self.layout.nodes.len());
         for (node, gates) in &set.forms {
-            let known = room.at[*node];
-            room.open(run, self.layout, known, raw)?;
-            let Known { form, present, opened, .. } = &room.distinct[known];
+            let known = room.node(run, self.layout, own, *node, raw)?;
+            room.open(run, self.layout, (own, known), raw)?;
+            let Known { form, present, opened, .. } = &room.raws[own].distinct[known];
             let length = room.bytes(*form, raw).len();
             for gate in opened.both(gates) {
                 let rule = &self.layout.gates[gate];
@@ -156,26 +171,25 @@ impl<'p, 'a> Look<'p, 'a> {
 }
 
 impl Room {
-    /// Begins with a value: nothing is known of it but itself.
-    fn begin(&mut self, nodes: usize, raw: &[u8]) {
-        self.known = 0;
-        self.at.clear();
-        self.at.resize(nodes, 0);
-        self.learn(Form::Raw, ByteSet::present(raw));
-    }
-
-    fn learn(&mut self, form: Form, present: ByteSet) -> usize {
-        match self.distinct.get_mut(self.known) {
-            Some(known) => {
-                (known.form, known.present, known.scanned) = (form, present, false);
-            }
-            None => {
-                let opened = Bits::default();
-                self.distinct.push(Known { form, present, opened, scanned: false });
+    /// The number of what is known of a value: what is borrowed of the request is known by its place.
+    fn raw(&mut self, value: &Value<'_>, nodes: usize) -> usize {
+        let fresh = self.raw_count;
+        if let Cow::Borrowed(bytes) = value.bytes {
+            let known = *self.places.entry((bytes.as_ptr().addr(), bytes.len())).or_insert(fresh);
+            if known != fresh {
+                return known;
             }
         }
-        self.known += 1;
-        self.known - 1
+        if self.raws.len() == fresh {
+            self.raws.push(Raw::default());
+        }
+        self.raw_count += 1;
+        let raw = &mut self.raws[fresh];
+        raw.at.clear();
+        raw.at.resize(nodes, UNKNOWN);
+        (raw.at[0], raw.count) = (0, 0);
+        raw.learn(Form::Raw, ByteSet::present(&value.bytes));
+        fresh
     }
 
     fn bytes<'r>(&'r self, form: Form, raw: &'r [u8]) -> &'r [u8] {
@@ -185,48 +199,70 @@ impl Room {
         }
     }
 
-    /// Makes the form of a node, whose parent's is made, unless it is the same as another.
-    fn form(
+    /// Which of a value's forms a node of the tree is; made if it was not asked for before.
+    fn node(
         &mut self,
         run: &mut Run<'_>,
         layout: &Layout,
+        own: usize,
         node: usize,
         raw: &[u8],
-    ) -> Result<(), Stop> {
-        let parent = self.at[layout.nodes[node].parent];
-        self.at[node] = parent;
-        let Some(transformation) = layout.nodes[node].transformation else { return Ok(()) };
-        let Known { form, present, .. } = &self.distinct[parent];
+    ) -> Result<usize, Stop> {
+        let known = self.raws[own].at[node];
+        if known != UNKNOWN {
+            return Ok(usize::from(known));
+        }
+        let Node { parent, transformation } = layout.nodes[node];
+        // Chains are as long as a rule's list of transformations.
+        let parent = self.node(run, layout, own, parent, raw)?;
+        let form = match transformation {
+            Some(transformation) => self.form(run, transformation, (own, parent), raw)?,
+            None => parent,
+        };
+        self.raws[own].at[node] = u16::try_from(form).unwrap_or(UNKNOWN);
+        Ok(form)
+    }
+
+    /// What a transformation makes of a form.
+    fn form(
+        &mut self,
+        run: &mut Run<'_>,
+        transformation: Transformation,
+        (own, parent): (usize, usize),
+        raw: &[u8],
+    ) -> Result<usize, Stop> {
+        let Known { form, present, .. } = &self.raws[own].distinct[parent];
         if transformation.leaves(present) {
-            return Ok(());
+            return Ok(parent);
         }
         let form = *form;
         let mut next = std::mem::take(&mut self.next);
         let input = self.bytes(form, raw);
         run.live.budget.take(input.len())?;
+        let mut made = parent;
         if transformation.apply(input, &mut next) {
             run.live.budget.take(next.len())?;
-            self.at[node] = self.made(&mut next, raw);
+            made = self.made(own, &mut next, raw);
         }
         self.next = next;
-        Ok(())
+        Ok(made)
     }
 
     /// The number of a made form among those of the value: of one that is the same, or a new one.
-    fn made(&mut self, next: &mut Vec<u8>, raw: &[u8]) -> usize {
-        let same =
-            (0..self.known).find(|known| self.bytes(self.distinct[*known].form, raw) == next);
+    fn made(&mut self, own: usize, next: &mut Vec<u8>, raw: &[u8]) -> usize {
+        let known = &self.raws[own].distinct[..self.raws[own].count];
+        let same = known.iter().position(|known| self.bytes(known.form, raw) == next);
         if let Some(same) = same {
             return same;
         }
         let present = ByteSet::present(next);
-        let number = u32::try_from(self.used).unwrap_or(u32::MAX);
-        match self.made.get_mut(self.used) {
+        let number = u32::try_from(self.made_count).unwrap_or(u32::MAX);
+        match self.made.get_mut(self.made_count) {
             Some(made) => std::mem::swap(made, next),
             None => self.made.push(std::mem::take(next)),
         }
-        self.used += 1;
-        self.learn(Form::Made(number), present)
+        self.made_count += 1;
+        self.raws[own].learn(Form::Made(number), present)
     }
 
     /// Finds out which gates the literals of a form open, unless that is known.
@@ -234,23 +270,41 @@ impl Room {
         &mut self,
         run: &mut Run<'_>,
         layout: &Layout,
-        known: usize,
+        (own, known): (usize, usize),
         raw: &[u8],
     ) -> Result<(), Stop> {
-        if self.distinct[known].scanned {
+        let of = &mut self.raws[own].distinct[known];
+        if of.scanned {
             return Ok(());
         }
-        let mut opened = std::mem::take(&mut self.distinct[known].opened);
+        let mut opened = std::mem::take(&mut of.opened);
+        let form = of.form;
         opened.reset(layout.gates.len());
         opened.extend(&layout.open);
-        let bytes = self.bytes(self.distinct[known].form, raw);
+        let bytes = self.bytes(form, raw);
         run.live.budget.take(bytes.len())?;
         if let Some(scanner) = &layout.scanner {
             scan(scanner, bytes, &layout.opens, &mut opened);
         }
-        let known = &mut self.distinct[known];
-        (known.opened, known.scanned) = (opened, true);
+        let of = &mut self.raws[own].distinct[known];
+        (of.opened, of.scanned) = (opened, true);
         Ok(())
+    }
+}
+
+impl Raw {
+    fn learn(&mut self, form: Form, present: ByteSet) -> usize {
+        match self.distinct.get_mut(self.count) {
+            Some(known) => {
+                (known.form, known.present, known.scanned) = (form, present, false);
+            }
+            None => {
+                let opened = Bits::default();
+                self.distinct.push(Known { form, present, opened, scanned: false });
+            }
+        }
+        self.count += 1;
+        self.count - 1
     }
 }
 

@@ -18,7 +18,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::rule::{Phase, Rule};
-use crate::transaction::{At, Engine, Flow, Run, Step, Stop, skipped};
+use crate::transaction::{At, Engine, Flow, Named, Run, Step, Stop, skipped};
 use layout::Layout;
 use look::Look;
 
@@ -27,6 +27,8 @@ pub(crate) use look::Room;
 /// What is run in each phase.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
+    /// What TX has in every transaction before any rule has looked at it.
+    base: Named,
     phases: [PhasePlan; 5],
 }
 
@@ -75,8 +77,14 @@ pub struct Extent {
 impl Plan {
     /// Makes the plan of an engine's rules.
     pub(crate) fn new(engine: &Engine) -> Self {
-        let folded = fold::fold(engine);
-        Self { phases: folded.map(PhasePlan::new) }
+        let mut folded = fold::fold(engine);
+        let base = fold::base(&mut folded[0]);
+        Self { base, phases: folded.map(PhasePlan::new) }
+    }
+
+    /// What TX has when a transaction begins.
+    pub(crate) fn base(&self) -> Named {
+        self.base.clone()
     }
 
     /// How large it is.

@@ -90,10 +90,10 @@ SecRule TX:SCORE "@ge %{{tx.threshold}}" "id:7,phase:2,deny,status:403,log"
 "#
         )
     };
-    // What is set, the first rule, and the last; without a score to ask for, not even that.
-    check(&rules(1), 3, 1);
-    check(&rules(2), 4, 2);
-    check(&rules(0), 1, 0);
+    // The first rule, and the last; without a score to ask for, not even that.
+    check(&rules(1), 2, 1);
+    check(&rules(2), 3, 2);
+    check(&rules(0), 0, 0);
 }
 
 #[test]
@@ -106,7 +106,7 @@ SecRule TX:LEVEL "@lt 2" "id:3,phase:2,pass,nolog,skipAfter:END"
 SecRule ARGS "@rx attack" "id:4,phase:2,pass,log"
 SecMarker END
 "#,
-        4,
+        3,
         2,
     );
 }
@@ -121,7 +121,23 @@ SecRule TX:LEVEL "@lt 2" "id:3,phase:2,pass,nolog,skipAfter:END"
 SecRule ARGS "@rx attack" "id:4,phase:2,pass,log"
 SecMarker END
 "#,
-        4,
+        3,
+        2,
+    );
+}
+
+#[test]
+fn a_gate_that_goes_with_all_that_it_skips_is_left_out() {
+    check(
+        r#"
+SecAction "id:1,phase:1,pass,nolog,setvar:tx.level=1"
+SecRule ARGS_GET:debug "@streq 1" "id:2,phase:1,pass,nolog,ctl:ruleRemoveByTag=set"
+SecRule TX:LEVEL "@lt 2" "id:3,phase:2,pass,nolog,tag:set,skipAfter:END"
+SecRule ARGS "@rx attack" "id:4,phase:2,pass,log,tag:set"
+SecMarker END
+SecRule ARGS "@rx (?i)select" "id:5,phase:2,pass,log,tag:set"
+"#,
+        2,
         2,
     );
 }
@@ -166,7 +182,7 @@ SecRule ARGS_GET "@rx ." "id:2,phase:1,pass,nolog,setvar:'tx.seen_%{MATCHED_VAR}
 SecRule TX:seen_q "@eq 1" "id:3,phase:2,pass,nolog,setvar:tx.a=1"
 SecRule TX:other "@eq 1" "id:4,phase:2,pass,nolog,setvar:tx.b=1"
 "#,
-        4,
+        3,
         1,
     );
 }

@@ -12,7 +12,6 @@ use regex_automata::hybrid::dfa;
 use regex_automata::nfa::thompson::backtrack::BoundedBacktracker;
 use regex_automata::nfa::thompson::pikevm::PikeVM;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
-use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
@@ -21,12 +20,13 @@ use super::{Groups, OverBudget};
 
 /// Bytes of a compiled pattern. The largest of the Core Rule Set takes a twentieth.
 const SIZE_MAX: usize = 8 << 20;
-/// Bytes of a worker's cache for one pattern, beyond what the pattern cannot do without.
-const CACHE_MAX: usize = 64 << 10;
+/// Bytes of a worker's cache for one pattern, at least and at most; between them, twice what the
+/// pattern holds. A cache that is too small is made anew over and over, and the states of large
+/// patterns are large.
+const CACHE_MIN: usize = 256 << 10;
+const CACHE_MAX: usize = 512 << 10;
 /// Bytes of the table by which groups are found in short inputs.
 const TABLE_MAX: usize = 32 << 10;
-/// Bytes of what looks for a beginning of a match quicker than the automaton does.
-const PREFILTER_MAX: usize = 4 << 10;
 /// Places of groups: two each for all groups and the body before a tail.
 const SLOTS: usize = 2 * (super::GROUPS + 1);
 
@@ -59,11 +59,8 @@ impl Linear {
     pub(super) fn new(hir: &Hir, tail: bool) -> Result<Self, String> {
         let config = thompson::Config::new().which_captures(WhichCaptures::All);
         let nfa = compile(hir, config)?;
-        let prefilter = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, hir)
-            .filter(|prefilter| prefilter.is_fast() && prefilter.memory_usage() <= PREFILTER_MAX);
-        let config = dfa::Config::new().prefilter(prefilter);
         Ok(Self {
-            forward: automaton(nfa, config)?,
+            forward: automaton(nfa, dfa::Config::new())?,
             backward: OnceLock::new(),
             has_groups: hir.properties().explicit_captures_len() > 0,
             tail,
@@ -172,7 +169,8 @@ fn compile(hir: &Hir, config: thompson::Config) -> Result<NFA, String> {
 }
 
 fn automaton(nfa: NFA, config: dfa::Config) -> Result<dfa::DFA, String> {
-    // What the cache cannot do without is more than the bound for the largest patterns.
-    let config = config.cache_capacity(CACHE_MAX).skip_cache_capacity_check(true);
+    let capacity = (2 * nfa.memory_usage()).clamp(CACHE_MIN, CACHE_MAX);
+    // If a pattern cannot do with that, it gets the least that it can do with.
+    let config = config.cache_capacity(capacity).skip_cache_capacity_check(true);
     dfa::Builder::new().configure(config).build_from_nfa(nfa).map_err(|error| error.to_string())
 }

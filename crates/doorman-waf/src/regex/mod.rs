@@ -48,8 +48,8 @@ pub struct Regex {
 
 /// What one thread needs to search with one [`Regex`].
 ///
-/// It is empty until the first search and then holds some 100 KiB at most, more only for patterns
-/// that take more than that themselves.
+/// It is empty until the first search and then grows with what is asked: to some 300 KiB at most for
+/// most patterns, to 1 MiB for the largest.
 #[derive(Debug)]
 pub struct Cache(linear::Cache);
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use doorman_http::{Instant, Now};
 
@@ -37,6 +37,10 @@ fn engine(wanted: &Wanted) -> Arc<Engine> {
     assert_eq!(set.warnings, []);
     Arc::new(Engine::new(set).expect("every rule has a link"))
 }
+
+/// The rules of level 1 and 2, made ready once.
+static LEVELS: LazyLock<[Arc<Engine>; 2]> =
+    LazyLock::new(|| [engine(&wanted(1)), engine(&wanted(2))]);
 
 /// What is on the wire.
 #[derive(Default)]
@@ -147,7 +151,7 @@ const fn level(id: u32) -> u8 {
 fn rules_find_what_they_are_for_and_not_what_looks_like_it() {
     let mut methods = wanted(1);
     methods.methods = Some(["GET", "HEAD", "POST"].map(str::to_owned).to_vec());
-    let engines = [engine(&wanted(1)), engine(&wanted(2)), engine(&methods)];
+    let engines = [Arc::clone(&LEVELS[0]), Arc::clone(&LEVELS[1]), engine(&methods)];
     let mut wrong = Vec::new();
     for (id, hits, alike) in CASES {
         let at = if *id == 1_001_090 { 2 } else { usize::from(level(*id) - 1) };
@@ -172,7 +176,7 @@ fn rules_find_what_they_are_for_and_not_what_looks_like_it() {
 
 #[test]
 fn every_rule_is_in_the_table() {
-    let set = assemble(&wanted(2), &NoFiles).expect("rules are right");
+    let set = LEVELS[1].rules();
     let rules = set.items.iter().filter_map(|item| match item {
         Item::Rule(rule) if rule.id > 1_001_000 => Some(rule.id),
         _ => None,
@@ -183,10 +187,9 @@ fn every_rule_is_in_the_table() {
 
 #[test]
 fn ordinary_requests_match_nothing() {
-    let engine = engine(&wanted(1));
     let mut wrong = Vec::new();
     for ask in ORDINARY {
-        let (report, refused) = run(&engine, ask);
+        let (report, refused) = run(&LEVELS[0], ask);
         if refused || !report.matches.is_empty() {
             wrong.push(format!("{:?} takes {ask:?}", ids(&report)));
         }
@@ -196,7 +199,7 @@ fn ordinary_requests_match_nothing() {
 
 #[test]
 fn every_rule_says_what_it_is() {
-    let set = assemble(&wanted(2), &NoFiles).expect("rules are right");
+    let set = LEVELS[1].rules();
     for item in &set.items {
         let Item::Rule(rule) = item else { continue };
         if rule.id < 1_001_000 {
@@ -212,29 +215,29 @@ fn every_rule_says_what_it_is() {
 #[test]
 fn levels_count_only_if_they_are_asked_for() {
     let two = Ask::Arg("http://192.168.0.1/admin");
-    let check = |level, detect, matched: bool, refuses: bool| {
-        let mut wanted = wanted(level);
-        wanted.detect_level = detect;
-        let (report, refused) = run(&engine(&wanted), &two);
-        assert_eq!(ids(&report).contains(&1_009_510), matched, "{level} {detect:?}");
-        assert_eq!(refused, refuses, "{level} {detect:?}");
+    let check = |engine: &Arc<Engine>, matched: bool, refuses: bool| {
+        let (report, refused) = run(engine, &two);
+        assert_eq!(ids(&report).contains(&1_009_510), matched);
+        assert_eq!(refused, refuses);
     };
-    check(1, None, false, false);
-    check(2, None, true, true);
-    check(4, None, true, true);
-    check(1, Level::new(2), true, false);
+    check(&LEVELS[0], false, false);
+    check(&LEVELS[1], true, true);
+    check(&engine(&wanted(4)), true, true);
+    let mut wanted = wanted(1);
+    wanted.detect_level = Level::new(2);
+    check(&engine(&wanted), true, false);
 }
 
 #[test]
 fn scores_decide_at_the_threshold() {
     let attack = Ask::Arg("<script>alert(1)</script>");
-    let mut wanted = wanted(1);
-    let (report, refused) = run(&engine(&wanted), &attack);
+    let (report, refused) = run(&LEVELS[0], &attack);
     assert!(refused && report.score.inbound >= 5, "{:?}", report.score);
     assert_eq!(
         report.refused.map(|refusal| (refusal.status, refusal.rule)),
         Some((403, 1_000_929))
     );
+    let mut wanted = wanted(1);
     wanted.threshold = Some(1_000);
     let (report, refused) = run(&engine(&wanted), &attack);
     assert!(!refused && report.score.inbound >= 5, "{:?}", report.score);
@@ -243,10 +246,10 @@ fn scores_decide_at_the_threshold() {
 
 #[test]
 fn heads_are_refused_early_where_it_is_asked_for() {
-    let mut wanted = wanted(1);
     let scanner = Ask::Field("User-Agent", "sqlmap/1.7");
-    let by = |wanted: &Wanted| run(&engine(wanted), &scanner).0.refused.map(|refusal| refusal.rule);
-    assert_eq!(by(&wanted), Some(1_000_929));
+    let by = |engine: &Arc<Engine>| run(engine, &scanner).0.refused.map(|refusal| refusal.rule);
+    assert_eq!(by(&LEVELS[0]), Some(1_000_929));
+    let mut wanted = wanted(1);
     wanted.early_blocking = true;
-    assert_eq!(by(&wanted), Some(1_000_919));
+    assert_eq!(by(&engine(&wanted)), Some(1_000_919));
 }

@@ -111,7 +111,9 @@ impl Live {
     pub(crate) fn of(engine: &Engine, now: Now) -> Self {
         let options = engine.options();
         let budget = Budget::new(options.steps_max, options.memory_max);
-        Self::new(now, &engine.rules().settings, budget)
+        let mut live = Self::new(now, &engine.rules().settings, budget);
+        live.tx.named = engine.plan().base();
+        live
     }
 
     /// The value of a name of TX in lower case.

@@ -46,6 +46,8 @@ pub use store::Store;
 
 pub(crate) use engine::Step;
 pub(crate) use live::{At, Live, Stop, capture_index};
+pub(crate) use named::Named;
+pub(crate) use pattern::ByPlace;
 pub(crate) use run::{Flow, Run, skipped};
 pub(crate) use seen::Seen;
 pub(crate) use value::Value;

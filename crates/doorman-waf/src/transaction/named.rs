@@ -2,12 +2,21 @@
 //!
 //! Names are kept in order of their lower case, so that what rules see never depends on chance.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Names and values; names are compared without case.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Most of what TX holds is the same in all transactions, so it is kept once, beneath: what a
+/// transaction writes itself lies above it.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Named {
-    entries: BTreeMap<Vec<u8>, Entry>,
+    /// By lower case; never changed.
+    beneath: Option<Arc<BTreeMap<Vec<u8>, Entry>>>,
+    /// By lower case; `None` is a name that was taken away from beneath.
+    above: BTreeMap<Vec<u8>, Option<Entry>>,
+    /// Bytes of what lies above.
     bytes: usize,
 }
 
@@ -31,65 +40,124 @@ impl Entry {
 }
 
 impl Named {
-    /// Bytes of all names and values.
+    /// What begins with all of this, and shares it.
+    pub(crate) fn over(&self) -> Self {
+        let mut beneath = self.beneath.as_deref().cloned().unwrap_or_default();
+        for (lower, entry) in &self.above {
+            match entry {
+                Some(entry) => beneath.insert(lower.clone(), entry.clone()),
+                None => beneath.remove(lower),
+            };
+        }
+        Self { beneath: Some(Arc::new(beneath)), ..Self::default() }
+    }
+
+    /// Bytes of all names and values that were written since the beginning.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// How many there are, gone ones too.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries().count()
+    }
+
+    fn find(&self, lower: &[u8]) -> Option<&Entry> {
+        match self.above.get(lower) {
+            Some(entry) => entry.as_ref(),
+            None => self.beneath(lower),
+        }
+    }
+
+    fn beneath(&self, lower: &[u8]) -> Option<&Entry> {
+        self.beneath.as_ref()?.get(lower)
     }
 
     /// The value of a name in lower case.
     pub(crate) fn get(&self, lower: &[u8], now: u64) -> Option<&[u8]> {
-        let entry = self.entries.get(lower)?;
+        let entry = self.find(lower)?;
         (!entry.is_gone(now)).then_some(entry.value.as_slice())
     }
 
     /// The name as it was written, and the value, of a name in lower case.
     pub(crate) fn entry(&self, lower: &[u8], now: u64) -> Option<(&[u8], &[u8])> {
-        let entry = self.entries.get(lower)?;
+        let entry = self.find(lower)?;
         (!entry.is_gone(now)).then_some((entry.name.as_slice(), entry.value.as_slice()))
     }
 
     /// All, by name.
     pub(crate) fn iter(&self, now: u64) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let live = self.entries.values().filter(move |entry| !entry.is_gone(now));
+        let live = self.entries().filter(move |entry| !entry.is_gone(now));
         live.map(|entry| (entry.name.as_slice(), entry.value.as_slice()))
+    }
+
+    /// All entries, in the order of their names.
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let mut above = self.above.iter().peekable();
+        let mut beneath = self.beneath.iter().flat_map(|all| all.iter()).peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let ahead = match (above.peek(), beneath.peek()) {
+                    (Some((a, _)), Some((b, _))) => a.cmp(b),
+                    (Some(_), None) => Ordering::Less,
+                    (None, _) => Ordering::Greater,
+                };
+                if ahead == Ordering::Greater {
+                    return beneath.next().map(|(_, entry)| entry);
+                }
+                if ahead == Ordering::Equal {
+                    beneath.next();
+                }
+                if let Some((_, Some(entry))) = above.next() {
+                    return Some(entry);
+                }
+            }
+        })
     }
 
     /// Sets a value. An end that was set before stays, unless it is past.
     pub(crate) fn set(&mut self, name: &[u8], value: Vec<u8>, now: u64) {
         let lower = name.to_ascii_lowercase();
-        let before = self.entries.remove(&lower);
-        self.bytes -= before.as_ref().map_or(0, Entry::bytes);
-        let (name, expires) = match before.filter(|entry| !entry.is_gone(now)) {
-            Some(entry) => (entry.name, entry.expires),
+        let before = self.find(&lower).filter(|entry| !entry.is_gone(now));
+        let (name, expires) = match before {
+            Some(entry) => (entry.name.clone(), entry.expires),
             None => (name.to_vec(), None),
         };
         let entry = Entry { name, value, expires };
         self.bytes += entry.bytes();
-        self.entries.insert(lower, entry);
+        let gone = self.above.insert(lower, Some(entry)).flatten();
+        self.bytes -= gone.map_or(0, |entry| entry.bytes());
     }
 
     /// Takes a name away.
     pub(crate) fn unset(&mut self, name: &[u8]) {
-        let gone = self.entries.remove(&name.to_ascii_lowercase());
-        self.bytes -= gone.map_or(0, |entry| entry.bytes());
+        let lower = name.to_ascii_lowercase();
+        let gone = match self.beneath(&lower) {
+            Some(_) => self.above.insert(lower, None),
+            None => self.above.remove(&lower),
+        };
+        self.bytes -= gone.flatten().map_or(0, |entry| entry.bytes());
     }
 
     /// Says when a name ends; nothing happens where there is none.
     pub(crate) fn expire(&mut self, name: &[u8], at: u64) {
-        if let Some(entry) = self.entries.get_mut(&name.to_ascii_lowercase()) {
-            entry.expires = Some(at);
+        let lower = name.to_ascii_lowercase();
+        if let Some(entry) = self.find(&lower) {
+            let entry = Entry { expires: Some(at), ..entry.clone() };
+            self.bytes += entry.bytes();
+            let gone = self.above.insert(lower, Some(entry)).flatten();
+            self.bytes -= gone.map_or(0, |entry| entry.bytes());
         }
     }
 
     /// Lets go of what has ended.
     pub(crate) fn sweep(&mut self, now: u64) {
-        self.entries.retain(|_, entry| !entry.is_gone(now));
-        self.bytes = self.entries.values().map(Entry::bytes).sum();
+        let beneath = self.beneath.as_deref();
+        self.above.retain(|lower, entry| {
+            *entry = entry.take().filter(|entry| !entry.is_gone(now));
+            entry.is_some() || beneath.is_some_and(|all| all.contains_key(lower))
+        });
+        self.bytes = self.above.values().flatten().map(Entry::bytes).sum();
     }
 }
 
@@ -120,5 +188,29 @@ mod tests {
         named.expire(b"a", 100);
         named.sweep(100);
         assert_eq!((named.len(), named.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_shared_is_hidden_and_never_changed() {
+        let mut first = Named::default();
+        first.set(b"B", b"1".to_vec(), 0);
+        first.set(b"D", b"1".to_vec(), 0);
+        let (mut one, other) = (first.over(), first.over());
+        assert_eq!(one.bytes(), 0);
+        one.set(b"a", b"2".to_vec(), 0);
+        one.set(b"b", b"2".to_vec(), 0);
+        one.set(b"c", b"2".to_vec(), 0);
+        one.unset(b"d");
+        let all = |named: &Named| -> String {
+            let text = |(name, value): (&[u8], &[u8])| {
+                format!("{}={} ", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+            };
+            named.iter(0).map(text).collect()
+        };
+        assert_eq!((all(&one), one.len()), ("a=2 B=2 c=2 ".to_owned(), 3));
+        assert_eq!((all(&other), other.len()), ("B=1 D=1 ".to_owned(), 2));
+        assert_eq!(one.get(b"d", 0), None);
+        one.expire(b"B", 5);
+        assert_eq!(one.get(b"b", 5), None);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::regex::{Cache, Groups, OverBudget, Regex};
@@ -10,11 +11,37 @@ use crate::regex::{Cache, Groups, OverBudget, Regex};
 /// Patterns made of expanded macros that are kept; all are let go when there are more.
 const EXPANDED_MAX: usize = 64;
 
+/// Hashes addresses: they are nobody's to choose, so mixing their bits is enough.
+pub(crate) type ByPlace = BuildHasherDefault<PlaceHasher>;
+
+#[derive(Debug, Default)]
+pub(crate) struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The multiplier is 2^64 divided by the golden ratio (Knuth, volume 3, section 6.4).
+        self.0 = (self.0.rotate_left(29) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes the lowest bits and the highest seven; the middle ones are mixed best.
+        self.0.rotate_left(26)
+    }
+}
+
 /// Caches of patterns, and patterns that were made on the way.
 #[derive(Default)]
 pub(crate) struct Patterns {
     /// By address; the pattern is kept with its cache, so that no other can have its address.
-    caches: HashMap<usize, (Arc<Regex>, Cache)>,
+    caches: HashMap<usize, (Arc<Regex>, Cache), ByPlace>,
     /// By expanded text; `None` is one that says nothing.
     expanded: HashMap<Vec<u8>, Option<Arc<Regex>>>,
 }

@@ -82,6 +82,11 @@ impl<'a> Run<'a> {
         self.complete(rule)
     }
 
+    /// Says which rule is to blame for a fault before one has begun.
+    pub(crate) const fn blame(&mut self, rule: &Rule) {
+        self.current = Some(rule.id);
+    }
+
     /// Begins a rule; `false` if it is taken away.
     pub(crate) fn begin(&mut self, rule: &Arc<Rule>) -> bool {
         self.live.begin_rule();

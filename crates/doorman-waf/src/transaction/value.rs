@@ -158,6 +158,12 @@ impl<'s> Source<'s, '_> {
 
     /// Values of a collection by a name in lower case.
     fn named(&mut self, variable: Variable, lower: &[u8], values: &mut Vec<Value<'s>>) {
+        if let Some(pairs) = self.pairs(variable) {
+            let all = pairs.into_iter().flatten();
+            let found = all.filter(|pair| pair.name.eq_ignore_ascii_case(lower));
+            values.extend(found.map(|pair| Value::of(variable, &pair.name, &pair.value)));
+            return;
+        }
         let now = self.live.seconds();
         let found = match variable {
             Variable::Tx => match capture_index(lower) {
@@ -184,21 +190,30 @@ impl<'s> Source<'s, '_> {
 
     /// All values of a variable.
     fn all(&mut self, variable: Variable, values: &mut Vec<Value<'s>>) {
+        match self.pairs(variable) {
+            None => self.names(variable, values),
+            Some(pairs) => {
+                let all = pairs.into_iter().flatten();
+                values.extend(all.map(|pair| Value::of(variable, &pair.name, &pair.value)));
+            }
+        }
+    }
+
+    /// The pairs of a variable that has them.
+    fn pairs(&self, variable: Variable) -> Option<[&'s [Pair]; 2]> {
         use Variable as V;
         let Seen { request, response, .. } = self.seen;
         let read = &request.body.read;
-        let pairs: &[&'s [Pair]] = match variable {
-            V::Args => &[&request.arguments, &read.arguments],
-            V::ArgsGet => &[&request.arguments],
-            V::ArgsPost => &[&read.arguments],
-            V::RequestCookies => &[&request.cookies],
-            V::RequestHeaders => &[&request.fields],
-            V::ResponseHeaders => &[&response.fields],
-            V::MultipartPartHeaders => &[&read.part_headers],
-            _ => return self.names(variable, values),
-        };
-        let all = pairs.iter().flat_map(|pairs| pairs.iter());
-        values.extend(all.map(|pair| Value::of(variable, &pair.name, &pair.value)));
+        Some(match variable {
+            V::Args => [&request.arguments, &read.arguments],
+            V::ArgsGet => [&request.arguments, &[]],
+            V::ArgsPost => [&read.arguments, &[]],
+            V::RequestCookies => [&request.cookies, &[]],
+            V::RequestHeaders => [&request.fields, &[]],
+            V::ResponseHeaders => [&response.fields, &[]],
+            V::MultipartPartHeaders => [&read.part_headers, &[]],
+            _ => return None,
+        })
     }
 
     /// All values of a variable whose values are names.

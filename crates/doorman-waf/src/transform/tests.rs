@@ -331,7 +331,12 @@ proptest! {
     #[test]
     fn what_is_encoded_is_decoded(input in prop::collection::vec(any::<u8>(), 0..40)) {
         use Transformation::{Base64Decode, Base64Encode, Base64DecodeExt, HexDecode, HexEncode, UrlDecode, UrlEncode};
-        for (encode, decode) in [(Base64Encode, Base64Decode), (Base64Encode, Base64DecodeExt), (HexEncode, HexDecode), (UrlEncode, UrlDecode)] {
+        for (encode, decode) in [
+            (Base64Encode, Base64Decode),
+            (Base64Encode, Base64DecodeExt),
+            (HexEncode, HexDecode),
+            (UrlEncode, UrlDecode),
+        ] {
             prop_assert_eq!(&apply(decode, &apply(encode, &input)), &input);
         }
     }
