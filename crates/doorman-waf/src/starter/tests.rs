@@ -186,6 +186,15 @@ fn every_rule_is_in_the_table() {
 }
 
 #[test]
+fn every_rule_is_in_the_docs() {
+    let docs = include_str!("../../../../docs/waf.md");
+    for (id, ..) in CASES {
+        let row = format!("| {id} | {} | ", level(*id));
+        assert!(docs.contains(&row), "{row}");
+    }
+}
+
+#[test]
 fn ordinary_requests_match_nothing() {
     let mut wrong = Vec::new();
     for ask in ORDINARY {
