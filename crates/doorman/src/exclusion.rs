@@ -253,7 +253,9 @@ fn plain_path(path: &[u8]) -> Option<String> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_-.~".contains(byte);
     let is_good = path.first() == Some(&b'/') && path.len() <= TEXT_MAX;
     let text = String::from_utf8(path.to_vec()).ok()?;
-    (is_good && path.iter().all(is_plain)).then_some(text)
+    // Exclusions are of what a path comes to, and the way there may not read the same.
+    let is_straight = !text.contains("/.") && !text.contains("//");
+    (is_good && is_straight && path.iter().all(is_plain)).then_some(text)
 }
 
 #[cfg(test)]
@@ -363,7 +365,7 @@ mod tests {
         check("ARGS:${env:HOME}", "waf exclude 1 path /x");
         check("ARGS:", "waf exclude 1 path /x");
         let findings = [finding(1, "ARGS:q", 5, 1)];
-        for path in ["/a b", "/%27", "/x/*", "/\n", ""] {
+        for path in ["/a b", "/%27", "/x/*", "/\n", "/a/../b", "//a", ""] {
             let case = case(&findings, path, scores(5, 5));
             assert_eq!(lines(&advice(&case, &[])), ["waf exclude 1 arg q"], "{path}");
         }
