@@ -115,10 +115,12 @@ impl Transaction {
             None if self.seen.request.query_over => (FaultKind::BodyOverBounds, false),
             None => return Verdict::Pass,
         };
-        if self.live.controls.mode == EngineMode::Off {
+        let phase = Phase::RequestBody;
+        let journal = &self.live.journal;
+        let would = journal.would_refuse.as_ref().is_some_and(|refusal| refusal.phase == phase);
+        if would || self.live.controls.mode == EngineMode::Off {
             return Verdict::Pass;
         }
-        let phase = Phase::RequestBody;
         self.live.journal.fault(Fault { kind, rule: None, phase });
         if tolerated || self.engine.options().on_error == OnError::Open {
             return Verdict::Pass;

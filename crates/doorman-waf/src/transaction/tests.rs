@@ -717,6 +717,12 @@ fn what_was_not_read_as_a_whole_passes_only_if_the_operator_wants() {
         Some(FaultKind::BodyMalformed),
         None,
     );
+    let rules = "SecRule REQBODY_ERROR \"@eq 1\" \"id:2,phase:2,deny,status:403,log\"";
+    for mode in ["On", "DetectionOnly"] {
+        let told = run(&format!("SecRuleEngine {mode}\n{rules}"), &malformed);
+        assert_eq!(told.ids(), [2]);
+        assert_eq!(told.report.faults, [], "a rule has seen to it");
+    }
 }
 
 #[test]
