@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use crate::failure::Failure;
 
 mod bench;
+mod crs;
 mod failure;
 mod guard;
 mod h3load;
@@ -32,6 +33,7 @@ usage: cargo xtask COMMAND
   bench [OPTIONS]           measure doorman against nginx, HAProxy and a byte relay; `bench --help` lists the options
   profile SCENARIO [PROXY] [OPTIONS]     system calls per request and hottest symbols of a proxy (doorman)
                             under one load; the benchmark's options say which binaries run
+  crs DIR [OPTIONS]         run the Core Rule Set's own tests; `crs --help` lists the options
 
 Parts of the benchmark, started by it:
   origin PORT               HTTP/1.1 origin on 127.0.0.1: GET /b/N answers N bytes, GET /c/N/ANY the same
@@ -61,6 +63,7 @@ fn run(words: &[&str]) -> Result<ExitCode, Failure> {
     match words {
         ["bench", options @ ..] => bench::run(options),
         ["profile", scenario, words @ ..] => profile::run(scenario, words),
+        ["crs", options @ ..] => crs::run(options),
         ["origin", port] => match origin::serve(number(port)?)? {},
         ["relay", port, target] => match relay::serve(number(port)?, number(target)?)? {},
         ["responder", port, bytes] => match responder::serve(number(port)?, number(bytes)?)? {},

@@ -153,8 +153,11 @@ fn cut_everywhere(pair: Pair, whole: &'static [u8], places: std::ops::Range<usiz
     for n in places {
         at.store(n, std::sync::atomic::Ordering::SeqCst);
         match once(&house, &Ask::get("/")) {
+            // A QUIC connection that is closed takes along what was not read yet, as a reset does.
             Ok(reply) => {
-                assert!(n < head && reply.status == 502, "cut at {n} by {cut:?}: {reply:?}")
+                let may_be_lost = pair.back == Back::H3 && !matches!(cut, Cut::Finish);
+                let described = || format!("cut at {n} by {cut:?}: {reply:?}");
+                assert!(reply.status == 502 && (n < head || may_be_lost), "{}", described());
             }
             Err(Failure::Cut(status, _)) => assert!(n >= head && status == 200, "cut at {n}"),
             // A reset takes what was not read with it: the head may never be seen.

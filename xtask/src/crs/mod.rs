@@ -1,0 +1,139 @@
+//! The Core Rule Set's own regression tests, run over its own unmodified files.
+//!
+//! Neither rules nor tests are part of the repository: both are found on the machine. What is kept here is
+//! what they come to (`conformance/crs/`), with a reason for every test that does not pass.
+
+mod base64;
+// Requests over sockets: with these the origin is tested.
+#[cfg(test)]
+mod h1;
+mod judge;
+mod message;
+mod options;
+mod ordinary;
+mod origin;
+mod process;
+mod ratchet;
+mod reflect;
+mod report;
+mod request;
+mod rules;
+mod suite;
+mod template;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::fs;
+use std::io::{IsTerminal, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::failure::{During, Failure};
+use options::{Options, What};
+use ratchet::Ratchet;
+use report::{Paint, Results, Whole};
+use rules::{Loaded, Setup};
+use suite::{Suite, Test};
+
+/// Does what the words ask for.
+///
+/// # Errors
+/// What kept the tests from being run.
+pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
+    let Some(options) = options::read(words)? else {
+        print!("{}", options::HELP);
+        return Ok(ExitCode::SUCCESS);
+    };
+    match options.what {
+        What::Suite => run_suite(&options),
+        What::Ordinary => run_ordinary(&options),
+        What::Origin => {
+            println!("{}", origin::start()?);
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+fn run_suite(options: &Options) -> Result<ExitCode, Failure> {
+    let given = options.tests.as_deref().unwrap_or(Path::new("."));
+    let directory = tests_of(given);
+    let suite = suite::read(&directory)?;
+    let rules = rules::find(options.rules.as_deref(), Some(&directory))?;
+    let loaded = rules::load(&rules, Setup::Suite)?;
+    tell_of(&suite, &rules, &loaded);
+
+    let listed = options.ratchet.clone().unwrap_or_else(|| ratchet_of(&loaded.version));
+    let text = fs::read_to_string(&listed).during(format!("reading {}", listed.display()))?;
+    let ratchet = Ratchet::read(&text, IN_PROCESS)
+        .map_err(|told| Failure::new(format!("{}: {told}", listed.display())))?;
+
+    let chosen = |test: &&Test| test.id.starts_with(&options.filter);
+    let tests: Vec<&Test> = suite.tests.iter().filter(chosen).collect();
+    let start = Instant::now();
+    let outcomes = process::run(&loaded.engine, &tests, options.jobs);
+    let results = Results {
+        version: &loaded.version,
+        way: IN_PROCESS,
+        tests: &tests,
+        outcomes: &outcomes,
+        ratchet: &ratchet,
+        whole: if tests.len() == suite.tests.len() { Whole::All } else { Whole::Part },
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    print!("{}", results.text(options.form, paint()));
+    Ok(if results.surprises().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Every request must pass: there is no list of those that need not.
+fn run_ordinary(options: &Options) -> Result<ExitCode, Failure> {
+    let directory = options.tests.clone().unwrap_or_else(|| conformance().join("ordinary"));
+    let chosen = |request: &ordinary::Request| request.name.starts_with(&options.filter);
+    let requests: Vec<_> = ordinary::read(&directory)?.into_iter().filter(chosen).collect();
+    let rules = rules::find(options.rules.as_deref(), None)?;
+    let loaded = rules::load(&rules, Setup::Ordinary)?;
+    let outcomes = ordinary::run(&loaded.engine, &requests, options.jobs);
+    let stopped: Vec<(&str, &str)> = requests
+        .iter()
+        .zip(&outcomes)
+        .filter_map(|(request, outcome)| Some((request.name.as_str(), outcome.as_deref()?)))
+        .collect();
+    print!("{}", report::ordinary(&loaded.version, requests.len(), &stopped, options.form));
+    Ok(if stopped.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The way of running that ratchets know by this name.
+const IN_PROCESS: &str = "in-process";
+
+/// Where in a checkout, or in what was unpacked, the tests are.
+fn tests_of(given: &Path) -> PathBuf {
+    let places = ["tests/regression/tests", "regression/tests", "tests"];
+    let mut found = places.iter().map(|place| given.join(place));
+    found.find(|place| place.is_dir()).unwrap_or_else(|| given.to_owned())
+}
+
+fn tell_of(suite: &Suite, rules: &Path, loaded: &Loaded) {
+    let (tests, stages, files) = (suite.tests.len(), suite.stages(), suite.files);
+    eprintln!("{tests} tests, {stages} stages in {files} files; rules in {}", rules.display());
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+}
+
+/// What is listed for rules of this version.
+fn ratchet_of(version: &str) -> PathBuf {
+    let name = if version.starts_with("3.") { "3.3.toml" } else { "4.toml" };
+    conformance().join(name)
+}
+
+fn conformance() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/crs")
+}
+
+fn paint() -> Paint {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if stdout().is_terminal() && !plain { Paint::Terminal } else { Paint::Plain }
+}

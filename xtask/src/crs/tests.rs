@@ -1,0 +1,104 @@
+//! The whole suite and the ordinary requests, in process, wherever rules and tests are found on the machine.
+//! A machine without them says so out loud: a test that looks at nothing must not look like one that passed.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use super::judge::Outcome;
+use super::options::Form;
+use super::ratchet::Ratchet;
+use super::report::{Paint, Results, Whole};
+use super::rules::Setup;
+use super::*;
+
+/// Written past the harness, which would keep it from whoever reads the log.
+fn skipped(why: &str) {
+    _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED, so that nothing of the Core Rule Set is tested: {why}"
+    );
+}
+
+/// `DOORMAN_CRS_TESTS`, or `shared/crs-tests/3.3.4` beside the repository.
+fn suite_here() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/crs-tests/3.3.4");
+    let given = std::env::var_os("DOORMAN_CRS_TESTS").map(PathBuf::from);
+    let found = tests_of(&given.clone().unwrap_or_else(beside));
+    if found.is_dir() {
+        return Some(found);
+    }
+    assert!(given.is_none(), "DOORMAN_CRS_TESTS names no directory: {}", found.display());
+    skipped(
+        "DOORMAN_CRS_TESTS does not say where its tests are, nor are they beside the repository",
+    );
+    None
+}
+
+/// Loaded once for all tests of this file, because that is what takes longest.
+fn ordinary_rules() -> Option<&'static Loaded> {
+    static RULES: LazyLock<Option<Loaded>> = LazyLock::new(|| {
+        let rules = rules_here(None)?;
+        Some(rules::load(&rules, Setup::Ordinary).expect("rules that can be loaded"))
+    });
+    RULES.as_ref()
+}
+
+fn rules_here(tests: Option<&Path>) -> Option<PathBuf> {
+    rules::find(None, tests).inspect_err(|failure| skipped(&failure.to_string())).ok()
+}
+
+#[test]
+fn the_suite_comes_to_what_is_listed() {
+    let Some(directory) = suite_here() else { return };
+    let Some(rules) = rules_here(Some(&directory)) else { return };
+    let suite = suite::read(&directory).expect("tests that can be read");
+    let loaded = rules::load(&rules, Setup::Suite).expect("rules that can be loaded");
+    let listed = fs::read_to_string(ratchet_of(&loaded.version)).expect("a list");
+    let ratchet = Ratchet::read(&listed, IN_PROCESS).expect("a list that can be read");
+    let tests: Vec<&Test> = suite.tests.iter().collect();
+    let start = Instant::now();
+    let outcomes = process::run(&loaded.engine, &tests, 2);
+    let results = Results {
+        version: &loaded.version,
+        way: IN_PROCESS,
+        tests: &tests,
+        outcomes: &outcomes,
+        ratchet: &ratchet,
+        whole: Whole::All,
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    assert!(results.surprises().is_empty(), "{}", results.text(Form::Short, Paint::Plain));
+    let passed = outcomes.iter().filter(|outcome| **outcome == Outcome::Passed).count();
+    assert!(passed * 100 >= tests.len() * 99, "{passed} of {} pass", tests.len());
+}
+
+#[test]
+fn ordinary_requests_pass() {
+    let Some(loaded) = ordinary_rules() else { return };
+    let requests = ordinary::read(&conformance().join("ordinary")).expect("requests");
+    assert!(requests.len() >= 120, "{} requests", requests.len());
+    let outcomes = ordinary::run(&loaded.engine, &requests, 2);
+    let stopped: Vec<_> =
+        requests.iter().zip(&outcomes).filter(|(_, told)| told.is_some()).collect();
+    assert!(stopped.is_empty(), "{stopped:#?}");
+}
+
+/// Attacks that level 1 must see, so that a set that lets everything pass is not taken for a good one.
+#[test]
+fn attacks_are_refused_where_ordinary_requests_pass() {
+    let Some(loaded) = ordinary_rules() else { return };
+    let mut worker = doorman_waf::Worker::new(&loaded.engine);
+    for target in [
+        "/?q=1%27%20OR%20%271%27=%271",
+        "/?q=%3Cscript%3Ealert(1)%3C/script%3E",
+        "/?f=../../../../etc/passwd",
+        "/?c=;cat%20/etc/passwd",
+    ] {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n"
+        );
+        let exchange = process::exchange(&loaded.engine, &mut worker, request.as_bytes(), "attack");
+        assert_eq!(exchange.status, 403, "{target}");
+    }
+}
