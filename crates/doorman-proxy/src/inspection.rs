@@ -253,7 +253,11 @@ fn action(
 ) -> WafAction {
     // A body over its limit that is looked at in part is what somebody asked for.
     let is_fault = |kind: FaultKind| match kind {
-        FaultKind::OverSteps | FaultKind::OverMemory | FaultKind::OverMatchLimit => true,
+        FaultKind::OverSteps
+        | FaultKind::OverMemory
+        | FaultKind::OverMatchLimit
+        | FaultKind::BodyMalformed
+        | FaultKind::BodyOverBounds => true,
         FaultKind::BadPattern
         | FaultKind::RequestBodyOverLimit
         | FaultKind::ResponseBodyOverLimit => false,

@@ -13,10 +13,10 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 
+use super::FILE;
 use super::cache::refused;
 use super::reload::{fail, print};
 use super::screen::{self, Screen};
-use super::{FILE, exit};
 use crate::admin::Client;
 
 const EXAMPLES: &str = "\
@@ -59,21 +59,18 @@ enum What {
 impl Waf {
     pub fn run(self, screen: &Screen) -> ExitCode {
         let Self { what, admin, config, json } = self;
-        let call = || Client::find(admin.as_deref(), &config);
-        let client = match what {
-            What::Test(test) => return test.run(&config, Form::of(json), screen),
-            What::Check(check) => return check.run(&config, Form::of(json), screen),
-            What::Events(_) | What::Why(_) | What::Rules(_) => match call() {
-                Ok(client) => client,
-                Err(error) => return fail(&error),
-            },
-        };
-        let called = Called { client: &client, form: Form::of(json) };
+        let form = Form::of(json);
+        let ask =
+            |ask: &dyn Fn(&Called<'_>) -> ExitCode| match Client::find(admin.as_deref(), &config) {
+                Ok(client) => ask(&Called { client: &client, form }),
+                Err(error) => fail(&error),
+            };
         match what {
-            What::Events(events) => events.run(&called, screen),
-            What::Why(why) => why.run(&called, screen),
-            What::Rules(rules) => rules.run(&called, screen),
-            What::Test(_) | What::Check(_) => ExitCode::from(exit::USAGE),
+            What::Events(events) => ask(&|called| events.run(called, screen)),
+            What::Why(why) => ask(&|called| why.run(called, screen)),
+            What::Rules(rules) => ask(&|called| rules.run(called, screen)),
+            What::Test(test) => test.run(&config, form, screen),
+            What::Check(check) => check.run(&config, form, screen),
         }
     }
 }

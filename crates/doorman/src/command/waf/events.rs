@@ -106,7 +106,7 @@ pub(super) struct Event {
 }
 
 impl Events {
-    pub(super) fn run(self, called: &Called<'_>, screen: &Screen) -> ExitCode {
+    pub(super) fn run(&self, called: &Called<'_>, screen: &Screen) -> ExitCode {
         let mut path = format!("/waf/events?last={}", self.limit);
         if let Some(rule) = self.rule {
             path += &format!("&rule={rule}");

@@ -62,7 +62,7 @@ struct Rule {
 }
 
 impl Rules {
-    pub(super) fn run(self, called: &Called<'_>, screen: &Screen) -> ExitCode {
+    pub(super) fn run(&self, called: &Called<'_>, screen: &Screen) -> ExitCode {
         let by = match self.by {
             By::Cost => "cost",
             By::Hits => "hits",

@@ -89,8 +89,8 @@ impl Test {
         let Some(waf) = &tested.explanation.waf else { return tested.unseen(form) };
         let advice = advice(waf, &question);
         let code = match form {
-            Form::People => screen::data(&tested.text(waf, &advice, screen)),
-            Form::Programs => screen::json(&tested.value(waf, &advice)),
+            Form::People => screen::data(&tested.text(waf, advice.as_ref(), screen)),
+            Form::Programs => screen::json(&tested.value(waf, advice.as_ref())),
         };
         if is_refused(waf) { ExitCode::from(exit::FAILED) } else { code }
     }
@@ -148,7 +148,7 @@ fn advice(waf: &Waf, question: &Question) -> Option<Advice> {
 impl Tested<'_> {
     fn place(&self) -> Option<(&str, &str)> {
         let site = self.plan.sites.get(self.explanation.site?)?;
-        Some((&site.name, &site.routes.get(self.explanation.route?)?.name))
+        Some((&*site.name, &*site.routes.get(self.explanation.route?)?.name))
     }
 
     /// Says that no rule looks at the request.
@@ -169,7 +169,7 @@ impl Tested<'_> {
         }
     }
 
-    fn text(&self, waf: &Waf, advice: &Option<Advice>, screen: &Screen) -> String {
+    fn text(&self, waf: &Waf, advice: Option<&Advice>, screen: &Screen) -> String {
         let mut text = String::new();
         let Question { method, scheme, authority, target, .. } = self.question;
         let target = shown(target, 200);
@@ -192,17 +192,19 @@ impl Tested<'_> {
         }
         for finding in &waf.findings {
             text.push('\n');
-            text += &told_of(told::finding(finding), |one| why::found(one, level, screen));
+            text += &told_of(told::finding(finding), |one: &why::Finding| {
+                why::found(one, level, screen)
+            });
         }
         if let Some(advice) = advice {
             let route = self.place().map(|(_, route)| route);
             text.push('\n');
-            text += &told_of(told::advised(advice), |one| why::advised(one, route));
+            text += &told_of(told::advised(advice), |one: &why::Advice| why::advised(one, route));
         }
         text
     }
 
-    fn value(&self, waf: &Waf, advice: &Option<Advice>) -> Value {
+    fn value(&self, waf: &Waf, advice: Option<&Advice>) -> Value {
         let (site, route) = self.place().unzip();
         json!({
             "site": site,
@@ -220,7 +222,7 @@ impl Tested<'_> {
             "inbound_threshold": waf.scores.inbound_threshold,
             "faults": waf.faults,
             "findings": waf.findings.iter().map(told::finding).collect::<Vec<_>>(),
-            "advice": advice.as_ref().map(told::advised),
+            "advice": advice.map(told::advised),
         })
     }
 }

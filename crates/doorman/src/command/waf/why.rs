@@ -66,7 +66,7 @@ struct Line {
 }
 
 impl Why {
-    pub(super) fn run(self, called: &Called<'_>, screen: &Screen) -> ExitCode {
+    pub(super) fn run(&self, called: &Called<'_>, screen: &Screen) -> ExitCode {
         let path = format!("/waf/events/{}", encoded(&self.id));
         called.show(&path, |known: &Known| why(known, screen))
     }
