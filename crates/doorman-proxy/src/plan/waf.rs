@@ -6,6 +6,7 @@
 //! of the configuration stay as they are.
 
 mod files;
+mod seen;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -27,6 +28,7 @@ use super::compile::{Faults, code};
 use super::materials::Broken;
 use crate::inspection::{Events, OnError};
 use files::{Disk, Found, Seen, hash};
+pub use seen::{InspectedRoute, RuleSeen, RuleSetSeen, level_of};
 
 /// Bytes of a response's body that are looked at: pages of errors, which are what leaks, are shorter.
 const RESPONSE_BYTES: u64 = 512 << 10;
