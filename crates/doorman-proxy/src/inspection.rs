@@ -193,7 +193,7 @@ impl Inspection {
     }
 
     /// Runs the last phase, and tells all.
-    pub(crate) fn finish(mut self: Box<Self>) -> (Inspected, Told) {
+    pub(crate) fn finish(mut self) -> (Inspected, Told) {
         let report = self.with(Transaction::finish);
         let panicked = report.is_none();
         let report = report.unwrap_or_default();

@@ -275,9 +275,13 @@ SecRule TX:score "@ge 5" "id:9,phase:2,deny,status:403,log"
 
 proptest! {
     #[test]
-    fn plan_and_reference_agree(words in prop::collection::vec(0..WORDS.len(), 0..24), body in prop::collection::vec(0..WORDS.len(), 0..24)) {
+    fn plan_and_reference_agree(
+        words in prop::collection::vec(0..WORDS.len(), 0..24),
+        body in prop::collection::vec(0..WORDS.len(), 0..24),
+    ) {
         thread_local! {
-            static BOTH: (Arc<Engine>, Arc<Engine>) = (engine(RULES, Way::Plan), engine(RULES, Way::Reference));
+            static BOTH: (Arc<Engine>, Arc<Engine>) =
+                (engine(RULES, Way::Plan), engine(RULES, Way::Reference));
         }
         let text = |words: &[usize]| words.iter().map(|word| WORDS[*word]).collect::<String>();
         let target = format!("/?q=attack&a={}", text(&words));

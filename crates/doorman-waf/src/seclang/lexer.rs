@@ -9,7 +9,8 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-/// Bytes of one directive, continuations joined, and lines that it may be written on. The longest pattern of common rules has 12 KiB.
+/// Bytes of one directive, continuations joined, and lines that it may be written on. The longest
+/// pattern of common rules has 12 KiB.
 pub(super) const LINE_MAX: usize = 256 * 1024;
 
 /// A directive with its arguments, as written.

@@ -12,6 +12,10 @@ pub const NAME: &str = "(starter)";
 pub const TEXT: &[u8] = include_bytes!("../../rules/starter.conf");
 
 #[cfg(test)]
+mod ask;
+#[cfg(test)]
+mod ordinary;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod tests;

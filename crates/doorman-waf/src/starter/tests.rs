@@ -7,7 +7,9 @@ use std::sync::{Arc, LazyLock};
 
 use doorman_http::{Instant, Now};
 
-use super::table::{Ask, CASES, ORDINARY};
+use super::ask::Ask;
+use super::ordinary::ORDINARY;
+use super::table::CASES;
 use crate::assemble::{Base, Level, Wanted, assemble};
 use crate::rule::{Item, Place};
 use crate::seclang::Files;

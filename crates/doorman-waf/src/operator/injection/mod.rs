@@ -15,7 +15,7 @@ mod words;
 mod xss;
 
 #[cfg(test)]
-mod differential;
+mod spliced;
 #[cfg(test)]
 mod tests;
 

@@ -91,7 +91,7 @@ fn flags_of_logs_are_read_in_their_order() {
 
 #[test]
 fn none_takes_away_what_is_before_it() {
-    let of = |text: &str| super::link(format!("SecRule ARGS a \"id:1,{text}\"")).transformations;
+    let of = |text: &str| link(format!("SecRule ARGS a \"id:1,{text}\"")).transformations;
     assert_eq!(of("t:trim,t:none,t:length,t:length"), [T::Length, T::Length]);
     assert_eq!(of("t:trim,t:none"), []);
 }

@@ -208,9 +208,12 @@ mod tests {
         let listed: Listed = serde_json::from_value(listed).unwrap();
         let text = list(&listed, &Screen::new(When::Never));
         let expect = "\
-TIME                      ID                                    SITE                  CLIENT       REQUEST                  ACTION     SCORE  RULES
-2023-11-14T22:13:20.123Z  018bcfe5-687b-7000-8000-000000000001  https://shop.example  203.0.113.9  GET /search\\u001b[2J  block 403  10/5   1 2 3 4 and 2 more
-2023-11-14T22:13:20.123Z  018bcfe5-687b-7000-8000-000000000001  https://shop.example  203.0.113.9  GET /x                   shadow     5/5    942200
+TIME                      ID                                    SITE                  CLIENT \
+            REQUEST                  ACTION     SCORE  RULES
+2023-11-14T22:13:20.123Z  018bcfe5-687b-7000-8000-000000000001  https://shop.example \
+            203.0.113.9  GET /search\\u001b[2J  block 403  10/5   1 2 3 4 and 2 more
+2023-11-14T22:13:20.123Z  018bcfe5-687b-7000-8000-000000000001  https://shop.example \
+            203.0.113.9  GET /x                   shadow     5/5    942200
 ";
         let squeeze = |text: &str| {
             text.lines()

@@ -1,6 +1,6 @@
 //! The same values, asked of the original.
 //!
-//! `INJECTION_ORACLE=program cargo test -p doorman-waf -- --ignored oracle` runs it. The program is a
+//! `INJECTION_ORACLE=program cargo test -p doorman-waf --test oracle -- --ignored` runs it. The program is a
 //! few lines of C around libinjection: it reads values, each behind its length in four bytes with the
 //! lowest first, and writes a line for each: `1` or `0` and the fingerprint or `-` of SQL, and `1` or
 //! `0` of HTML. `INJECTION_VALUES` may name a file with more values, one a line.
@@ -11,8 +11,12 @@ use std::process::{Command, Stdio};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::tests::spliced;
-use super::{Fingerprint, detect_sqli, detect_xss};
+use doorman_waf::operator::{Fingerprint, detect_sqli, detect_xss};
+
+#[path = "../src/operator/injection/spliced.rs"]
+mod spliced;
+
+use spliced::spliced;
 
 const VALUES: usize = 200_000;
 
