@@ -278,3 +278,46 @@ pub(super) fn doorman_routes(rules: Rules) -> String {
 pub(super) fn unwatched(scenario: &Scenario, watch: Watch) -> Scenario {
     Scenario { way: Way::Watched(Watch { rules: Rules::None, ..watch }), ..*scenario }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visits_are_whole_requests() {
+        for (visit, fields, bytes) in [(Visit::Bare, 3, 0), (Visit::Browser, 8, 0)] {
+            let request = String::from_utf8(visit.request("/b/1")).unwrap();
+            let (head, body) = request.split_once("\r\n\r\n").unwrap();
+            assert_eq!((head.lines().count() - 1, body.len()), (fields, bytes), "{visit:?}");
+        }
+        let request = String::from_utf8(Visit::Form.request("/b/0")).unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST /b/0 HTTP/1.1\r\n"));
+        assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())));
+        assert_eq!(body.split('&').count(), 20);
+        assert!((1800..=2048).contains(&body.len()), "{}", body.len());
+    }
+
+    #[test]
+    fn the_generator_says_the_same() {
+        let script = Visit::Form.script();
+        assert!(script.contains(&format!("wrk.body = [[{}]]", Visit::Form.body())));
+        // Each literal ends once: nothing in it ends it before.
+        assert_eq!(script.matches("]]").count(), Visit::Form.fields().len() + 1);
+    }
+
+    #[test]
+    fn what_is_off_is_there() {
+        for (rules, wanted) in [
+            (Rules::None, "route * { proxy origin }"),
+            (Rules::Starter, "route * { waf starter; proxy origin }"),
+            (
+                Rules::Off,
+                "route /watched/* { waf crs level 1 mode block; proxy origin } \
+                 route * { waf off; proxy origin }",
+            ),
+        ] {
+            assert_eq!(doorman_routes(rules), wanted);
+        }
+    }
+}
