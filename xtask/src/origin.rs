@@ -392,6 +392,7 @@ fn read_head(head: &[u8]) -> Result<Request, Unknown> {
 }
 
 fn read_path(path: &str) -> Option<Request> {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
     if path == "/asked" {
         return Some(Request::Asked);
     }

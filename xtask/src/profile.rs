@@ -41,7 +41,7 @@ pub(crate) fn run(scenario: &str, words: &[&str]) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     };
     let scenario = scenario::named(scenario)
-        .filter(|scenario| scenario.load != Load::Idle)
+        .filter(|scenario| !matches!(scenario.load, Load::Idle | Load::Start))
         .ok_or_else(|| Failure::new(format!("no load {scenario:?} to profile")))?;
     let choice = Choice::named(proxy).ok_or_else(|| Failure::new(format!("no proxy {proxy:?}")))?;
     let lineup = Lineup { choices: vec![choice], ..options.lineup };

@@ -15,6 +15,7 @@ use crate::{
         contender::{Contender, Ground},
         load::Seen,
         scenario::{Coded, Coding, Scenario, Tier, Way},
+        waf::unwatched,
     },
     failure::{During, Failure},
     wire::Dialer,
@@ -100,8 +101,11 @@ impl Ground {
         Err(Failure::new("the coded answer does not stay in its cache"))
     }
 
-    /// The same scenario with a body of as many bytes that nobody codes.
+    /// The same scenario with a body of as many bytes that nobody codes, or without rules.
     pub(crate) fn as_plain(&self, scenario: &Scenario) -> Result<Scenario, Failure> {
+        if let Some(watch) = scenario.watch() {
+            return Ok(unwatched(scenario, watch));
+        }
         let body_bytes = fs::metadata(self.coded_file(scenario)?)?.len();
         Ok(Scenario { way: Way::Cache(Tier::Memory), body_bytes, ..*scenario })
     }

@@ -8,7 +8,9 @@ use crate::{
         coded::STATIC,
         contender::{ACCESS_LOG, Ground, Ports, certificate_files},
         scenario::{Buffers, Coded, Coding, Load, Scenario, Tier, Way},
+        waf::{Rules, doorman_routes},
     },
+    failure::Failure,
     wire::{KeyKind, Version},
 };
 
@@ -129,7 +131,7 @@ impl Ground {
         };
         let answer = match scenario.way {
             Way::Own => format!("respond 200 {}", own_body(scenario)),
-            Way::Origin | Way::Relay | Way::FastCgi => "proxy origin".to_owned(),
+            Way::Origin | Way::Relay | Way::FastCgi | Way::Watched(_) => "proxy origin".to_owned(),
             Way::Cache(_) => "cache bench; proxy origin".to_owned(),
             Way::Coded(coded) => format!("{}; proxy origin", doorman_compress(coded)),
             Way::CodedHit(coded) => {
@@ -148,6 +150,9 @@ impl Ground {
         };
         let plain = match scenario.way {
             Way::Relay => format!("relay 127.0.0.1:{plain} {{ proxy origin }}"),
+            Way::Watched(watch) => {
+                format!("site http://*:{plain} {{ {} }}", doorman_routes(watch.rules))
+            }
             _ => format!("site http://*:{plain} {{ route * {{ {answer} }} }}"),
         };
         format!(
@@ -171,7 +176,7 @@ site https://localhost:{tls} {{
     }
 
     /// No log, upstream connections kept, no temporary files, and what suits the bodies.
-    pub(super) fn nginx_configuration(&self, scenario: &Scenario) -> String {
+    pub(super) fn nginx_configuration(&self, scenario: &Scenario) -> Result<String, Failure> {
         let [certificate, key] = self.certificate(scenario);
         let Ports { plain, tls, .. } = self.ports;
         // Tickets are on in nginx as it comes, and a cache of sessions beside them costs it more.
@@ -191,6 +196,8 @@ site https://localhost:{tls} {{
         let buffers = match (scenario.load, scenario.body_bytes) {
             // Without buffers it keeps nothing.
             _ if is_cached => "proxy_buffer_size 4k; proxy_buffers 16 64k; proxy_cache bench;",
+            // Its module reads the whole of a body before it goes on.
+            _ if scenario.watch().is_some() => "proxy_buffer_size 4k; proxy_buffers 8 4k;",
             // Without them each read of the origin would be a flush of the coder.
             _ if is_coded => "proxy_buffer_size 32k; proxy_buffers 16 64k;",
             (Load::Post, _) => {
@@ -202,7 +209,7 @@ site https://localhost:{tls} {{
         };
         let pass = match scenario.way {
             Way::FastCgi => FASTCGI_PASS.to_owned(),
-            Way::Origin | Way::Relay | Way::Cache(_) | Way::Coded(_) => {
+            Way::Origin | Way::Relay | Way::Cache(_) | Way::Coded(_) | Way::Watched(_) => {
                 format!("{PROXY_PASS}{buffers}")
             }
             Way::CodedHit(_) => {
@@ -226,14 +233,17 @@ site https://localhost:{tls} {{
             .iter()
             .map(|kind| format!("    {kind}_temp_path {};\n", self.path(kind)))
             .collect();
+        let rules = scenario.watch().map_or(Rules::None, |watch| watch.rules);
+        let [module, watch] = self.nginx_watch(rules)?;
         let more = match scenario.way {
+            Way::Watched(_) => watch,
             Way::Cache(_) => self.nginx_cache(scenario),
             Way::Coded(coded) => nginx_gzip(coded),
             Way::CodedHit(_) => nginx_files(),
             _ => String::new(),
         };
-        format!(
-            "daemon off;
+        Ok(format!(
+            "{module}daemon off;
 master_process off;
 worker_processes 1;
 worker_rlimit_nofile {files};
@@ -269,7 +279,7 @@ http {{
             pid = self.path("nginx.pid"),
             // nginx counts upstream connections too, and keeps some descriptors for itself.
             connections = files.saturating_sub(200),
-        )
+        ))
     }
 
     /// Measured: for a small body one write of head and body is cheaper than

@@ -8,7 +8,10 @@ use std::{
 };
 
 use crate::{
-    bench::scenario::{Buffers, Coding, Load, Scenario, Way},
+    bench::{
+        scenario::{Buffers, Coding, Load, Scenario, Way},
+        waf::{CORE_RULES, NGINX_MODULE, Rules, Watch},
+    },
     failure::{During, Failure},
     guard::Guard,
     process::{Core, Running, own_part},
@@ -55,7 +58,7 @@ pub(crate) enum Contender {
     Doorman,
     /// Another build of doorman, to see what a change did.
     Before,
-    /// doorman, with a hit of as many bytes that were never coded.
+    /// doorman, with a hit of as many bytes that were never coded, or without a firewall.
     Plain,
     Nginx,
     Haproxy(Buffers),
@@ -83,6 +86,9 @@ impl Lineup {
         let chosen = self.choices.iter().flat_map(|choice| match choice {
             Choice::Doorman => match scenario.way {
                 Way::CodedHit(_) => vec![Contender::Doorman, Contender::Plain],
+                Way::Watched(watch) if is_held_against_plain(scenario.load, watch) => {
+                    vec![Contender::Doorman, Contender::Plain]
+                }
                 _ => vec![Contender::Doorman],
             },
             Choice::Nginx if self.nginx_takes(scenario) => vec![Contender::Nginx],
@@ -98,12 +104,19 @@ impl Lineup {
         chosen.chain(before).collect()
     }
 
-    /// There is no peer for a relay: what it is held against is the floor. Debian's nginx has no brotli.
+    /// There is no peer for a relay: what it is held against is the floor. Debian's nginx has no brotli,
+    /// and nobody else has doorman's own rules.
     fn nginx_takes(&self, scenario: &Scenario) -> bool {
         scenario.way != Way::Relay
             && scenario.coded().is_none_or(|coded| coded.coding == Coding::Gzip)
             && (!scenario.is_http3() || self.nginx_h3.is_some())
+            && scenario.watch().is_none_or(|watch| watch.rules != Rules::Starter)
     }
+}
+
+/// What rules cost beside none; under load, those of the Core Rule Set are held against nginx alone.
+fn is_held_against_plain(load: Load, watch: Watch) -> bool {
+    load == Load::Start || watch.rules != Rules::Core
 }
 
 /// The byte relay can't speak TLS or FastCGI and keeps nothing for a connection.
@@ -243,7 +256,7 @@ impl Ground {
                 if matches!(scenario.way, Way::CodedHit(_)) {
                     self.coded_file(scenario)?;
                 }
-                let file = self.write("nginx.conf", &self.nginx_configuration(scenario))?;
+                let file = self.write("nginx.conf", &self.nginx_configuration(scenario)?)?;
                 let own = self.lineup.nginx_h3.clone().filter(|_| scenario.is_http3());
                 let mut command = Command::new(own.unwrap_or_else(|| program("nginx")));
                 command.args(["-p", &self.path(""), "-e", "stderr", "-c", &file]);
@@ -307,6 +320,10 @@ pub(crate) fn missing_packages(lineup: &Lineup, scenarios: &[&Scenario]) -> Vec<
     let haproxy = scenarios.iter().any(|scenario| !scenario.haproxy.is_empty());
     let cached = scenarios.iter().any(|scenario| scenario.is_cached());
     let apache = scenarios.iter().any(|scenario| apache_takes(scenario));
+    let core = scenarios
+        .iter()
+        .filter_map(|scenario| scenario.watch())
+        .any(|watch| watch.rules == Rules::Core);
     let loads = |load: Load| scenarios.iter().any(|scenario| scenario.load == load);
     [
         ("nginx", "nginx", nginx && wants(Choice::Nginx)),
@@ -316,6 +333,8 @@ pub(crate) fn missing_packages(lineup: &Lineup, scenarios: &[&Scenario]) -> Vec<
         ("wrk", "wrk", loads(Load::Get) || loads(Load::Post)),
         ("h2load", "nghttp2-client", loads(Load::Streams)),
         ("openssl", "openssl", true),
+        (CORE_RULES, "modsecurity-crs", core),
+        (NGINX_MODULE, "libnginx-mod-http-modsecurity", core && wants(Choice::Nginx)),
     ]
     .into_iter()
     .filter(|(file, _, needed)| *needed && !program(file).is_file())

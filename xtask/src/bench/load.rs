@@ -39,7 +39,9 @@ impl Ground {
             Load::Streams => self.h2load(scenario, seconds),
             Load::Handshakes(shake) => self.handshakes(scenario, shake, seconds),
             Load::Http3 { streams } => self.h3load(scenario, streams, seconds),
-            Load::Idle => Err(Failure::new("idle connections are no load")),
+            Load::Idle | Load::Start => {
+                Err(Failure::new("idle connections and starts are no load"))
+            }
         }
     }
 
@@ -54,7 +56,9 @@ impl Ground {
         if scenario.objects() > 1 {
             command.args(["--script", &self.tour(scenario)?]);
         }
-        if scenario.load == Load::Post {
+        if let Some(watch) = scenario.watch() {
+            command.args(["--script", &self.visit_script(watch.visit)?]);
+        } else if scenario.load == Load::Post {
             let script = self.path("post.lua");
             let text = format!(
                 "wrk.method = \"POST\"\nwrk.body = string.rep(\"x\", {})\n",

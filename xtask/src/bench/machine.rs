@@ -33,12 +33,13 @@ pub(crate) fn facts(words: &[&str], lineup: &Lineup) -> Result<Vec<String>, Fail
         ),
         format!("machine: {model}, {cores} cores, {gib} GiB, Linux {}", kernel.trim()),
         format!(
-            "peers: {}, {}, {}{}{}",
+            "peers: {}, {}, {}{}{}{}",
             said("nginx", &["-v"]).trim_start_matches("nginx version: "),
             said("haproxy", &["-v"]).split(" - ").next().unwrap_or_default(),
             said("openssl", &["version"]).split(" (").next().unwrap_or_default(),
             varnish(),
             apache(),
+            firewall(),
         ) + &http3_peer(lineup),
         format!("generators: {}, {}", short(&said("wrk", &["-v"])), said("h2load", &["--version"])),
     ])
@@ -56,6 +57,16 @@ fn apache() -> String {
     let line = said("apache2", &["-v"]);
     let version = line.strip_prefix("Server version: ");
     version.map_or_else(String::new, |version| format!(", {version}"))
+}
+
+/// Debian's packages of ModSecurity and of the rules, where they are.
+fn firewall() -> String {
+    let version = |package| said("dpkg-query", &["--show", "--showformat=${Version}", package]);
+    let [engine, rules] = ["libmodsecurity3", "modsecurity-crs"].map(version);
+    match rules.starts_with(|first: char| first.is_ascii_digit()) {
+        true => format!(", libmodsecurity {engine}, Core Rule Set {rules}"),
+        false => String::new(),
+    }
 }
 
 /// The nginx for HTTP/3 and what it was built with.

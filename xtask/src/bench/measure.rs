@@ -15,6 +15,7 @@ use crate::{
         contender::{ACCESS_LOG, Contender, Ground, program},
         load::Seen,
         scenario::{Load, Scenario, Way},
+        waf::Begun,
     },
     failure::{During, Failure},
     process::{
@@ -28,7 +29,7 @@ const START: Duration = Duration::from_secs(10);
 /// Time for opening all idle connections.
 const OPENING: Duration = Duration::from_secs(180);
 /// Rest after the last idle connection's request, in which a proxy may give memory back.
-const SETTLE: Duration = Duration::from_secs(2);
+pub(super) const SETTLE: Duration = Duration::from_secs(2);
 /// Descriptors that a contender opens beside its clients': listeners, logs, a few upstream connections.
 const SPARE_FILES: u64 = 500;
 /// How far a log may trail behind the requests.
@@ -41,6 +42,7 @@ const ERROR_SHARE_MAX: f64 = 0.001;
 pub(crate) enum Reading {
     Load(Sample),
     Idle(Held),
+    Begun(Begun),
 }
 
 /// Cost under load.
@@ -72,11 +74,13 @@ pub(crate) struct Held {
 }
 
 impl Reading {
-    /// The figure that contenders are compared by: microseconds per request, or KiB per connection.
+    /// The figure that contenders are compared by: microseconds per request, KiB per connection,
+    /// or milliseconds.
     pub(crate) fn cost(&self) -> f64 {
         match self {
             Self::Load(sample) => sample.user_us + sample.system_us,
             Self::Idle(held) => held.kib_per_connection,
+            Self::Begun(begun) => begun.ready_ms,
         }
     }
 }
@@ -95,6 +99,9 @@ impl Ground {
         let files = u64::from(scenario.connections) + SPARE_FILES;
         if self.open_files < files {
             return Err(Failure::new(format!("it needs {files} open files: ulimit -n {files}")));
+        }
+        if scenario.load == Load::Start {
+            return self.begin(who, scenario).map(Reading::Begun);
         }
         let mut proxy = self.start(who, scenario)?;
         self.await_right_answer(&mut proxy, scenario)?;
@@ -167,6 +174,9 @@ impl Ground {
         if let Some(coded) = scenario.coded() {
             self.coded_answer(scenario, coded).during("checking its answer")?;
             return Ok(());
+        }
+        if let Some(watch) = scenario.watch() {
+            return self.check_watch(scenario, watch);
         }
         match scenario.load {
             Load::Streams => return self.check_over_h2(scenario),

@@ -34,12 +34,13 @@ pub(crate) mod options;
 mod page;
 mod report;
 pub(crate) mod scenario;
+pub(crate) mod waf;
 
 /// Descriptors for 10,000 clients and as many upstream connections, and HAProxy's wish for two each.
 const OPEN_FILES_WANTED: u64 = 65_536;
 /// Bytes of each of the FastCGI application's answers, as `fastcgi-1k` asks for them.
 const RESPONDER_BYTES: u64 = 1024;
-/// Rounds of the idle scenarios: memory varies less than time, and opening takes long.
+/// Rounds of the idle scenarios and of starts: memory varies less than time, and opening takes long.
 const IDLE_ROUNDS_MAX: usize = 3;
 
 pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
@@ -123,7 +124,7 @@ impl Stage {
     /// All rounds of a scenario. Who goes first moves on with each round.
     fn play(&self, scenario: &'static Scenario, options: &Options) -> Outcome {
         let rounds = match scenario.load {
-            Load::Idle => options.rounds.min(IDLE_ROUNDS_MAX),
+            Load::Idle | Load::Start => options.rounds.min(IDLE_ROUNDS_MAX),
             _ => options.rounds,
         };
         let contenders = self.ground.lineup.of(scenario);
@@ -163,6 +164,7 @@ fn progress(round: usize, who: Contender, reading: &Reading) {
         Reading::Idle(_) => {
             eprintln!("round {round}: {name:12} {:8.2} KiB/connection", reading.cost());
         }
+        Reading::Begun(_) => eprintln!("round {round}: {name:12} {:8.0} ms", reading.cost()),
     }
 }
 

@@ -111,6 +111,10 @@ fn members(reading: &Reading) -> String {
             "\"kib_per_connection\":{:.3},\"before_kib\":{},\"after_kib\":{}",
             held.kib_per_connection, held.before_kib, held.after_kib
         ),
+        Reading::Begun(begun) => format!(
+            "\"ready_ms\":{:.1},\"cpu_ms\":{:.0},\"resident_kib\":{}",
+            begun.ready_ms, begun.cpu_ms, begun.resident_kib
+        ),
     }
 }
 

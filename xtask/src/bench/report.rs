@@ -7,6 +7,7 @@ use crate::bench::{
     contender::Contender,
     measure::{Reading, Sample},
     scenario::{Bar, Load, Scenario, Way},
+    waf::Begun,
 };
 
 /// Who compresses to this share more than another is not compared with it.
@@ -81,17 +82,30 @@ impl Row {
     fn coded_bytes(&self) -> Option<f64> {
         let bytes = self.readings().filter_map(|reading| match reading {
             Reading::Load(sample) => sample.coded_bytes,
-            Reading::Idle(_) => None,
+            Reading::Idle(_) | Reading::Begun(_) => None,
         });
         #[expect(clippy::cast_precision_loss, reason = "lengths are far below 2^52")]
         Some(Spread::of(bytes.map(|bytes| bytes as f64))?.median)
+    }
+
+    /// A figure of the starts.
+    fn begun(&self, figure: impl Fn(&Begun) -> f64) -> Option<Spread> {
+        Spread::of(self.readings().filter_map(|reading| match reading {
+            Reading::Begun(begun) => Some(figure(begun)),
+            Reading::Load(_) | Reading::Idle(_) => None,
+        }))
+    }
+
+    fn begun_mib(&self) -> Option<Spread> {
+        #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far below 2^52")]
+        self.begun(|begun| begun.resident_kib as f64 / 1024.0)
     }
 
     /// A figure of the runs under load.
     fn figure(&self, figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
         Spread::of(self.readings().filter_map(|reading| match reading {
             Reading::Load(sample) => Some(figure(sample)),
-            Reading::Idle(_) => None,
+            Reading::Idle(_) | Reading::Begun(_) => None,
         }))
     }
 }
@@ -174,6 +188,11 @@ impl Outcome {
             }
             Bar::UserMicroseconds(_) => Some(doorman?.figure(|sample| sample.user_us)?.median),
             Bar::KibPerConnection(_) => Some(doorman?.cost()?.median),
+            Bar::ReadySeconds(_) => Some(doorman?.cost()?.median / 1e3),
+            Bar::MibMore(_) => {
+                let plain = self.row(Contender::Plain)?;
+                Some(doorman?.begun_mib()?.median - plain.begun_mib()?.median)
+            }
         };
         let bars = self.scenario.bars.iter();
         bars.map(|&bar| Verdict { scenario: self.scenario.name, bar, measured: measure(bar) })
@@ -183,6 +202,7 @@ impl Outcome {
     pub(crate) fn table(&self) -> Table {
         match (self.scenario.load, self.scenario.way) {
             (Load::Idle, _) => self.idle_table(),
+            (Load::Start, _) => self.start_table(),
             (_, Way::Coded(_)) => self.coded_table(),
             _ => self.load_table(),
         }
@@ -295,12 +315,30 @@ impl Outcome {
                 row.cost().map_or("-".into(), |cost| format!("{:.2}-{:.2}", cost.least, cost.most)),
                 memory(|reading| match reading {
                     Reading::Idle(held) => Some(held.before_kib),
-                    Reading::Load(_) => None,
+                    Reading::Load(_) | Reading::Begun(_) => None,
                 }),
                 memory(|reading| match reading {
                     Reading::Idle(held) => Some(held.after_kib),
-                    Reading::Load(_) => None,
+                    Reading::Load(_) | Reading::Begun(_) => None,
                 }),
+            ]);
+        }
+        table
+    }
+
+    fn start_table(&self) -> Table {
+        let mut table = Table::new(&["proxy", "ready ms", "min-max", "CPU ms", "RSS MiB"]);
+        for row in &self.rows {
+            let cost = row.cost();
+            let plain = |spread: Option<Spread>, decimals: usize| {
+                spread.map_or("-".into(), |spread| format!("{:.decimals$}", spread.median))
+            };
+            table.add(vec![
+                row.who.name().into(),
+                cost.map_or("failed".into(), |cost| format!("{:.0}", cost.median)),
+                cost.map_or("-".into(), |cost| format!("{:.0}-{:.0}", cost.least, cost.most)),
+                plain(row.begun(|begun| begun.cpu_ms), 0),
+                plain(row.begun_mib(), 1),
             ]);
         }
         table
@@ -356,7 +394,9 @@ impl Verdict {
             | Bar::RatioToRelay(limit)
             | Bar::RatioToPlain(limit)
             | Bar::UserMicroseconds(limit)
-            | Bar::KibPerConnection(limit) => limit,
+            | Bar::KibPerConnection(limit)
+            | Bar::MibMore(limit)
+            | Bar::ReadySeconds(limit) => limit,
         }
     }
 
@@ -369,6 +409,8 @@ impl Verdict {
             Bar::RatioToPlain(_) => "CPU per request / plain hit",
             Bar::UserMicroseconds(_) => "user time per request, us",
             Bar::KibPerConnection(_) => "memory per idle connection, KiB",
+            Bar::MibMore(_) => "memory at rest beside none, MiB",
+            Bar::ReadySeconds(_) => "start to first answers, s",
         };
         let measured = self.measured.map_or("not measured".into(), |value| format!("{value:.2}"));
         let verdict = if self.is_met() { "met" } else { "missed" };

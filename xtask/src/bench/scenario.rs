@@ -2,6 +2,7 @@
 //! scenario is data, so that adding one is adding a line to the table.
 
 use crate::{
+    bench::waf::{Rules, Visit, Watch},
     text::Kind,
     wire::{Shake, Wire},
 };
@@ -36,11 +37,13 @@ pub(crate) enum Group {
     Cache,
     /// Answers that are compressed, against nginx and Apache.
     Compress,
+    /// Requests that a firewall looks at, against nginx with the same rules.
+    Waf,
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Main, Self::Wires, Self::Handshakes, Self::Cache, Self::Compress];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Main, Self::Wires, Self::Handshakes, Self::Cache, Self::Compress, Self::Waf];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -49,6 +52,7 @@ impl Group {
             Self::Handshakes => "handshakes",
             Self::Cache => "cache",
             Self::Compress => "compress",
+            Self::Waf => "waf",
         }
     }
 
@@ -74,6 +78,8 @@ pub(crate) enum Way {
     Coded(Coded),
     /// It answers with what it compressed before the measurement.
     CodedHit(Coded),
+    /// It looks for attacks, and passes on what is none.
+    Watched(Watch),
 }
 
 /// A text and how it is to be compressed.
@@ -124,6 +130,8 @@ pub(crate) enum Load {
     Http3 { streams: u32 },
     /// One GET on each connection, then silence.
     Idle,
+    /// None: it starts, and is looked at.
+    Start,
 }
 
 /// Size of a peer's relay buffer.
@@ -152,6 +160,10 @@ pub(crate) enum Bar {
     UserMicroseconds(f64),
     /// Resident memory for each idle connection.
     KibPerConnection(f64),
+    /// Resident memory beside that without what the scenario is about, at rest.
+    MibMore(f64),
+    /// From its start to its first right answers.
+    ReadySeconds(f64),
 }
 
 /// Connections of the idle scenarios.
@@ -167,7 +179,7 @@ const LARGE: &[Buffers] = &[Buffers::Large];
 const BOTH: &[Buffers] = &[Buffers::Small, Buffers::Large];
 
 /// All scenarios, in the order in which they run.
-pub(crate) const ALL: [Scenario; 35] = [
+pub(crate) const ALL: [Scenario; 41] = [
     Scenario {
         name: "h1-1k-c64",
         title: "HTTP/1.1 keep-alive, 1 KiB, 64 connections",
@@ -539,7 +551,70 @@ pub(crate) const ALL: [Scenario; 35] = [
         64,
         &[Bar::RatioToPlain(1.03)],
     ),
+    watched(
+        ("waf-off-get", "GET with three fields that no rule looks at, 8 connections"),
+        Watch { rules: Rules::Off, visit: Visit::Bare },
+        Load::Get,
+        &[Bar::RatioToPlain(1.03)],
+    ),
+    watched(
+        ("waf-starter-get", "GET of a browser and doorman's own rules, 8 connections"),
+        Watch { rules: Rules::Starter, visit: Visit::Browser },
+        Load::Get,
+        &[],
+    ),
+    watched(
+        ("waf-bare-get", "GET with three fields and the Core Rule Set, 8 connections"),
+        Watch { rules: Rules::Core, visit: Visit::Bare },
+        Load::Get,
+        &[Bar::RatioToNginx(0.10)],
+    ),
+    watched(
+        (
+            "waf-browser-get",
+            "GET of a browser (eight fields, three arguments, two cookies) and the Core Rule Set, 8 connections",
+        ),
+        Watch { rules: Rules::Core, visit: Visit::Browser },
+        Load::Get,
+        &[Bar::RatioToNginx(0.10)],
+    ),
+    watched(
+        ("waf-form-2k", "POST of a form of 20 fields in 2 KB and the Core Rule Set, 8 connections"),
+        Watch { rules: Rules::Core, visit: Visit::Form },
+        Load::Post,
+        &[Bar::RatioToNginx(0.10)],
+    ),
+    watched(
+        (
+            "waf-start",
+            "Start with the Core Rule Set, to the first right answers, and memory at rest",
+        ),
+        Watch { rules: Rules::Core, visit: Visit::Bare },
+        Load::Start,
+        &[Bar::ReadySeconds(2.0), Bar::MibMore(40.0)],
+    ),
 ];
+
+/// Few connections: what waits for the proxy is no part of what it costs.
+const fn watched(
+    (name, title): (&'static str, &'static str),
+    watch: Watch,
+    load: Load,
+    bars: &'static [Bar],
+) -> Scenario {
+    Scenario {
+        name,
+        title,
+        group: Group::Waf,
+        way: Way::Watched(watch),
+        wire: Wire::Plain,
+        load,
+        body_bytes: 1024,
+        connections: 8,
+        haproxy: NONE,
+        bars,
+    }
+}
 
 /// Longer bodies on fewer connections: what is half done at the end has cost time, and counts for nothing.
 const fn coded(
@@ -579,6 +654,7 @@ impl Scenario {
             Way::Cache(_) => format!("/c/{bytes}/{object}"),
             Way::Coded(Coded { kind, .. }) => format!("/b/{bytes}/{}", kind.name()),
             Way::CodedHit(Coded { kind, .. }) => format!("/c/{bytes}/{}", kind.name()),
+            Way::Watched(Watch { visit, .. }) => format!("/b/{bytes}{}", visit.query()),
             _ => format!("/b/{bytes}"),
         }
     }
@@ -587,6 +663,14 @@ impl Scenario {
     pub(crate) fn coded(&self) -> Option<Coded> {
         match self.way {
             Way::Coded(coded) | Way::CodedHit(coded) => Some(coded),
+            _ => None,
+        }
+    }
+
+    /// What looks at its requests.
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        match self.way {
+            Way::Watched(watch) => Some(watch),
             _ => None,
         }
     }
@@ -619,6 +703,9 @@ mod tests {
             ("cache-disk", DISK_OBJECTS, "/c/4096/7"),
             ("gzip6-256k", 1, "/b/262144/js"),
             ("coded-hit-16k", 1, "/c/16384/html"),
+            ("waf-bare-get", 1, "/b/1024"),
+            ("waf-browser-get", 1, "/b/1024?page=2&sort=price&q=watering+can+green"),
+            ("waf-form-2k", 1, "/b/0"),
         ] {
             let scenario = named(name).unwrap();
             assert_eq!((scenario.objects(), scenario.path(7).as_str()), (objects, path), "{name}");

@@ -28,6 +28,7 @@ fn check(stream: &str, bodies: &[u64]) {
 fn answers_the_length_that_the_path_names() {
     check("GET /b/0 HTTP/1.1\r\nHost: a\r\n\r\n", &[0]);
     check("GET /b/1024 HTTP/1.1\r\nHost: a\r\n\r\n", &[1024]);
+    check("GET /b/1024?a=1&b=/c/2 HTTP/1.1\r\nHost: a\r\n\r\n", &[1024]);
     check("GET /b/3000000 HTTP/1.1\r\nHost: a\r\n\r\n", &[3_000_000]);
     check("GET /b/1 HTTP/1.1\r\n\r\nGET /b/2 HTTP/1.1\r\n\r\n", &[1, 2]);
 }

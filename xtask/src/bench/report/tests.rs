@@ -165,3 +165,23 @@ fn a_coded_hit_is_held_against_a_plain_one() {
     assert!(verdicts[0].is_met());
     assert!(outcome.remarks()[0].starts_with("doorman / plain: 1.02"));
 }
+
+#[test]
+fn rules_are_held_against_none() {
+    let begun = |ready_ms, resident_kib| {
+        Some(Reading::Begun(Begun { ready_ms, cpu_ms: 400.0, resident_kib }))
+    };
+    let outcome = Outcome {
+        scenario: named("waf-start").unwrap(),
+        rows: vec![
+            row(Contender::Doorman, vec![begun(900.0, 61 * 1024)]),
+            row(Contender::Plain, vec![begun(100.0, 20 * 1024)]),
+            row(Contender::Nginx, vec![begun(300.0, 27 * 1024)]),
+        ],
+    };
+    let verdicts = outcome.verdicts();
+    let measured: Vec<Option<f64>> = verdicts.iter().map(|verdict| verdict.measured).collect();
+    assert_eq!(measured, [Some(0.9), Some(41.0)]);
+    assert_eq!(verdicts.iter().map(Verdict::is_met).collect::<Vec<_>>(), [true, false]);
+    assert!(outcome.table().aligned().contains("900-900"));
+}
