@@ -57,6 +57,8 @@ pub struct Question {
     pub target: String,
     /// Header fields; a `Host` among them counts instead of the authority.
     pub fields: Vec<(String, String)>,
+    /// What its body says; only rules of inspection look at it.
+    pub body: Vec<u8>,
     /// Address of the client; one that comes by a Unix socket has none.
     pub from: IpAddr,
     /// Its protocol; `None`: the newest that the listener offers.
@@ -259,9 +261,13 @@ impl Plan {
         head.version = told.version;
         let books = Books::new(clock, Arc::new(CoreCounters::default()), Rc::new(NoJournal));
         let conn = self.conn(listener, question, told.version, name);
-        let request = Request { head, body: Body::empty(), interim: None };
+        let body = match question.body.as_slice() {
+            [] => Body::empty(),
+            body => Body::whole(body.to_vec().into()),
+        };
+        let request = Request { head, body, interim: None };
         let mut exchange = Exchange::new(&conn, request, &books, clock.now());
-        told.walk(self, &mut exchange, clock);
+        told.walk(self, &mut exchange, &question.body, clock);
         told
     }
 
@@ -333,6 +339,12 @@ const NOT_FIELDS: [&str; 8] = [
     "transfer-encoding",
 ];
 
+/// Whether a field is about a connection or about framing, which a question has no place for.
+#[must_use]
+pub fn is_about_connection(name: &str) -> bool {
+    NOT_FIELDS.iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
 impl Question {
     /// The head that a wire would have read.
     fn head(&self) -> Result<Box<RequestHead>, String> {
@@ -346,7 +358,7 @@ impl Question {
             if !is_token(name.as_bytes()) || !is_field_value(value.as_bytes()) {
                 return Err(format!("`{name}: {value}` is not a header field"));
             }
-            if NOT_FIELDS.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+            if is_about_connection(name) {
                 return Err(format!("`{name}` is about the connection, which is not asked about"));
             }
             let id = head.fields.push(name.as_bytes(), value.as_bytes());
@@ -374,7 +386,7 @@ fn server_name(authority: &str) -> Option<&str> {
 
 impl Explanation {
     /// The life of a request, in the order of the corridor.
-    fn walk(&mut self, plan: &Plan, exchange: &mut Exchange, clock: Clock) {
+    fn walk(&mut self, plan: &Plan, exchange: &mut Exchange, body: &[u8], clock: Clock) {
         let before = Snapshot::of(&exchange.head);
         exchange.identify(&plan.trusted, || 0);
         self.client = exchange.client();
@@ -402,7 +414,7 @@ impl Explanation {
         (self.site, self.route) = (Some(site), Some(index));
         let route = &plan.sites[site].routes[index];
         // Told beside the outcome, not instead of it: people ask what would become of it otherwise.
-        self.waf = route.waf.as_ref().map(|rules| waf::waf(rules, exchange, clock));
+        self.waf = route.waf.as_ref().map(|rules| waf::waf(rules, exchange, body, clock));
         self.outcome = match &route.ending {
             PlanEnding::Redirect(to, status) => {
                 stopped(answer::redirect(route, exchange, to, *status))

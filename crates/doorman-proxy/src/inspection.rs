@@ -38,6 +38,8 @@ impl Desk {
 pub enum WafAction {
     /// It passed.
     Pass,
+    /// It passed, and would have been refused if the levels counted that are only run.
+    Shadow,
     /// It passed, and would have been refused if rules were obeyed.
     Detect,
     /// It was refused.
@@ -48,13 +50,14 @@ pub enum WafAction {
 
 impl WafAction {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 4] = [Self::Pass, Self::Detect, Self::Block, Self::Error];
+    pub const ALL: [Self; 5] = [Self::Pass, Self::Shadow, Self::Detect, Self::Block, Self::Error];
 
     /// The word, the same in log, metrics and docs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
+            Self::Shadow => "shadow",
             Self::Detect => "detect",
             Self::Block => "block",
             Self::Error => "error",
@@ -205,6 +208,9 @@ impl Inspection {
         let scores = Scores {
             inbound: report.score.inbound,
             outbound: report.score.outbound,
+            inbound_run: report.score.inbound_run,
+            outbound_run: report.score.outbound_run,
+            levels: report.score.levels,
             inbound_threshold: report.score.inbound_threshold,
             outbound_threshold: report.score.outbound_threshold,
         };
@@ -247,7 +253,11 @@ fn action(
 ) -> WafAction {
     // A body over its limit that is looked at in part is what somebody asked for.
     let is_fault = |kind: FaultKind| match kind {
-        FaultKind::OverSteps | FaultKind::OverMemory | FaultKind::OverMatchLimit => true,
+        FaultKind::OverSteps
+        | FaultKind::OverMemory
+        | FaultKind::OverMatchLimit
+        | FaultKind::BodyMalformed
+        | FaultKind::BodyOverBounds => true,
         FaultKind::BadPattern
         | FaultKind::RequestBodyOverLimit
         | FaultKind::ResponseBodyOverLimit => false,
@@ -268,6 +278,7 @@ fn action(
         }
         None if faulted => WafAction::Error,
         None if report.would_refuse.is_some() => WafAction::Detect,
+        None if report.score.is_shadowed() => WafAction::Shadow,
         None => WafAction::Pass,
     }
 }
@@ -281,7 +292,9 @@ fn finding(found: &Match) -> Finding {
         severity: found.rule.severity.map(doorman_waf::rule::Severity::word),
         tags: found.rule.tags.clone(),
         variable: found.variable.clone().into(),
+        others: found.others.iter().map(|name| name.as_str().into()).collect(),
         value: found.value.clone().into(),
+        raw: found.raw.clone().into(),
         score: found.score,
         place: found.rule.place.to_string().into(),
     }

@@ -22,6 +22,6 @@ mod transform;
 
 pub use plan::Extent;
 pub use transaction::{
-    EXCERPT_MAX, Engine, Facts, Fault, FaultKind, How, Match, OnError, Options, Refusal, Report,
-    Scores, Store, TEXT_MAX, Transaction, Verdict, Way, Worker,
+    Cost, EXCERPT_MAX, Engine, Facts, Fault, FaultKind, How, Match, OTHERS_MAX, OnError, Options,
+    Refusal, Report, Scores, Store, TEXT_MAX, Transaction, Verdict, Way, Worker,
 };

@@ -8,6 +8,7 @@
 mod admin;
 mod command;
 mod engine;
+mod exclusion;
 mod files;
 mod log;
 mod metrics;

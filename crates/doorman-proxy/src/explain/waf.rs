@@ -1,10 +1,10 @@
 //! By which rules a request would be inspected, and what they say of its head.
 
-use doorman_http::Length;
-use doorman_waf::Transaction;
+use doorman_http::{Body, Length};
+use doorman_waf::{Transaction, Verdict};
 
 use crate::exchange::Exchange;
-use crate::inspection::{Desk, Finding, Passes, Scores};
+use crate::inspection::{Desk, Finding, Inspection, Passes, Scores, WafAction};
 use crate::plan::PlanWaf;
 use crate::stage::inspect::{Post, tell_head};
 use doorman_net::Clock;
@@ -30,20 +30,35 @@ pub struct Waf {
     pub scores: Scores,
     /// The rule that refuses it, or would in another mode, and the status.
     pub refusal: Option<(u32, u16)>,
-    /// What became of it: `pass`, `detect`, `block` or `error`.
-    pub action: &'static str,
+    /// What became of it.
+    pub action: WafAction,
+    /// What kept rules from being run to their end.
+    pub faults: Vec<&'static str>,
+}
+
+/// Tells the rules of a body that is here as a whole.
+fn tell_body(inspection: &mut Inspection, body: &[u8]) -> Passes {
+    let told = inspection.with(|transaction, _| {
+        if body.is_empty() || transaction.wants_request_body().is_none() {
+            return Verdict::Pass;
+        }
+        transaction.request_body(body).err().unwrap_or(Verdict::Pass)
+    });
+    inspection.passes(told)
 }
 
 /// Asks the rules.
-pub(super) fn waf(waf: &PlanWaf, exchange: &Exchange, clock: Clock) -> Waf {
+pub(super) fn waf(waf: &PlanWaf, exchange: &Exchange, body: &[u8], clock: Clock) -> Waf {
     let desk = Desk::new(&waf.set.engine);
     let post = Post { waf, desk: &desk, clock };
     let mut inspection = post.begin(exchange);
-    inspection.with(|transaction, _| tell_head(transaction, &exchange.head, Length::Absent));
-    for phase in [Transaction::request_head, Transaction::request_end] {
-        if !matches!(inspection.phase(phase), Passes::Yes) {
-            break;
-        }
+    let length = exchange.body.as_ref().map_or(Length::Absent, Body::length);
+    inspection.with(|transaction, _| tell_head(transaction, &exchange.head, length));
+    if matches!(inspection.phase(Transaction::request_head), Passes::Yes)
+        && matches!(tell_body(&mut inspection, body), Passes::Yes)
+    {
+        // What comes of it is in the report.
+        let _ = inspection.phase(Transaction::request_end);
     }
     let (inspected, told) = inspection.finish();
     Waf {
@@ -56,6 +71,7 @@ pub(super) fn waf(waf: &PlanWaf, exchange: &Exchange, clock: Clock) -> Waf {
         findings: told.findings,
         scores: inspected.scores,
         refusal: told.refusal.map(|refusal| (refusal.rule, refusal.status)),
-        action: inspected.action.as_str(),
+        action: inspected.action,
+        faults: told.faults,
     }
 }

@@ -66,6 +66,12 @@ pub struct Scores {
     pub inbound: i64,
     /// Of the response.
     pub outbound: i64,
+    /// Of the request, with the levels that are run and do not count.
+    pub inbound_run: i64,
+    /// Of the response, with them.
+    pub outbound_run: i64,
+    /// The highest level that counts, and the highest that is run, 1 to 4; 0: no rule was run.
+    pub levels: (u8, u8),
     /// From where on requests are refused, if the rules score.
     pub inbound_threshold: Option<i64>,
     /// From where on responses are.
@@ -97,8 +103,12 @@ pub struct Finding {
     pub tags: Vec<Arc<str>>,
     /// Where it matched, such as `ARGS:q`.
     pub variable: Box<str>,
+    /// Where else it did.
+    pub others: Vec<Box<str>>,
     /// An excerpt of what was there, after transformations.
     pub value: Box<[u8]>,
+    /// The same before them.
+    pub raw: Box<[u8]>,
     /// What it added to a score.
     pub score: i64,
     /// File and line of the rule.
@@ -109,7 +119,14 @@ impl Event {
     fn bytes(&self) -> usize {
         let finding = |one: &Finding| {
             let texts = one.msg.len() + one.data.len() + one.variable.len() + one.value.len();
-            size_of::<Finding>() + texts + one.place.len() + one.tags.len() * size_of::<Arc<str>>()
+            let others: usize =
+                one.others.iter().map(|name| size_of::<Box<str>>() + name.len()).sum();
+            size_of::<Finding>()
+                + texts
+                + others
+                + one.raw.len()
+                + one.place.len()
+                + one.tags.len() * size_of::<Arc<str>>()
         };
         let findings: usize = self.findings.iter().map(finding).sum();
         size_of::<Self>() + self.host.len() + self.path.len() + self.method.len() + findings

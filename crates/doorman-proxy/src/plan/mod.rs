@@ -82,7 +82,7 @@ pub use sites::{automatic_names, demanded_names};
 pub(crate) use sticky::{By, Learning, Numbered, Place, PlanSticky};
 pub use stored::Variant;
 pub use stores::StoreWorker;
-pub use waf::rule_files;
+pub use waf::{InspectedRoute, RuleSeen, RuleSetSeen, level_of, rule_files};
 pub(crate) use waf::{PlanRules, PlanWaf, RuleGround};
 
 /// What runs.

@@ -6,10 +6,11 @@
 //! of the configuration stay as they are.
 
 mod files;
+mod seen;
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use doorman_config::{
@@ -27,6 +28,7 @@ use super::compile::{Faults, code};
 use super::materials::Broken;
 use crate::inspection::{Events, OnError};
 use files::{Disk, Found, Seen, hash};
+pub use seen::{InspectedRoute, RuleSeen, RuleSetSeen, level_of};
 
 /// Bytes of a response's body that are looked at: pages of errors, which are what leaks, are shorter.
 const RESPONSE_BYTES: u64 = 512 << 10;
@@ -383,7 +385,7 @@ fn warn(waf: &Waf, notices: &[Notice], faults: &mut Faults) {
 
 /// The files that a line names, and those of the folders that it names: what may change what it says.
 #[must_use]
-pub fn rule_files(waf: &Waf) -> Vec<std::path::PathBuf> {
+pub fn rule_files(waf: &Waf) -> Vec<PathBuf> {
     let mut all: Vec<_> = waf.rules.iter().map(|file| file.value.clone()).collect();
     let found = match &waf.base.value {
         WafBase::Starter => return all,
@@ -392,6 +394,11 @@ pub fn rule_files(waf: &Waf) -> Vec<std::path::PathBuf> {
     };
     let Ok(found) = found else { return all };
     all.extend(found.names().map(|name| Path::new(name).to_owned()));
+    let mut folders: Vec<PathBuf> =
+        all.iter().filter_map(|file| file.parent()).map(Path::to_owned).collect();
+    folders.sort();
+    folders.dedup();
+    all.extend(folders.iter().flat_map(|folder| files::data(folder)));
     all
 }
 

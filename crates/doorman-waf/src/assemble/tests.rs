@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::rule::{EngineMode, IdRange, OverLimit, Place};
-use crate::{Engine, Facts, OnError, Report, Transaction, Verdict, Worker};
+use crate::{Engine, Facts, OnError, Options, Report, Transaction, Verdict, Worker};
 
 struct NoFiles;
 
@@ -86,8 +86,10 @@ const fn get<'a>(target: &'a str, fields: &'a [(&'a str, &'a str)]) -> Request<'
     Request { method: "GET", target, fields, body: b"" }
 }
 
-fn run(set: RuleSet, request: &Request<'_>) -> (Transaction, Report, Vec<Verdict>) {
-    let engine = Arc::new(Engine::new(set).expect("every rule has a link"));
+fn run(wanted: &Wanted, request: &Request<'_>) -> (Transaction, Report, Vec<Verdict>) {
+    let options = Options { on_error: wanted.on_error, ..Options::default() };
+    let engine = Engine::with(made(wanted), options, Arc::default());
+    let engine = Arc::new(engine.expect("every rule has a link"));
     let address = |last| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), 443);
     let now = Now { instant: Instant(0), unix_nanos: 0 };
     let facts = Facts { client: address(1), server: address(2), now, unique_id: "u".into() };
@@ -107,12 +109,12 @@ fn run(set: RuleSet, request: &Request<'_>) -> (Transaction, Report, Vec<Verdict
 
 /// Rules of the set that match.
 fn matches(wanted: &Wanted, request: &Request<'_>) -> Vec<u32> {
-    let (_, report, _) = run(made(wanted), request);
+    let (_, report, _) = run(wanted, request);
     report.matches.iter().map(|found| found.rule.id).filter(|id| *id < 200_000).collect()
 }
 
 fn refusal(wanted: &Wanted, request: &Request<'_>) -> Option<(u32, u16)> {
-    let (_, report, _) = run(made(wanted), request);
+    let (_, report, _) = run(wanted, request);
     report.refused.map(|refusal| (refusal.rule, refusal.status))
 }
 
@@ -125,7 +127,7 @@ fn bodies_are_read_by_their_type() {
     let check = |content_type: &str, processor: &str| {
         let rule = "SecAction \"id:5000,phase:1,pass,nolog,setvar:tx.by=%{REQBODY_PROCESSOR}\"";
         let fields = [("Content-Type", content_type)];
-        let (transaction, ..) = run(made(&wanted(rule)), &get("/", &fields));
+        let (transaction, ..) = run(&wanted(rule), &get("/", &fields));
         let by = transaction.tx("by").map(|by| String::from_utf8_lossy(by).into_owned());
         assert_eq!(by.as_deref(), Some(processor), "{content_type}");
     };
@@ -175,7 +177,7 @@ fn bodies_that_cannot_be_read_pass_where_errors_are_open() {
     let mut wanted = wanted(RULES);
     wanted.on_error = OnError::Open;
     assert_eq!(refusal(&wanted, &request), None);
-    let (_, report, _) = run(made(&wanted), &request);
+    let (_, report, _) = run(&wanted, &request);
     let ids: Vec<_> = report.matches.iter().map(|found| found.rule.id).collect();
     assert_eq!(ids, [200_002, 5_001, 5_004], "it is told, and what could be read is looked at");
 }
@@ -200,7 +202,7 @@ fn long_bodies_are_refused_or_looked_at_in_part() {
 fn settings_have_the_names_of_all_releases() {
     let mut wanted = wanted("");
     let value = |wanted: &Wanted, name: &str| {
-        let (transaction, ..) = run(made(wanted), &get("/", &[]));
+        let (transaction, ..) = run(wanted, &get("/", &[]));
         transaction.tx(name).map(|value| String::from_utf8_lossy(value).into_owned())
     };
     for name in ["blocking_paranoia_level", "paranoia_level", "early_blocking", "allowed_methods"] {
@@ -244,7 +246,7 @@ fn a_setup_that_says_otherwise_is_told_of() {
           (doorman.conf:3); this file comes later and holds: take it out of one of them"
         ]
     );
-    let (transaction, ..) = run(made(&wanted), &get("/", &[]));
+    let (transaction, ..) = run(&wanted, &get("/", &[]));
     assert_eq!(transaction.tx("blocking_paranoia_level"), Some(&b"3"[..]));
 }
 

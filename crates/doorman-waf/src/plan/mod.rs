@@ -123,6 +123,7 @@ impl PhasePlan {
             if run.is_off() {
                 return Ok(());
             }
+            run.item = step.item();
             let flow = match step {
                 Planned::Rule(step) => run.rule(&step.rule)?,
                 Planned::Gated(step, gate) => gated(run, look, &step.rule, *gate)?,

@@ -13,6 +13,7 @@ pub(crate) fn phase(run: &mut Run<'_>, steps: &[Step]) -> Result<(), Stop> {
         if run.is_off() {
             return Ok(());
         }
+        run.item = step.item;
         index = match run.rule(&step.rule)? {
             Flow::Next => index + 1,
             Flow::Skip(skip) => skipped(steps, |step| step.item, index, skip),

@@ -133,7 +133,11 @@ fn build_link(
     told: &mut Told,
 ) -> Option<Link> {
     let asked = match &draft.condition {
-        Some(condition) => build_condition(condition, &draft.at, shared, told),
+        Some(condition) if doubles(rule) => {
+            let operator = halved(&condition.operator);
+            build_condition(condition, &operator, &draft.at, shared, told)
+        }
+        Some(condition) => build_condition(condition, &condition.operator, &draft.at, shared, told),
         None => {
             let operator = Operator::UnconditionalMatch;
             Some((Vec::new(), Asked { negated: false, operator, note: None }))
@@ -179,8 +183,31 @@ fn build_link(
     is_right.then_some(link)
 }
 
+/// Whether the authors of a rule doubled pairs of backslashes: version 3 of the Core Rule Set was written
+/// for Apache's reader of configurations, which takes the second of each two away. A single pair stays as
+/// it is: half of `[\\/]` would let a backslash pass.
+fn doubles(rule: &DraftRule) -> bool {
+    let actions = rule.links.first().map(|link| link.actions.as_slice()).unwrap_or_default();
+    let version = actions.iter().find(|action| action.name.eq_ignore_ascii_case("ver"));
+    let value = version.and_then(|action| action.value.as_deref());
+    value.is_some_and(|value| value.starts_with(b"OWASP_CRS/3."))
+}
+
+/// The text with two backslashes for each four.
+fn halved(text: &[u8]) -> Vec<u8> {
+    let mut halved = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr::memmem::find(rest, br"\\\\") {
+        halved.extend_from_slice(&rest[..at + 2]);
+        rest = &rest[at + 4..];
+    }
+    halved.extend_from_slice(rest);
+    halved
+}
+
 fn build_condition(
     condition: &Condition,
+    operator: &[u8],
     at: &At,
     shared: &mut Shared<'_>,
     told: &mut Told,
@@ -199,7 +226,7 @@ fn build_condition(
         }
     };
     let here = at.on_line(condition.operator_line);
-    let asked = match operator::parse(&condition.operator, &at.place.file, shared) {
+    let asked = match operator::parse(operator, &at.place.file, shared) {
         Ok(asked) => Some(asked),
         Err(text) => {
             told.error(&here, text);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cost::{Cost, Table, Tables};
 use super::index;
 use super::pattern::Patterns;
 use super::store::Store;
@@ -57,6 +58,7 @@ pub struct Engine {
     plan: Plan,
     options: Options,
     store: Arc<Store>,
+    costs: Tables,
 }
 
 /// A rule of a phase, and where it stands among all items of the set.
@@ -93,7 +95,8 @@ impl Engine {
         if !notices.is_empty() {
             return Err(notices);
         }
-        let mut engine = Self { rules, phases, plan: Plan::default(), options, store };
+        let costs = Tables::new(rules.items.len());
+        let mut engine = Self { rules, phases, plan: Plan::default(), options, store, costs };
         if options.way == Way::Plan {
             engine.plan = Plan::new(&engine);
         }
@@ -110,6 +113,20 @@ impl Engine {
     #[must_use]
     pub fn extent(&self) -> Extent {
         self.plan.extent(self)
+    }
+
+    /// What each rule has cost so far, in the order of phases and files.
+    #[must_use]
+    pub fn costs(&self) -> Vec<Cost> {
+        let steps = || self.phases.iter().flatten();
+        let sums = self.costs.sums(steps().map(|step| step.item));
+        let cost = |(step, [asked, bytes, hits]): (&Step, [u64; 3])| Cost {
+            rule: Arc::clone(&step.rule),
+            asked,
+            bytes,
+            hits,
+        };
+        steps().zip(sums).map(cost).collect()
     }
 
     pub(crate) const fn plan(&self) -> &Plan {
@@ -142,12 +159,13 @@ pub struct Worker {
     /// Two forms of a value: the one that was made last, and the one that is made of it.
     pub(crate) forms: [Vec<u8>; 2],
     pub(crate) room: Room,
+    pub(crate) costs: Arc<Table>,
 }
 
 impl Worker {
     /// A worker for this engine.
     #[must_use]
-    pub fn new(_engine: &Engine) -> Self {
-        Self::default()
+    pub fn new(engine: &Engine) -> Self {
+        Self { costs: engine.costs.table(), ..Self::default() }
     }
 }

@@ -7,6 +7,7 @@
 
 mod body;
 mod control;
+mod cost;
 mod effect;
 mod engine;
 mod expand;
@@ -34,9 +35,11 @@ use crate::rule::{EngineMode, Phase, Use};
 use body::Intake;
 use value::Source;
 
+pub use cost::Cost;
 pub use engine::{Engine, OnError, Options, Way, Worker};
 pub use outcome::{
-    EXCERPT_MAX, Fault, FaultKind, How, Match, Refusal, Report, Scores, TEXT_MAX, Verdict,
+    EXCERPT_MAX, Fault, FaultKind, How, Match, OTHERS_MAX, Refusal, Report, Scores, TEXT_MAX,
+    Verdict,
 };
 pub use seen::Facts;
 pub use store::Store;

@@ -12,6 +12,9 @@ pub const EXCERPT_MAX: usize = 200;
 /// Bytes of a message or of log data that a report keeps.
 pub const TEXT_MAX: usize = 1_024;
 
+/// Names of further values that a match tells of.
+pub const OTHERS_MAX: usize = 8;
+
 /// Whether a phase lets the transaction go on.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +73,28 @@ pub struct Scores {
     pub inbound: i64,
     /// Of the response.
     pub outbound: i64,
+    /// Of the request, with the levels that are run and do not count.
+    pub inbound_run: i64,
+    /// Of the response, with them.
+    pub outbound_run: i64,
+    /// The highest level that counts, and the highest that is run, 1 to 4.
+    pub levels: (u8, u8),
     /// From where on requests are refused.
     pub inbound_threshold: Option<i64>,
     /// From where on responses are refused.
     pub outbound_threshold: Option<i64>,
+}
+
+impl Scores {
+    /// Whether it would be refused if all levels that are run counted, and is not with those that do.
+    #[must_use]
+    pub fn is_shadowed(&self) -> bool {
+        let crosses = |score: i64, run: i64, threshold: Option<i64>| {
+            threshold.is_some_and(|threshold| score < threshold && run >= threshold)
+        };
+        crosses(self.inbound, self.inbound_run, self.inbound_threshold)
+            || crosses(self.outbound, self.outbound_run, self.outbound_threshold)
+    }
 }
 
 /// A rule that matched. Where it matched several values it tells of the last of them that a client or an
@@ -84,6 +105,8 @@ pub struct Match {
     pub rule: Arc<Rule>,
     /// Where, such as `ARGS:q`.
     pub variable: String,
+    /// Where else, of a rule that is no chain: at most [`OTHERS_MAX`] names, none twice.
+    pub others: Vec<String>,
     /// What was asked about, after transformations: an excerpt of at most [`EXCERPT_MAX`] bytes.
     pub value: Vec<u8>,
     /// The same before them.

@@ -12,7 +12,7 @@ use super::engine::{Engine, OnError, Worker};
 use super::index;
 use super::live::{At, Live, Matched, Stop};
 use super::operate::Hit;
-use super::outcome::{EXCERPT_MAX, Fault, FaultKind, How, Match, Refusal, TEXT_MAX};
+use super::outcome::{EXCERPT_MAX, Fault, FaultKind, How, Match, OTHERS_MAX, Refusal, TEXT_MAX};
 use super::seen::Seen;
 use super::value::{Source, Value};
 use crate::regex::GROUPS;
@@ -31,6 +31,8 @@ pub(crate) struct Run<'a> {
     excluded: Vec<Target>,
     /// The rule that is run.
     current: Option<u32>,
+    /// Its place among all items of the set, by which its cost is counted.
+    pub(crate) item: usize,
     /// Phases that nothing more is looked at in.
     pub(crate) allowed: &'a mut [bool; 5],
 }
@@ -55,7 +57,8 @@ impl<'a> Run<'a> {
         phase: Phase,
         allowed: &'a mut [bool; 5],
     ) -> Self {
-        Self { engine, seen, live, worker, phase, excluded: Vec::new(), current: None, allowed }
+        let (excluded, current, item) = (Vec::new(), None, usize::MAX);
+        Self { engine, seen, live, worker, phase, excluded, current, item, allowed }
     }
 
     /// Whether rules are run at all, as long as no rule says otherwise.
@@ -204,6 +207,7 @@ impl<'a> Run<'a> {
         value: &Value<'_>,
         form: &[u8],
     ) -> Result<bool, Stop> {
+        self.worker.costs.ask(self.item, form.len());
         let hit = self.ask(at.rule, link, form)?;
         if hit.is_some() == link.negated {
             return Ok(false);
@@ -239,6 +243,7 @@ impl<'a> Run<'a> {
 
     /// What the match of a whole rule does: it is told of, and the transaction goes on elsewhere.
     pub(crate) fn complete<'r>(&mut self, rule: &'r Arc<Rule>) -> Result<Flow<'r>, Stop> {
+        self.worker.costs.hit(self.item);
         if let Some(severity) = rule.severity {
             let highest = &mut self.live.journal.highest_severity;
             *highest = severity.number().min(*highest);
@@ -263,10 +268,14 @@ impl<'a> Run<'a> {
         let all = &self.live.matched_vars;
         let last = all.iter().rfind(|matched| matched.is_original()).or(all.last());
         let (value, raw) = last.map(|m| (m.excerpt.clone(), m.raw.clone())).unwrap_or_default();
-        let name = last.map(|matched| String::from_utf8_lossy(&matched.name).into_owned());
+        let text =
+            |matched: &Matched| cut(String::from_utf8_lossy(&matched.name).into_owned(), TEXT_MAX);
+        let variable = last.map(text).unwrap_or_default();
+        let others = if rule.links.len() == 1 { others(all, &variable) } else { Vec::new() };
         Ok(Match {
             rule: Arc::clone(rule),
-            variable: cut(name.unwrap_or_default(), TEXT_MAX),
+            variable,
+            others,
             value,
             raw,
             msg,
@@ -385,6 +394,21 @@ fn excerpt(value: &[u8], start: usize) -> Vec<u8> {
     let last = value.len().saturating_sub(EXCERPT_MAX);
     let from = start.saturating_sub(LEAD).min(last);
     value[from..(from + EXCERPT_MAX).min(value.len())].to_vec()
+}
+
+/// Names of the values that matched, but for this one: people exclude each of them or none.
+fn others(matched: &[Matched], told: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for one in matched.iter().filter(|one| one.is_original()) {
+        let name = cut(String::from_utf8_lossy(&one.name).into_owned(), EXCERPT_MAX);
+        if name != told && !names.contains(&name) {
+            if names.len() == OTHERS_MAX {
+                break;
+            }
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// Cuts a text to so many bytes, between characters.

@@ -77,6 +77,7 @@ pub(super) fn admin(shared: &Arc<Shared>) -> Router {
         .route("/cache/purge", post(purged))
         .route("/waf/events", get(events))
         .route("/waf/events/{id}", get(event))
+        .route("/waf/rules", get(rules))
         .route("/explain", get(explain))
         .route("/diff", get(differences))
         .route("/metrics", get(page))
@@ -246,6 +247,13 @@ async fn event(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Res
             fault(StatusCode::NOT_FOUND, "rules found nothing of late in a request with this id")
         }
     }
+}
+
+async fn rules(
+    State(shared): State<Arc<Shared>>,
+    Asking(asked): Asking<waf::AskedRules>,
+) -> Response {
+    Json(waf::rules(&shared.engine, &asked)).into_response()
 }
 
 async fn explain(

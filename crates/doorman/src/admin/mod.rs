@@ -15,7 +15,7 @@ mod serve;
 mod socket;
 pub(crate) mod status;
 pub(crate) mod upstreams;
-mod waf;
+pub(crate) mod waf;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

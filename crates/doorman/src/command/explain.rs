@@ -167,6 +167,7 @@ pub fn question(
         door: Door::Port(url.port),
         target: url.target,
         fields,
+        body: Vec::new(),
         from,
         version: protocol.map(Protocol::version),
     })

@@ -24,6 +24,7 @@ mod test;
 mod trust;
 mod upstreams;
 mod url;
+mod waf;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,6 +93,7 @@ enum Command {
     Upstreams(upstreams::Upstreams),
     Cache(cache::Cache),
     Purge(purge::Purge),
+    Waf(waf::Waf),
     Diff(diff::Diff),
     Check(check::Check),
     Fmt(fmt::Fmt),
@@ -120,6 +122,7 @@ pub fn main() -> ExitCode {
         Some(Command::Upstreams(upstreams)) => upstreams.run(&screen),
         Some(Command::Cache(cache)) => cache.run(&screen),
         Some(Command::Purge(purge)) => purge.run(),
+        Some(Command::Waf(waf)) => waf.run(&screen),
         Some(Command::Diff(diff)) => diff.run(&screen),
         Some(Command::Check(check)) => check.run(&screen),
         Some(Command::Fmt(fmt)) => fmt.run(&screen),

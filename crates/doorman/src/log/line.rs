@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use doorman_http::coding::Coding;
 use doorman_http::scan::is_plain;
 use doorman_http::{FieldId, IpText};
-use doorman_proxy::{Again, End, Inspected, Record};
+use doorman_proxy::{Again, End, Inspected, Record, WafAction};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -360,6 +360,13 @@ fn inspected(out: &mut Vec<u8>, inspected: &Inspected) {
         if inspected.scores.outbound != 0 {
             signed(out, b",\"waf_outbound_score\":", inspected.scores.outbound);
         }
+    }
+    if inspected.action == WafAction::Shadow {
+        signed(
+            out,
+            b",\"waf_shadow_score\":",
+            inspected.scores.inbound_run.max(inspected.scores.outbound_run),
+        );
     }
     for (n, rule) in inspected.rules.iter().enumerate() {
         out.extend_from_slice(if n == 0 { b",\"waf_rules\":[" } else { b"," });

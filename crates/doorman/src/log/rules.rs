@@ -73,6 +73,8 @@ mod tests {
             severity: Some("CRITICAL"),
             tags: vec!["attack-sqli".into(), "paranoia-level/1".into()],
             variable: "ARGS:q".into(),
+            others: Vec::new(),
+            raw: Box::default(),
             value: b"1' or\n\x1b[31m 1=1".as_slice().into(),
             score: 5,
             place: "rules.conf:7".into(),

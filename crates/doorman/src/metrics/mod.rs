@@ -13,6 +13,8 @@ mod resilience;
 mod text;
 mod waf;
 
+pub(crate) use process::resident_bytes;
+
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 

@@ -28,7 +28,8 @@ pub(super) fn write(page: &mut Page, started: Now) {
     }
 }
 
-fn resident_bytes() -> Option<u64> {
+/// Bytes of memory that the process has now, where the system tells.
+pub(crate) fn resident_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;

@@ -11,6 +11,7 @@
 
 mod answers;
 mod bodies;
+mod commands;
 mod errors;
 mod requests;
 mod rig;

@@ -123,7 +123,10 @@ SecRule REQUEST_LINE "@rx ^POST /a/\.\./[A-Z0-9a-z]+\?x=%41 HTTP/" "id:118,phase
         [(Front::Plain, 110), (Front::H1, 110), (Front::H2, 111), (Front::H3, 112)]
     {
         let target = format!("/a/../{front:?}?x=%41");
-        let fields = [("cookie", "one=1; two=2"), ("content-type", "text/plain")];
+        let mut fields = vec![("cookie", "one=1; two=2"), ("content-type", "text/plain")];
+        if matches!(front, Front::H2 | Front::H3) {
+            fields.push(("content-length", "3"));
+        }
         let got = house.ask(front, "POST", &target, &fields, b"abc");
         assert_eq!(got.status, 200, "{front:?}");
         for rule in [version, 113, 114, 115, 116, 117, 118] {

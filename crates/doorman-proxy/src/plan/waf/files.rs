@@ -118,6 +118,12 @@ fn listed(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Source>
     names.iter().map(read).collect()
 }
 
+/// Files of a folder that rules take phrases from, as they are called by custom.
+pub(super) fn data(folder: &Path) -> Vec<PathBuf> {
+    let names = names(folder, |name| name.ends_with(".data")).unwrap_or_default();
+    names.iter().map(|name| folder.join(name)).collect()
+}
+
 fn names(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {
     let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
     let mut names: Vec<String> = entries

@@ -59,7 +59,8 @@ fn files_that_change_make_another_set_and_only_with_a_configuration() {
     write("a.conf", "SecRule ARGS \"@pmFromFile words.data\" \"id:1,phase:2,deny\"\n");
     write("words.data", "one\n");
     let site = format!("waf {}", folder.display());
-    let first = engines(&plan(&ground, &site));
+    let held = plan(&ground, &site);
+    let first = engines(&held);
     assert!(Arc::ptr_eq(&first[0], &engines(&plan(&ground, &site))[0]));
     write("words.data", "two\n");
     let renewed = Plan::renew(&config(&site), &ground).plan.unwrap();

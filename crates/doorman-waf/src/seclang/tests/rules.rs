@@ -1,7 +1,7 @@
 //! Chains, defaults, jumps.
 
-use super::{read, rule, rules, set, show, show_targets, show_template};
-use crate::rule::{Disruption, Item, Operator, Skip, Transformation as T};
+use super::{link, read, rule, rules, set, show, show_targets, show_template};
+use crate::rule::{Disruption, Item, Operator, Pattern, Skip, Transformation as T};
 
 #[test]
 fn a_chain_is_one_rule() {
@@ -175,4 +175,18 @@ fn a_chain_goes_on_with_the_next_directive() {
         "SecRule ARGS a \"id:1,chain\"\nSecMarker A\nSecRule ARGS a id:2\n",
         &format!("2 {}", text("before this directive")),
     );
+}
+
+/// What is written for Apache's reader is read as it reads it, as far as that lets nothing pass.
+#[test]
+fn doubled_pairs_of_backslashes_are_halved_where_the_set_doubles_them() {
+    let check = |ver: &str, written: &str, pattern: &str| {
+        let text = format!(r#"SecRule ARGS "@rx {written}" "id:1,phase:2,pass,ver:'{ver}'""#);
+        let Operator::Rx(Pattern::Fixed(regex)) = link(text).operator else { panic!("no pattern") };
+        assert_eq!(String::from_utf8_lossy(regex.pattern()), pattern, "{ver}");
+    };
+    check("OWASP_CRS/3.3.4", r"(?:^|[^\\\\])\\\\[a-z]", r"(?:^|[^\\])\\[a-z]");
+    check("OWASP_CRS/3.3.4", r"[\\/]x", r"[\\/]x");
+    check("OWASP_CRS/4.28.0", r"\\\\x", r"\\\\x");
+    check("mine", r"^\\\\server", r"^\\\\server");
 }

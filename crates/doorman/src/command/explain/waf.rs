@@ -1,7 +1,7 @@
 //! What an explanation says of inspection.
 
-use doorman_proxy::Finding;
 use doorman_proxy::explain::Waf;
+use doorman_proxy::{Finding, WafAction};
 use serde_json::{Value, json};
 
 use super::Told;
@@ -52,10 +52,14 @@ fn verdict(waf: &Waf) -> String {
         rule => format!(" with {status} by rule {rule}"),
     });
     match waf.action {
-        "block" => format!("{score}: refused{by}"),
-        "detect" => format!("{score}: passes, and would be refused{by} in mode block"),
-        "error" => format!("{score}: the rules could not be run to their end"),
-        _ => format!("{score}: passes, as far as its head tells"),
+        WafAction::Block => format!("{score}: refused{by}"),
+        WafAction::Detect => format!("{score}: passes, and would be refused{by} in mode block"),
+        WafAction::Error => format!("{score}: the rules could not be run to their end"),
+        WafAction::Shadow => {
+            let (level, run) = (scores.levels.1, scores.inbound_run);
+            format!("{score}: passes, and would be refused with {run} at level {level}")
+        }
+        WafAction::Pass => format!("{score}: passes, as far as its head tells"),
     }
 }
 
@@ -80,7 +84,7 @@ pub(super) fn value(waf: &Waf) -> Value {
         "mode": waf.mode,
         "response": waf.response,
         "exclusions": waf.exclusions,
-        "action": waf.action,
+        "action": waf.action.as_str(),
         "score": waf.scores.inbound,
         "threshold": waf.scores.inbound_threshold,
         "refusal": waf.refusal.map(|(rule, status)| json!({ "rule": rule, "status": status })),
