@@ -1,5 +1,5 @@
 //! Requests sent over a socket byte by byte as they are, which no HTTP client would do for what the suite
-//! sends. Of the answer only the status is of interest: what rules did is in the server's log.
+//! sends. Of the answer only the head is of interest: what rules did is in the server's log.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -19,9 +19,12 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(crate) struct Answered {
     /// `None` if it was nothing that begins like an answer.
     pub(crate) status: Option<u16>,
+    /// `X-Request-Id`, by which the request can be told in a log.
+    pub(crate) request_id: Option<String>,
 }
 
-/// Sends `bytes` on a connection of its own, and reads until it ends.
+/// Sends `bytes` on a connection of its own, and reads until it ends, or has given its final head: one
+/// that may stay open is not waited for.
 ///
 /// # Errors
 /// There is no server at the address.
@@ -34,7 +37,7 @@ pub(crate) fn send(server: SocketAddr, bytes: &[u8]) -> Result<Answered, Failure
     _ = connection.write_all(bytes);
     let mut received = Vec::new();
     let mut piece = [0; 16 * 1024];
-    while received.len() < ANSWER_BYTES_MAX {
+    while received.len() < ANSWER_BYTES_MAX && answered(&received).is_none() {
         match connection.read(&mut piece) {
             Ok(0) => break,
             Ok(length) => received.extend_from_slice(&piece[..length]),
@@ -43,28 +46,37 @@ pub(crate) fn send(server: SocketAddr, bytes: &[u8]) -> Result<Answered, Failure
         }
     }
     _ = connection.shutdown(Shutdown::Both);
-    Ok(Answered { status: status(&received) })
+    Ok(answered(&received).unwrap_or(Answered { status: status(&received), request_id: None }))
+}
+
+/// The first final answer, once its head is there.
+fn answered(received: &[u8]) -> Option<Answered> {
+    let rest = last(received)?;
+    let head = &rest[..memchr::memmem::find(rest, b"\r\n\r\n")?];
+    let is_id =
+        |line: &&str| line.get(..13).is_some_and(|name| name.eq_ignore_ascii_case("x-request-id:"));
+    let head = String::from_utf8_lossy(head);
+    let id = head.split("\r\n").find(is_id).map(|line| line[13..].trim().to_owned());
+    Some(Answered { status: status(rest), request_id: id })
 }
 
 /// The status of the first final answer.
-fn status(mut received: &[u8]) -> Option<u16> {
-    loop {
-        let digits = received.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-        let status: u16 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-        if status >= 200 {
-            return Some(status);
-        }
+fn status(received: &[u8]) -> Option<u16> {
+    code(last(received)?)
+}
+
+/// What there is from the first final answer on.
+fn last(mut received: &[u8]) -> Option<&[u8]> {
+    while code(received)? < 200 {
         let end = memchr::memmem::find(received, b"\r\n\r\n")?;
         received = &received[end + 4..];
     }
+    Some(received)
 }
 
-/// `bytes` with one more field in the head, by which the request can be told in a log. Bytes that are no
-/// request with a line and fields stay as they are.
-pub(crate) fn marked(bytes: &[u8], name: &str, value: &str) -> Vec<u8> {
-    let Some(end) = memchr::memchr(b'\n', bytes) else { return bytes.to_vec() };
-    let field = format!("{name}: {value}\r\n");
-    [&bytes[..=end], field.as_bytes(), &bytes[end + 1..]].concat()
+fn code(received: &[u8]) -> Option<u16> {
+    let digits = received.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -86,13 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_marked() {
-        let marked =
-            |bytes: &str| String::from_utf8(marked(bytes.as_bytes(), "X-Id", "7")).expect("text");
-        assert_eq!(
-            marked("GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
-            "GET / HTTP/1.1\r\nX-Id: 7\r\nHost: h\r\n\r\n"
-        );
-        assert_eq!(marked("GET"), "GET");
+    fn the_id_is_read_once_the_head_is_there() {
+        let text =
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nx-request-ID: 7a\r\nB: c\r\n\r\nbody";
+        let expected = Answered { status: Some(200), request_id: Some("7a".to_owned()) };
+        assert_eq!(answered(text.as_bytes()), Some(expected));
+        assert_eq!(answered(b"HTTP/1.1 200 OK\r\nX-Request-Id: 7a\r\n"), None);
+        assert_eq!(answered(b"x\r\n\r\n"), None);
     }
 }

@@ -3,12 +3,12 @@
 //! Neither rules nor tests are part of the repository: both are found on the machine. What is kept here is
 //! what they come to (`conformance/crs/`), with a reason for every test that does not pass.
 
+mod agree;
 mod base64;
-// Requests over sockets: with these the origin is tested.
-#[cfg(test)]
 mod h1;
 mod judge;
 mod message;
+mod mutate;
 mod options;
 mod ordinary;
 mod origin;
@@ -18,6 +18,7 @@ mod reflect;
 mod report;
 mod request;
 mod rules;
+mod sockets;
 mod suite;
 mod template;
 #[cfg(test)]
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::failure::{During, Failure};
-use options::{Options, What};
+use options::{Options, Way, What, Wire};
 use ratchet::Ratchet;
 use report::{Paint, Results, Whole};
 use rules::{Loaded, Setup};
@@ -63,21 +64,29 @@ fn run_suite(options: &Options) -> Result<ExitCode, Failure> {
     let directory = tests_of(given);
     let suite = suite::read(&directory)?;
     let rules = rules::find(options.rules.as_deref(), Some(&directory))?;
-    let loaded = rules::load(&rules, Setup::Suite)?;
+    let way = match options.way {
+        Way::One(way) => way,
+        Way::Both => return compare(options, &suite, &rules),
+    };
+    let loaded = rules::load_for(&rules, Setup::Suite, way)?;
     tell_of(&suite, &rules, &loaded);
 
     let listed = options.ratchet.clone().unwrap_or_else(|| ratchet_of(&loaded.version));
     let text = fs::read_to_string(&listed).during(format!("reading {}", listed.display()))?;
-    let ratchet = Ratchet::read(&text, IN_PROCESS)
+    let wire = options.wire.word();
+    let ratchet = Ratchet::read(&text, wire)
         .map_err(|told| Failure::new(format!("{}: {told}", listed.display())))?;
 
     let chosen = |test: &&Test| test.id.starts_with(&options.filter);
     let tests: Vec<&Test> = suite.tests.iter().filter(chosen).collect();
     let start = Instant::now();
-    let outcomes = process::run(&loaded.engine, &tests, options.jobs);
+    let outcomes = match options.wire {
+        Wire::None => process::run(&loaded.engine, &tests, options.jobs),
+        Wire::H1 => sockets::run(&options.doorman, &rules, &tests, options.jobs)?,
+    };
     let results = Results {
         version: &loaded.version,
-        way: IN_PROCESS,
+        way: wire,
         tests: &tests,
         outcomes: &outcomes,
         ratchet: &ratchet,
@@ -86,6 +95,23 @@ fn run_suite(options: &Options) -> Result<ExitCode, Failure> {
     };
     print!("{}", results.text(options.form, paint()));
     Ok(if results.surprises().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Both ways of running rules must come to the same, whatever tests expect.
+fn compare(options: &Options, suite: &Suite, rules: &Path) -> Result<ExitCode, Failure> {
+    let requests = agree::requests(suite, &options.filter, options.mutations, options.seed);
+    let mut differences = 0;
+    for setup in agree::SETUPS {
+        let start = Instant::now();
+        let both = agree::Both::load(rules, setup)?;
+        let found = agree::run(&both, &requests, options.jobs);
+        let (count, seconds) = (requests.len(), start.elapsed().as_secs_f64());
+        let (version, differ) = (&both.version, found.len());
+        println!("Core Rule Set {version}, {setup:?}: {differ} of {count} differ, {seconds:.1} s");
+        found.iter().for_each(|told| println!("  {told}"));
+        differences += differ;
+    }
+    Ok(if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Every request must pass: there is no list of those that need not.
@@ -104,9 +130,6 @@ fn run_ordinary(options: &Options) -> Result<ExitCode, Failure> {
     print!("{}", report::ordinary(&loaded.version, requests.len(), &stopped, options.form));
     Ok(if stopped.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
-
-/// The way of running that ratchets know by this name.
-const IN_PROCESS: &str = "in-process";
 
 /// Where in a checkout, or in what was unpacked, the tests are.
 fn tests_of(given: &Path) -> PathBuf {

@@ -1,6 +1,6 @@
 //! The command line of the runner.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
@@ -16,6 +16,13 @@ the tests assume listens on a free port of loopback, which it prints, until it i
 
   --rules DIR       where the rules are (beside the tests, or where distributions put them)
   --in-process      ask the engine itself (the default)
+  --wire h1         start the program, and send every request over a socket as HTTP/1.1
+  --doorman PATH    the program (target/debug/doorman)
+  --way WAY         plan (the default): as a server runs rules; reference: each rule as it is written;
+                    both: not whether tests pass, but whether the two come to the same for every request
+                    of the suite, in several setups
+  --mutations N     with both: N more requests, made of the suite's by chance (1000)
+  --seed N          the chance by which (1)
   --ratchet FILE    what is known not to pass (conformance/crs/, by the rules' version)
   --filter TEXT     only tests whose name starts with it: 942100, 942100-3
   --jobs N          threads (2)
@@ -35,6 +42,39 @@ pub(crate) struct Options {
     pub(crate) filter: String,
     pub(crate) jobs: usize,
     pub(crate) form: Form,
+    pub(crate) wire: Wire,
+    pub(crate) doorman: PathBuf,
+    pub(crate) way: Way,
+    pub(crate) mutations: usize,
+    pub(crate) seed: u64,
+}
+
+/// How requests get to the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// By function calls in this process.
+    None,
+    /// Over sockets, to the program.
+    H1,
+}
+
+impl Wire {
+    /// The name by which ratchets know it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::None => "in-process",
+            Self::H1 => "h1",
+        }
+    }
+}
+
+/// How rules are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// In this way.
+    One(doorman_waf::Way),
+    /// In both, which are compared.
+    Both,
 }
 
 /// Which requests.
@@ -67,6 +107,11 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
         filter: String::new(),
         jobs: 2,
         form: Form::Short,
+        wire: Wire::None,
+        doorman: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/doorman"),
+        way: Way::One(doorman_waf::Way::Plan),
+        mutations: 1000,
+        seed: 1,
     };
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
@@ -83,6 +128,11 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
             "--ratchet" => options.ratchet = Some(value()?.into()),
             "--filter" => value()?.clone_into(&mut options.filter),
             "--jobs" => options.jobs = crate::number(value()?)?,
+            "--wire" => options.wire = wire(value()?)?,
+            "--doorman" => options.doorman = value()?.into(),
+            "--way" => options.way = way(value()?)?,
+            "--mutations" => options.mutations = crate::number(value()?)?,
+            "--seed" => options.seed = crate::number(value()?)?,
             _ if !word.starts_with('-') && options.tests.is_none() => {
                 options.tests = Some(word.into());
             }
@@ -93,6 +143,24 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
         return Err(Failure::new("crs wants the directory of the tests; see crs --help"));
     }
     Ok(Some(options))
+}
+
+fn wire(word: &str) -> Result<Wire, Failure> {
+    match word {
+        "h1" => Ok(Wire::H1),
+        _ => Err(Failure::new(format!("{word} is no wire that requests are sent over: h1"))),
+    }
+}
+
+fn way(word: &str) -> Result<Way, Failure> {
+    Ok(match word {
+        "plan" => Way::One(doorman_waf::Way::Plan),
+        "reference" => Way::One(doorman_waf::Way::Reference),
+        "both" => Way::Both,
+        _ => {
+            return Err(Failure::new(format!("{word} is no way of running: plan, reference, both")));
+        }
+    })
 }
 
 #[cfg(test)]
@@ -117,6 +185,11 @@ mod tests {
             filter: String::new(),
             jobs: 2,
             form: Form::Short,
+            wire: Wire::None,
+            doorman: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/doorman"),
+            way: Way::One(doorman_waf::Way::Plan),
+            mutations: 1000,
+            seed: 1,
         };
         check("d", Ok(plain()));
         check(
@@ -130,6 +203,16 @@ mod tests {
                 ..plain()
             }),
         );
+        check(
+            "d --way both --mutations 7 --seed 3",
+            Ok(Options { way: Way::Both, mutations: 7, seed: 3, ..plain() }),
+        );
+        check(
+            "d --wire h1 --doorman p",
+            Ok(Options { wire: Wire::H1, doorman: "p".into(), ..plain() }),
+        );
+        check("d --wire x", Err("x is no wire that requests are sent over: h1"));
+        check("d --way x", Err("x is no way of running: plan, reference, both"));
         check("--ordinary", Ok(Options { tests: None, what: What::Ordinary, ..plain() }));
         check("", Err("crs wants the directory of the tests; see crs --help"));
         check("d --rules", Err("--rules wants a value behind it"));

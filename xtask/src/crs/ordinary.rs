@@ -82,7 +82,8 @@ fn bytes(text: &str) -> Vec<u8> {
 
 /// Why each request that does not pass does not, in their order.
 pub(crate) fn run(engine: &Arc<Engine>, requests: &[Request], jobs: usize) -> Vec<Option<String>> {
-    process::spread(engine, requests, jobs, |worker, request| stopped(engine, worker, request))
+    let worker = || Worker::new(engine);
+    process::spread(requests, jobs, worker, |worker, request| stopped(engine, worker, request))
 }
 
 fn stopped(engine: &Arc<Engine>, worker: &mut Worker, request: &Request) -> Option<String> {

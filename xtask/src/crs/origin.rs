@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use doorman_h1::{Decoder, Limits, Progress, read_request};
-use doorman_http::RequestHead;
+use doorman_http::{FieldId, RequestHead};
 
 use super::reflect::{self, Answer};
 use crate::failure::{During, Failure};
@@ -76,7 +76,8 @@ fn exchange(connection: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<bo
     }
     let method = head.method.as_str().as_bytes();
     let answer = reflect::answer(method, head.path(), &body);
-    connection.write_all(&written(&answer, method))?;
+    let id = head.fields.first(FieldId::XRequestId).unwrap_or_default();
+    connection.write_all(&written(&answer, method, id))?;
     Ok(framing.keep_alive)
 }
 
@@ -87,7 +88,8 @@ fn more(connection: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<bool> 
     Ok(length > 0)
 }
 
-fn written(answer: &Answer, method: &[u8]) -> Vec<u8> {
+/// The answer's bytes. The id that a proxy gave the request goes back, so that who asked can know it.
+fn written(answer: &Answer, method: &[u8], id: &[u8]) -> Vec<u8> {
     let has_no_body = matches!(answer.status, 100..=199 | 204 | 304);
     let mut bytes = format!("HTTP/1.1 {} Reflected\r\n", answer.status).into_bytes();
     for (name, value) in &answer.fields {
@@ -98,6 +100,9 @@ fn written(answer: &Answer, method: &[u8]) -> Vec<u8> {
     }
     if !has_no_body {
         bytes.extend_from_slice(format!("Content-Length: {}\r\n", answer.body.len()).as_bytes());
+    }
+    if !id.is_empty() {
+        bytes.extend_from_slice(&[b"X-Request-Id: ", id, b"\r\n"].concat());
     }
     bytes.extend_from_slice(b"\r\n");
     if !has_no_body && method != b"HEAD" {
@@ -132,6 +137,9 @@ mod tests {
              f\r\n{\"status\": 404}\r\n0\r\n\r\n",
             404,
         );
+        let marked = b"GET /get HTTP/1.1\r\nHost: h\r\nX-Request-Id: 7\r\n\r\n";
+        let answer = h1::send(origin, marked).expect("an answer");
+        assert_eq!(answer.request_id.as_deref(), Some("7"));
         let nothing = h1::send(origin, b"nothing\r\n\r\n").expect("an end");
         assert_eq!(nothing.status, None);
     }

@@ -18,19 +18,20 @@ use super::suite::Test;
 
 /// What each test came to, in their order. `jobs` threads share the work.
 pub(crate) fn run(engine: &Arc<Engine>, tests: &[&Test], jobs: usize) -> Vec<Outcome> {
-    spread(engine, tests, jobs, |worker, test| outcome(engine, worker, test))
+    let worker = || Worker::new(engine);
+    spread(tests, jobs, worker, |worker, test| outcome(engine, worker, test))
 }
 
 /// Does something with each of `items`, on `jobs` threads with a worker each; results in their order.
-pub(crate) fn spread<I: Sync, O: Send>(
-    engine: &Engine,
+pub(crate) fn spread<I: Sync, O: Send, W>(
     items: &[I],
     jobs: usize,
-    each: impl Fn(&mut Worker, &I) -> O + Sync,
+    worker: impl Fn() -> W + Sync,
+    each: impl Fn(&mut W, &I) -> O + Sync,
 ) -> Vec<O> {
     let next = AtomicUsize::new(0);
     let job = || {
-        let mut worker = Worker::new(engine);
+        let mut worker = worker();
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -78,19 +79,37 @@ pub(crate) fn exchange(
     bytes: &[u8],
     unique_id: &str,
 ) -> Exchange {
-    let message = Message::read(bytes);
-    let mut transaction = Transaction::new(Arc::clone(engine), facts(unique_id));
-    let status = match walk(&mut transaction, worker, &message) {
-        Ok(status) => status,
-        Err(Verdict::Refuse(refusal)) => refusal.status,
-        Err(Verdict::Pass) => 200,
-    };
+    let mut transaction =
+        Transaction::new(Arc::clone(engine), facts(Ipv4Addr::LOCALHOST, unique_id));
+    let status = status(walk(&mut transaction, worker, &Message::read(bytes)));
     Exchange { status, report: transaction.finish(worker) }
 }
 
-fn facts(unique_id: &str) -> Facts {
+/// The same for a request that was taken apart, with all that rules have set in TX.
+pub(crate) fn exchange_of(
+    engine: &Arc<Engine>,
+    worker: &mut Worker,
+    message: &Message,
+    client: Ipv4Addr,
+) -> (Exchange, Vec<(Vec<u8>, Vec<u8>)>) {
+    let mut transaction = Transaction::new(Arc::clone(engine), facts(client, "request"));
+    let status = status(walk(&mut transaction, worker, message));
+    let report = transaction.finish(worker);
+    let set = transaction.tx_all().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    (Exchange { status, report }, set)
+}
+
+fn status(walked: Result<u16, Verdict>) -> u16 {
+    match walked {
+        Ok(status) => status,
+        Err(Verdict::Refuse(refusal)) => refusal.status,
+        Err(Verdict::Pass) => 200,
+    }
+}
+
+fn facts(client: Ipv4Addr, unique_id: &str) -> Facts {
     Facts {
-        client: SocketAddr::from((Ipv4Addr::LOCALHOST, 54_321)),
+        client: SocketAddr::from((client, 54_321)),
         server: SocketAddr::from((Ipv4Addr::LOCALHOST, 80)),
         now: Now { unix_nanos: 1_800_000_000_000_000_000, ..Now::default() },
         unique_id: unique_id.to_owned(),

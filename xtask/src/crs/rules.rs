@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use doorman_waf::Engine;
 use doorman_waf::rule::Notice;
 use doorman_waf::seclang::{self, Files, Source};
+use doorman_waf::{Engine, Way};
 
 use crate::failure::{During, Failure};
 
@@ -31,13 +31,20 @@ pub(crate) enum Setup {
     Suite,
     /// Refusing, at the first level.
     Ordinary,
+    /// Refusing nothing, at the second level.
+    Second,
+    /// The same, with rules taken away by what requests say.
+    Excluding,
 }
 
 impl Setup {
-    const fn text(self) -> &'static str {
+    /// Its directives.
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Suite => include_str!("setup/suite.conf"),
             Self::Ordinary => include_str!("setup/ordinary.conf"),
+            Self::Second => include_str!("setup/second.conf"),
+            Self::Excluding => include_str!("setup/excluding.conf"),
         }
     }
 }
@@ -72,11 +79,19 @@ pub(crate) struct Loaded {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Loads the rules of a directory behind a setup.
+/// Loads the rules of a directory behind a setup, to be run as they are in a server.
 ///
 /// # Errors
 /// Every fault of the rules.
 pub(crate) fn load(directory: &Path, setup: Setup) -> Result<Loaded, Failure> {
+    load_for(directory, setup, Way::Plan)
+}
+
+/// The same, to be run in a given way.
+///
+/// # Errors
+/// Every fault of the rules.
+pub(crate) fn load_for(directory: &Path, setup: Setup, way: Way) -> Result<Loaded, Failure> {
     let mut sources = vec![
         embedded("setup/engine.conf", include_str!("setup/engine.conf")),
         embedded("setup", setup.text()),
@@ -96,7 +111,8 @@ pub(crate) fn load(directory: &Path, setup: Setup) -> Result<Loaded, Failure> {
     let rules = seclang::load(&sources, &Disk).map_err(|faults| told(&faults))?;
     let version = rules.signatures.iter().find_map(|signature| version(signature));
     let warnings = rules.warnings.iter().map(one_line).collect();
-    let engine = Engine::new(rules).map_err(|faults| told(&faults))?;
+    let options = doorman_waf::Options { way, ..doorman_waf::Options::default() };
+    let engine = Engine::with(rules, options, Arc::default()).map_err(|faults| told(&faults))?;
     Ok(Loaded { engine: Arc::new(engine), version: version.unwrap_or_default(), warnings })
 }
 

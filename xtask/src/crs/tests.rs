@@ -55,13 +55,13 @@ fn the_suite_comes_to_what_is_listed() {
     let suite = suite::read(&directory).expect("tests that can be read");
     let loaded = rules::load(&rules, Setup::Suite).expect("rules that can be loaded");
     let listed = fs::read_to_string(ratchet_of(&loaded.version)).expect("a list");
-    let ratchet = Ratchet::read(&listed, IN_PROCESS).expect("a list that can be read");
+    let ratchet = Ratchet::read(&listed, Wire::None.word()).expect("a list that can be read");
     let tests: Vec<&Test> = suite.tests.iter().collect();
     let start = Instant::now();
     let outcomes = process::run(&loaded.engine, &tests, 2);
     let results = Results {
         version: &loaded.version,
-        way: IN_PROCESS,
+        way: Wire::None.word(),
         tests: &tests,
         outcomes: &outcomes,
         ratchet: &ratchet,
@@ -100,5 +100,19 @@ fn attacks_are_refused_where_ordinary_requests_pass() {
         );
         let exchange = process::exchange(&loaded.engine, &mut worker, request.as_bytes(), "attack");
         assert_eq!(exchange.status, 403, "{target}");
+    }
+}
+
+/// A small part of what `crs --way both` runs: a few of the suite's own requests, and many made of them.
+#[test]
+fn plan_and_reference_come_to_the_same() {
+    let Some(directory) = suite_here() else { return };
+    let Some(rules) = rules_here(Some(&directory)) else { return };
+    let suite = suite::read(&directory).expect("tests that can be read");
+    let requests = agree::requests(&suite, "9421", 200, 7);
+    for setup in agree::SETUPS {
+        let both = agree::Both::load(&rules, setup).expect("rules that can be loaded");
+        let found = agree::run(&both, &requests, 2);
+        assert!(found.is_empty(), "{setup:?}: {found:#?}");
     }
 }
