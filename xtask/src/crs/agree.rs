@@ -115,10 +115,10 @@ impl Told {
 
 /// All of a match; of its rule, the number.
 fn matched(found: &Match) -> String {
-    let Match { rule, variable, others, value, raw, msg, data, score, phase } = found;
+    let Match { rule, variable, value, raw, msg, data, score, phase, others } = found;
     let (value, raw) = (value.escape_ascii(), raw.escape_ascii());
     let id = rule.id;
-    format!("{id} {variable} {others:?}={value:?} of {raw:?} {msg:?} {data:?} +{score} {phase:?}")
+    format!("{id} {variable}={value:?} of {raw:?} {msg:?} {data:?} +{score} {phase:?} {others:?}")
 }
 
 /// What the plan says and the reference does not, and the other way around.

@@ -222,7 +222,7 @@ fn configuration(origin: SocketAddr, port: u16) -> String {
          log access json access.log; log waf json waf.log }}\n\
          upstream web {{ server {origin} }}\n\
          site http://*:{port} {{\n\
-         waf set level 4 mode detect {{\nbody max 12MiB\nresponse on\n}}\n\
+         waf ./set level 4 mode detect {{\nbody max 12MiB\nresponse on\n}}\n\
          proxy web\n}}\n"
     )
 }
