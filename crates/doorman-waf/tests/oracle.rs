@@ -5,8 +5,8 @@
 //! lowest first, and writes a line for each: `1` or `0` and the fingerprint or `-` of SQL, and `1` or
 //! `0` of HTML. `INJECTION_VALUES` may name a file with more values, one a line.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{Seek, Write};
+use std::process::Command;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -60,21 +60,16 @@ fn values() -> Vec<Vec<u8>> {
 }
 
 fn ask(oracle: &str, values: &[Vec<u8>]) -> Vec<String> {
-    let mut child = Command::new(oracle)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the program runs");
-    let mut stdin = child.stdin.take().expect("it is piped");
+    // A file, because the program answers while it still reads.
+    let mut file = tempfile::tempfile().expect("a file");
     let mut written = Vec::new();
     for value in values {
         let length = u32::try_from(value.len()).expect("values are short");
         written.extend_from_slice(&length.to_le_bytes());
         written.extend_from_slice(value);
     }
-    // Apart, because the program answers while it still reads.
-    let writer = std::thread::spawn(move || stdin.write_all(&written));
-    let output = child.wait_with_output().expect("the program ends");
-    writer.join().expect("the writer ends").expect("the program reads all");
+    file.write_all(&written).expect("a file takes what is written");
+    file.rewind().expect("a file has a beginning");
+    let output = Command::new(oracle).stdin(file).output().expect("the program runs");
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }

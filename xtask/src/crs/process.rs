@@ -85,13 +85,16 @@ pub(crate) fn exchange(
     Exchange { status, report: transaction.finish(worker) }
 }
 
+/// What rules have set in TX: names and values.
+pub(crate) type Set = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The same for a request that was taken apart, with all that rules have set in TX.
 pub(crate) fn exchange_of(
     engine: &Arc<Engine>,
     worker: &mut Worker,
     message: &Message,
     client: Ipv4Addr,
-) -> (Exchange, Vec<(Vec<u8>, Vec<u8>)>) {
+) -> (Exchange, Set) {
     let mut transaction = Transaction::new(Arc::clone(engine), facts(client, "request"));
     let status = status(walk(&mut transaction, worker, message));
     let report = transaction.finish(worker);

@@ -14,6 +14,8 @@ pub const TEXT: &[u8] = include_bytes!("../../rules/starter.conf");
 #[cfg(test)]
 mod ask;
 #[cfg(test)]
+mod code;
+#[cfg(test)]
 mod ordinary;
 #[cfg(test)]
 mod table;
