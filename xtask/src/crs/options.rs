@@ -158,7 +158,9 @@ fn way(word: &str) -> Result<Way, Failure> {
         "reference" => Way::One(doorman_waf::Way::Reference),
         "both" => Way::Both,
         _ => {
-            return Err(Failure::new(format!("{word} is no way of running: plan, reference, both")));
+            return Err(Failure::new(format!(
+                "{word} is no way of running: plan, reference, both"
+            )));
         }
     })
 }
