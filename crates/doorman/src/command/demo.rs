@@ -106,6 +106,7 @@ site http://localhost:{port} http://127.0.0.1:{port} https://localhost:{tls_port
     tls internal
     response-header set X-Served-By doorman
     compress zstd br gzip
+    waf starter level 1 mode block
 
     route /old/* {{ redirect /new{{path}} 301 }}
     route /red/* {{
@@ -156,6 +157,7 @@ Try, in another terminal:
   curl -Ni --compressed {http}/stream             the same, coded on its way: see `content-encoding`
   curl -i {http}/slow                             an origin that is too slow: 504 with a request id
   curl -H 'X-Name: you' {http}/hello              an answer by doorman itself
+  curl -i '{http}/?q=<script>alert(1)</script>'   an attack, which is refused: 403
 And a cache, which says in `Cache-Status` what it did:
   curl -i {http}/cached                           a miss, which is stored: `fwd=uri-miss`
   curl -i {http}/cached                           again, within {CACHED_TTL} s: a hit, with its `Age`

@@ -19,6 +19,7 @@ Examples:
   doorman proxy 10.0.0.5:80 --site :8000          plain HTTP on port 8000
   doorman proxy 3000 --cache                      keep in memory what the server says may be kept
   doorman proxy 3000 --compress                   answers coded with zstd, brotli or gzip
+  doorman proxy 3000 --waf                        attacks refused, by the rules that are built in
   doorman proxy 3000 --site app.internal --print  the file that this stands for
 
 The certificate for a public name is ordered from Let's Encrypt, to whose terms you thereby agree:
@@ -48,6 +49,9 @@ pub struct Proxy {
     /// Code answers with zstd, brotli or gzip, as their clients like
     #[arg(long)]
     compress: bool,
+    /// Refuse attacks, by the rules that are built in; `doorman waf events` tells of them
+    #[arg(long)]
+    waf: bool,
     /// Port of plain HTTP, which sends clients over to HTTPS; 8080 for localhost, else 80
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
@@ -158,6 +162,12 @@ impl Proxy {
         }
         if self.compress {
             text.push_str("    compress zstd br gzip\n");
+        }
+        if self.waf {
+            text.push_str(
+                "    # What it refuses: doorman waf events. Only to look: mode detect.\n",
+            );
+            text.push_str("    waf starter level 1 mode block\n");
         }
         push(&mut text, format_args!("    proxy {target}\n}}\n"));
         doorman_config::format(NAME, &text)

@@ -402,6 +402,7 @@ site localhost {
         "proxy 3000 --port 9080 --tls-port 9443",
         "proxy 3000 3001 --cache --health /healthz",
         "proxy 3000 --compress --cache",
+        "proxy 3000 --waf",
     ] {
         let ran = folder.run(&format!("{line} --print"));
         assert_eq!(ran.code, 0, "{line}: {}", ran.err);
@@ -434,6 +435,8 @@ site localhost {
     assert!(cached.contains("    cache app\n"), "{cached}");
     let coded = folder.run("proxy 3000 --compress --print").out;
     assert!(coded.contains("    compress zstd br gzip\n"), "{coded}");
+    let guarded = folder.run("proxy 3000 --waf --print").out;
+    assert!(guarded.contains("    waf   starter level 1 mode block\n"), "{guarded}");
     assert_eq!(folder.run("proxy 3000 --health healthz").code, 2);
     assert_eq!(folder.run("proxy").code, 2);
     let sly = folder.arguments(&["proxy", "3000 }\nsite http://b { respond 200", "--print"]);
