@@ -20,8 +20,8 @@ pub(super) const NGINX_MODULE: &str = "/usr/lib/nginx/modules/ngx_http_modsecuri
 /// A file of Debian's package of rules; both contenders read the rules beside it.
 pub(super) const CORE_RULES: &str = "/usr/share/modsecurity-crs/owasp-crs.load";
 
-/// Rules for the engine and for nginx, as an operator who cares about time has them: everything that they
-/// need to refuse, and nothing of what is written down about it.
+/// What nginx reads, as an operator who cares about time has it: all that is needed to refuse, and no log of
+/// audits. The rules and their setup are the files that doorman finds by itself.
 const PROLOGUE: &str = "SecRuleEngine On
 SecRequestBodyAccess On
 SecRequestBodyLimit 13107200
