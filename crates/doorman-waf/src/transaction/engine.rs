@@ -6,6 +6,7 @@ use super::cost::{Cost, Table, Tables};
 use super::index;
 use super::pattern::Patterns;
 use super::store::Store;
+use crate::operator::{detect_sqli, detect_xss};
 use crate::plan::{Extent, Plan, Room};
 use crate::rule::{Item, Notice, Phase, Rule, RuleSet};
 
@@ -96,6 +97,8 @@ impl Engine {
             return Err(notices);
         }
         let costs = Tables::new(rules.items.len());
+        // Tables that the detectors make when they are first asked: no request should wait for them.
+        let _ = (detect_sqli(b"1 or 1"), detect_xss(b"<a b>"));
         let mut engine = Self { rules, phases, plan: Plan::default(), options, store, costs };
         if options.way == Way::Plan {
             engine.plan = Plan::new(&engine);
