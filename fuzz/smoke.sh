@@ -6,6 +6,9 @@ cd "$(dirname "$0")"
 seconds=${1:-60}
 # The flags of the fuzzer are unstable ones; this lets the stable compiler take them.
 export RUSTC_BOOTSTRAP=1
+# A short run wants to be built soon; a long one, by `cargo fuzz run`, wants to run fast.
+export CARGO_PROFILE_RELEASE_OPT_LEVEL="${CARGO_PROFILE_RELEASE_OPT_LEVEL:-1}"
+export CARGO_PROFILE_RELEASE_DEBUG=0
 
 list=$(cargo fuzz list)
 mapfile -t targets <<<"$list"
