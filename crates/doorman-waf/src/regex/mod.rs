@@ -1,10 +1,10 @@
 //! Regular expressions as rules write them: PCRE's, over bytes.
 //!
-//! A pattern is read into a tree by a parser of our own ([`parse`]), since a pattern of PCRE that is
+//! A pattern is read into a tree by a parser of our own (`parse`), since a pattern of PCRE that is
 //! handed to another parser compiles, now and then, to something else: `\x{c2}` is one byte here and
-//! the two of a code point there. The tree runs on a linear engine ([`linear`]); the few patterns
+//! the two of a code point there. The tree runs on a linear engine (`linear`); the few patterns
 //! that look around, refer back or keep what they took run on a backtracking one whose steps are
-//! counted ([`backtrack`]), behind a linear one that lets pass only what could match.
+//! counted (`backtrack`), behind a linear one that lets pass only what could match.
 //!
 //! Options are those for which the Core Rule Set is written: `.` matches a line feed, `$` only the
 //! very end, and case counts unless a pattern says `(?i)`. Whether a pattern matches is always what
