@@ -334,6 +334,8 @@ mod tests {
         );
         let mut both = sqli.clone();
         both.others = vec!["ARGS:s".into()];
+        // It has added for each of them.
+        both.score = 10;
         check(
             &[both.clone()],
             scores(10, 10),

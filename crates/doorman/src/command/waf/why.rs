@@ -252,7 +252,7 @@ GET shop.example/search
 
 rule 942100  +5  An injection
   in        ARGS:q, ARGS:r
-  saw       1 or 1=1\\u001b
+  saw       1 or 1=1\\x1b
   of        1%20or%201=1
   level     1
   severity  CRITICAL
