@@ -11,6 +11,13 @@ use crate::operator::ByteSet;
 use crate::rule::{Rule, Transformation};
 use crate::transaction::{ByPlace, Run, Stop, Value};
 
+/// Bytes of made forms that are kept while a phase runs. Whoever sends one long value would have as many
+/// copies of it as there are chains; past this, values are run through the rules as they are written,
+/// which makes two forms at a time.
+const MADE_MAX: usize = 4 << 20;
+/// Bytes of made forms whose memory a worker keeps for the next phase.
+const KEPT_MAX: usize = 1 << 20;
+
 /// A form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -18,6 +25,8 @@ enum Form {
     Raw,
     /// The made form of this number.
     Made(u32),
+    /// Not made: the rule is run on the value as it is written.
+    Unmade,
 }
 
 /// A value that may match a rule, in the form that the rule asks about.
@@ -34,6 +43,8 @@ pub(crate) struct Room {
     /// Forms that transformations have made; the first `made_count` are of this phase.
     made: Vec<Vec<u8>>,
     made_count: usize,
+    /// Bytes of those.
+    made_bytes: usize,
     /// What is known of values; the first `raw_count` are of this phase.
     raws: Vec<Raw>,
     raw_count: usize,
@@ -81,7 +92,7 @@ struct Looked<'a> {
 
 impl<'p, 'a> Look<'p, 'a> {
     pub(super) fn new(layout: &'p Layout, room: &'p mut Room) -> Self {
-        (room.made_count, room.raw_count) = (0, 0);
+        (room.made_count, room.made_bytes, room.raw_count) = (0, 0, 0);
         room.places.clear();
         room.any.reset(layout.gates.len());
         let sets = layout.sets.iter().map(|_| None).collect();
@@ -130,6 +141,7 @@ impl<'p, 'a> Look<'p, 'a> {
         let form = match candidate.form {
             Form::Raw => &value.bytes[..],
             Form::Made(made) => &self.room.made[made as usize],
+            Form::Unmade => return (value, None),
         };
         (value, (!many).then_some(form))
     }
@@ -152,6 +164,10 @@ impl<'p, 'a> Look<'p, 'a> {
         let room = &mut *self.room;
         let own = room.raw(value, self.layout.nodes.len());
         for (node, gates) in &set.forms {
+            if room.made_bytes > MADE_MAX {
+                unmade(index, gates, candidates);
+                continue;
+            }
             let known = room.node(run, self.layout, own, *node, raw)?;
             room.open(run, self.layout, (own, known), raw)?;
             let Known { form, present, opened, .. } = &room.raws[own].distinct[known];
@@ -167,6 +183,16 @@ impl<'p, 'a> Look<'p, 'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Lets a value pass all of these gates, each once.
+fn unmade(value: u32, gates: &Bits, candidates: &mut Vec<Candidate>) {
+    for gate in gates.both(gates).filter_map(|gate| u32::try_from(gate).ok()) {
+        let mut own = candidates.iter().rev().take_while(|known| known.value == value);
+        if !own.any(|known| known.gate == gate) {
+            candidates.push(Candidate { gate, value, form: Form::Unmade });
+        }
     }
 }
 
@@ -196,6 +222,21 @@ impl Room {
         match form {
             Form::Raw => raw,
             Form::Made(made) => &self.made[made as usize],
+            Form::Unmade => raw,
+        }
+    }
+
+    /// Bytes of forms that it holds.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.made.iter().map(Vec::capacity).sum()
+    }
+
+    /// Gives memory back that only a long value needed.
+    pub(super) fn release(&mut self) {
+        if self.made_bytes > KEPT_MAX {
+            self.made = Vec::new();
+            self.next = Vec::new();
         }
     }
 
@@ -262,6 +303,7 @@ impl Room {
             None => self.made.push(std::mem::take(next)),
         }
         self.made_count += 1;
+        self.made_bytes += self.made[number as usize].len();
         self.raws[own].learn(Form::Made(number), present)
     }
 

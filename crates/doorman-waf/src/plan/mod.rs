@@ -106,6 +106,7 @@ impl Plan {
         let plan = &self.phases[usize::from(run.phase.number() - 1)];
         let mut room = std::mem::take(&mut run.worker.room);
         let done = plan.run(run, &mut Look::new(&plan.layout, &mut room));
+        room.release();
         run.worker.room = room;
         done
     }

@@ -236,6 +236,22 @@ SecRule &ARGS "@gt 1" "id:12,phase:2,pass,log"
     same(&planned, rules);
 }
 
+/// Whoever sends a long value has no copy of it for each chain: past a bound it is read as it is written.
+#[test]
+fn long_values_are_told_the_same_and_leave_no_memory_behind() {
+    let limits = "SecRequestBodyLimit 16000000\nSecRequestBodyNoFilesLimit 16000000\n";
+    let rules = format!("{limits}{RULES}");
+    let (planned, reference) = (engine(&rules, Way::Plan), engine(&rules, Way::Reference));
+    let mut worker = Worker::new(&planned);
+    let long = "%5Cx61TTack+%26lt%3Bscript+SEL%2F%2A%2A%2FECT+".repeat(2_500);
+    let body = (0..40).map(|n| format!("a{n}={long}&")).collect::<String>();
+    let one = told(&planned, &mut worker, b"/?q=attack", body.as_bytes());
+    let other = told(&reference, &mut Worker::new(&reference), b"/?q=attack", body.as_bytes());
+    assert!(one == other, "{} {}", one.len(), other.len());
+    assert!(one.contains("ARGS:a39"), "the last was looked at, too");
+    assert!(worker.room.kept() <= 1 << 20, "{}", worker.room.kept());
+}
+
 /// Words of which values are made: pieces of what the rules below look for, and what hides them.
 const WORDS: [&str; 20] = [
     "attack",
