@@ -123,7 +123,8 @@ SecRule REQUEST_LINE "@rx ^POST /a/\.\./[A-Z0-9a-z]+\?x=%41 HTTP/" "id:118,phase
         [(Front::Plain, 110), (Front::H1, 110), (Front::H2, 111), (Front::H3, 112)]
     {
         let target = format!("/a/../{front:?}?x=%41");
-        let mut fields = vec![("cookie", "one=1; two=2"), ("content-type", "text/plain")];
+        let mut fields =
+            vec![("cookie", "one=1"), ("cookie", "two=2"), ("content-type", "text/plain")];
         if matches!(front, Front::H2 | Front::H3) {
             fields.push(("content-length", "3"));
         }

@@ -47,8 +47,8 @@ pub(crate) fn tell_head(transaction: &mut Transaction, head: &RequestHead, body:
     transaction.request_line(head.method.as_str().as_bytes(), head.received_target(), protocol);
     let fields = &head.fields;
     let (mut has_host, mut has_length) = (false, false);
-    // Joined to one, as a client that cannot send crumbs would have sent it (RFC 9113 section 8.2.3).
-    let joins = head.version >= Version::Http2 && fields.all(FieldId::Cookie).nth(1).is_some();
+    // Joined to one, as a client that sends no crumbs would have sent it (RFC 9113 section 8.2.3).
+    let joins = fields.all(FieldId::Cookie).nth(1).is_some();
     let mut cookies: Vec<u8> = Vec::new();
     for (id, name, value) in fields.received() {
         match id {
