@@ -80,6 +80,13 @@ impl Tx {
             None => self.named.get(lower, now),
         }
     }
+
+    /// Captures that found something, with their names.
+    pub(crate) fn captured(&self) -> impl Iterator<Item = ([u8; 1], &[u8])> {
+        let names = b'0'..=b'9';
+        let all = names.zip(&self.captures);
+        all.filter_map(|(name, found)| Some(([name], found.as_deref()?)))
+    }
 }
 
 /// Which capture a name is.

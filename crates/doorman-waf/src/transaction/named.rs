@@ -13,15 +13,18 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Named {
     /// By lower case; never changed.
-    beneath: Option<Arc<BTreeMap<Vec<u8>, Entry>>>,
+    beneath: Option<Arc<Shared>>,
     /// By lower case; `None` is a name that was taken away from beneath.
     above: BTreeMap<Vec<u8>, Option<Entry>>,
     /// Bytes of what lies above.
     bytes: usize,
 }
 
+/// What transactions of one engine begin with, by lower case.
+pub(crate) type Shared = BTreeMap<Vec<u8>, Entry>;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+pub(crate) struct Entry {
     /// As it was first written.
     name: Vec<u8>,
     value: Vec<u8>,
@@ -30,6 +33,11 @@ struct Entry {
 }
 
 impl Entry {
+    /// The name as it was first written.
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
     fn is_gone(&self, now: u64) -> bool {
         self.expires.is_some_and(|at| at <= now)
     }
@@ -87,29 +95,39 @@ impl Named {
 
     /// All, by name.
     pub(crate) fn iter(&self, now: u64) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let live = self.entries().filter(move |entry| !entry.is_gone(now));
-        live.map(|entry| (entry.name.as_slice(), entry.value.as_slice()))
+        self.numbered(now).map(|(_, name, value)| (name, value))
+    }
+
+    /// All, by name, with the place in what is shared of those that are from there.
+    pub(crate) fn numbered(&self, now: u64) -> impl Iterator<Item = (Option<usize>, &[u8], &[u8])> {
+        let live = self.entries().filter(move |(_, entry)| !entry.is_gone(now));
+        live.map(|(number, entry)| (number, entry.name.as_slice(), entry.value.as_slice()))
+    }
+
+    /// What it began with.
+    pub(crate) const fn shared(&self) -> Option<&Arc<Shared>> {
+        self.beneath.as_ref()
     }
 
     /// All entries, in the order of their names.
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
+    fn entries(&self) -> impl Iterator<Item = (Option<usize>, &Entry)> {
         let mut above = self.above.iter().peekable();
-        let mut beneath = self.beneath.iter().flat_map(|all| all.iter()).peekable();
+        let mut beneath = self.beneath.iter().flat_map(|all| all.iter()).enumerate().peekable();
         std::iter::from_fn(move || {
             loop {
                 let ahead = match (above.peek(), beneath.peek()) {
-                    (Some((a, _)), Some((b, _))) => a.cmp(b),
+                    (Some((a, _)), Some((_, (b, _)))) => a.cmp(b),
                     (Some(_), None) => Ordering::Less,
                     (None, _) => Ordering::Greater,
                 };
                 if ahead == Ordering::Greater {
-                    return beneath.next().map(|(_, entry)| entry);
+                    return beneath.next().map(|(number, (_, entry))| (Some(number), entry));
                 }
                 if ahead == Ordering::Equal {
                     beneath.next();
                 }
                 if let Some((_, Some(entry))) = above.next() {
-                    return Some(entry);
+                    return Some((None, entry));
                 }
             }
         })

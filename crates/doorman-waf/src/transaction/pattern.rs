@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use super::named::Shared;
 use crate::regex::{Cache, Groups, OverBudget, Regex};
 
 /// Patterns made of expanded macros that are kept; all are let go when there are more.
@@ -44,9 +45,38 @@ pub(crate) struct Patterns {
     caches: HashMap<usize, (Arc<Regex>, Cache), ByPlace>,
     /// By expanded text; `None` is one that says nothing.
     expanded: HashMap<Vec<u8>, Option<Arc<Regex>>>,
+    /// Which names that transactions begin with a pattern means: there is one for each pattern that
+    /// rules select names of TX by.
+    shared: Vec<Meant>,
+}
+
+/// Which of some names a pattern means, by their places.
+struct Meant {
+    regex: Arc<Regex>,
+    /// Both are kept, so that no others can have their addresses.
+    names: Arc<Shared>,
+    /// `None` of a name on which the search was given up.
+    says: Vec<Option<bool>>,
 }
 
 impl Patterns {
+    /// Whether a pattern means each of some names that never change, by their places; `None` of those
+    /// on which the search is given up.
+    pub(crate) fn meant(&mut self, regex: &Arc<Regex>, names: &Arc<Shared>) -> &[Option<bool>] {
+        let is_it =
+            |meant: &Meant| Arc::ptr_eq(&meant.regex, regex) && Arc::ptr_eq(&meant.names, names);
+        let known = self.shared.iter().position(is_it).unwrap_or_else(|| {
+            let mut says = Vec::with_capacity(names.len());
+            for entry in names.values() {
+                says.push(self.is_match(regex, entry.name()).ok());
+            }
+            let (regex, names) = (Arc::clone(regex), Arc::clone(names));
+            self.shared.push(Meant { regex, names, says });
+            self.shared.len() - 1
+        });
+        &self.shared[known].says
+    }
+
     pub(crate) fn is_match(&mut self, regex: &Arc<Regex>, hay: &[u8]) -> Result<bool, OverBudget> {
         regex.is_match(self.cache(regex), hay)
     }
@@ -86,7 +116,7 @@ fn address(regex: &Arc<Regex>) -> usize {
 
 impl fmt::Debug for Patterns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { caches, expanded } = self;
+        let Self { caches, expanded, .. } = self;
         write!(f, "Patterns({} caches, {} expanded)", caches.len(), expanded.len())
     }
 }

@@ -1,6 +1,7 @@
 //! The values that a target means.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::live::{Live, Stop, capture_index};
 use super::outcome::FaultKind;
@@ -8,6 +9,7 @@ use super::pattern::Patterns;
 use super::seen::Seen;
 use super::single::single;
 use crate::body::Pair;
+use crate::regex::Regex;
 use crate::rule::{Link, Rule, Selector, Target, Use, Variable};
 
 /// One value that a rule looks at.
@@ -103,13 +105,30 @@ impl<'s> Source<'s, '_> {
     }
 
     fn count(&mut self, target: &Target) -> Result<Value<'s>, Stop> {
-        let counted = self.target(target)?;
+        let count = self.tally(target)?;
         let key = match &target.selector {
             Selector::Key(key) => Some(Cow::Owned(key.clone())),
             Selector::All | Selector::Regex(_) => None,
         };
-        let bytes = Cow::Owned(counted.len().to_string().into_bytes());
+        let bytes = Cow::Owned(count.to_string().into_bytes());
         Ok(Value { variable: target.variable, key, bytes, counted: true })
+    }
+
+    /// How many values a target has; most need not be made to be counted.
+    fn tally(&mut self, target: &Target) -> Result<usize, Stop> {
+        match (&target.selector, self.pairs(target.variable)) {
+            (Selector::All, Some(pairs)) => Ok(pairs.iter().map(|pairs| pairs.len()).sum()),
+            (Selector::Key(key), Some(pairs)) => {
+                let all = pairs.into_iter().flatten();
+                Ok(all.filter(|pair| pair.name.eq_ignore_ascii_case(key)).count())
+            }
+            (Selector::Regex(regex), None) if target.variable == Variable::Tx => {
+                let mut count = 0;
+                self.chosen(regex, |_, _| count += 1)?;
+                Ok(count)
+            }
+            _ => Ok(self.target(target)?.len()),
+        }
     }
 
     fn select(
@@ -121,6 +140,9 @@ impl<'s> Source<'s, '_> {
         match selector {
             Selector::All => self.all(variable, values),
             Selector::Key(key) => self.named(variable, key, values),
+            Selector::Regex(regex) if variable == Variable::Tx => {
+                self.chosen(regex, |name, value| values.push(Value::owned(variable, name, value)))?;
+            }
             Selector::Regex(regex) => {
                 let mut all = Vec::new();
                 self.all(variable, &mut all);
@@ -192,9 +214,11 @@ impl<'s> Source<'s, '_> {
     fn all(&mut self, variable: Variable, values: &mut Vec<Value<'s>>) {
         match self.pairs(variable) {
             None => self.names(variable, values),
-            Some(pairs) => {
-                let all = pairs.into_iter().flatten();
-                values.extend(all.map(|pair| Value::of(variable, &pair.name, &pair.value)));
+            Some(lists) => {
+                for pairs in lists {
+                    let all = pairs.iter();
+                    values.extend(all.map(|pair| Value::of(variable, &pair.name, &pair.value)));
+                }
             }
         }
     }
@@ -230,8 +254,9 @@ impl<'s> Source<'s, '_> {
             V::ResponseHeadersNames => &[&response.fields],
             _ => return self.others(variable, values),
         };
-        let all = pairs.iter().flat_map(|pairs| pairs.iter());
-        values.extend(all.map(|pair| Value::of(variable, &pair.name, &pair.name)));
+        for pairs in pairs {
+            values.extend(pairs.iter().map(|pair| Value::of(variable, &pair.name, &pair.name)));
+        }
     }
 
     /// All values of a variable that is something else than pairs.
@@ -274,12 +299,37 @@ impl<'s> Source<'s, '_> {
 
     fn tx(&mut self, values: &mut Vec<Value<'s>>) {
         let tx = &self.live.tx;
-        for (index, capture) in tx.captures.iter().enumerate() {
-            let key = index.to_string().into_bytes();
-            values.extend(capture.as_ref().map(|found| Value::owned(Variable::Tx, &key, found)));
+        for (name, found) in tx.captured() {
+            values.push(Value::owned(Variable::Tx, &name, found));
         }
         let named = tx.named.iter(self.live.seconds());
         values.extend(named.map(|(name, value)| Value::owned(Variable::Tx, name, value)));
+    }
+
+    /// Those of TX whose names a pattern means, in order. What all transactions begin with is asked about
+    /// once: rules that count what was found by its name would look through all of it each time.
+    fn chosen(
+        &mut self,
+        regex: &Arc<Regex>,
+        mut each: impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), Stop> {
+        let (tx, now) = (&self.live.tx, self.live.seconds());
+        for (name, found) in tx.captured() {
+            if self.patterns.is_match(regex, &name).map_err(over_match_limit)? {
+                each(&name, found);
+            }
+        }
+        for (number, name, value) in tx.named.numbered(now) {
+            let is_meant = match (number, tx.named.shared()) {
+                (Some(number), Some(shared)) => self.patterns.meant(regex, shared)[number]
+                    .ok_or(Stop(FaultKind::OverMatchLimit))?,
+                _ => self.patterns.is_match(regex, name).map_err(over_match_limit)?,
+            };
+            if is_meant {
+                each(name, value);
+            }
+        }
+        Ok(())
     }
 
     /// What RULE says of the rule that is run.
