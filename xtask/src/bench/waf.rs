@@ -263,11 +263,11 @@ impl Ground {
 }
 
 /// The routes of doorman's site. Rules that are off are there for a route that nobody asks for, so that the
-/// room that looks is built.
+/// room that looks is built; where there are none, there is that route still, since a route costs what it costs.
 pub(super) fn doorman_routes(rules: Rules) -> String {
     let route = |path, words| format!("route {path} {{ {words}proxy origin }}");
     match rules {
-        Rules::None => route("*", ""),
+        Rules::None => format!("{} {}", route("/watched/*", ""), route("*", "")),
         Rules::Off => format!("{} {}", route("/watched/*", CORE_RULE_SET), route("*", "waf off; ")),
         Rules::Starter => route("*", "waf starter; "),
         Rules::Core => route("*", CORE_RULE_SET),
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn what_is_off_is_there() {
         for (rules, wanted) in [
-            (Rules::None, "route * { proxy origin }"),
+            (Rules::None, "route /watched/* { proxy origin } route * { proxy origin }"),
             (Rules::Starter, "route * { waf starter; proxy origin }"),
             (
                 Rules::Off,
