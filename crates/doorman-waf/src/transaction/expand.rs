@@ -8,10 +8,7 @@ pub(crate) fn expand(source: &mut Source<'_, '_>, template: &Template, out: &mut
     for part in &template.parts {
         match part {
             Part::Text(text) => out.extend_from_slice(text),
-            Part::Value { variable, key } => {
-                let first = source.first(*variable, key.as_deref());
-                out.extend_from_slice(first.as_deref().unwrap_or_default());
-            }
+            Part::Value { variable, key } => source.append(*variable, key.as_deref(), out),
             Part::Rule(field) => rule_field(source, *field, out),
         }
     }
@@ -39,10 +36,7 @@ fn own(source: &mut Source<'_, '_>, template: Option<&Template>, out: &mut Vec<u
     for part in template.map(|template| template.parts.as_slice()).unwrap_or_default() {
         match part {
             Part::Text(text) => out.extend_from_slice(text),
-            Part::Value { variable, key } => {
-                let first = source.first(*variable, key.as_deref());
-                out.extend_from_slice(first.as_deref().unwrap_or_default());
-            }
+            Part::Value { variable, key } => source.append(*variable, key.as_deref(), out),
             Part::Rule(_) => {}
         }
     }

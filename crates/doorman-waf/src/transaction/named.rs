@@ -3,7 +3,8 @@
 //! Names are kept in order of their lower case, so that what rules see never depends on chance.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// Names and values; names are compared without case.
@@ -20,8 +21,58 @@ pub(crate) struct Named {
     bytes: usize,
 }
 
-/// What transactions of one engine begin with, by lower case.
-pub(crate) type Shared = BTreeMap<Vec<u8>, Entry>;
+/// What transactions of one engine begin with: in the order of names in lower case, and by name at once.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    entries: BTreeMap<Vec<u8>, Entry>,
+    /// Most of what rules ask of TX is here, a hundred times for each request.
+    at_once: HashMap<Vec<u8>, Entry, BuildHasherDefault<NameHasher>>,
+}
+
+impl Shared {
+    fn new(entries: BTreeMap<Vec<u8>, Entry>) -> Self {
+        let at_once = entries.iter().map(|(lower, entry)| (lower.clone(), entry.clone()));
+        Self { at_once: at_once.collect(), entries }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// All names, as they were written, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.values().map(|entry| entry.name.as_slice())
+    }
+}
+
+/// Hashes names, eight bytes at a time. What is in the table is the operator's, so there is nothing that a client
+/// could fill it with.
+#[derive(Debug, Default)]
+pub(crate) struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        words.iter().chain([&last]).for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The multiplier is 2^64 divided by the golden ratio (Knuth, volume 3, section 6.4).
+        self.0 = (self.0.rotate_left(29) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes the lowest bits and the highest seven; the middle ones are mixed best.
+        self.0.rotate_left(26)
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -33,11 +84,6 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The name as it was first written.
-    pub(crate) fn name(&self) -> &[u8] {
-        &self.name
-    }
-
     fn is_gone(&self, now: u64) -> bool {
         self.expires.is_some_and(|at| at <= now)
     }
@@ -50,14 +96,15 @@ impl Entry {
 impl Named {
     /// What begins with all of this, and shares it.
     pub(crate) fn over(&self) -> Self {
-        let mut beneath = self.beneath.as_deref().cloned().unwrap_or_default();
+        let beneath = self.beneath.as_deref().map(|shared| shared.entries.clone());
+        let mut beneath = beneath.unwrap_or_default();
         for (lower, entry) in &self.above {
             match entry {
                 Some(entry) => beneath.insert(lower.clone(), entry.clone()),
                 None => beneath.remove(lower),
             };
         }
-        Self { beneath: Some(Arc::new(beneath)), ..Self::default() }
+        Self { beneath: Some(Arc::new(Shared::new(beneath))), ..Self::default() }
     }
 
     /// Bytes of all names and values that were written since the beginning.
@@ -71,14 +118,14 @@ impl Named {
     }
 
     fn find(&self, lower: &[u8]) -> Option<&Entry> {
-        match self.above.get(lower) {
+        match (!self.above.is_empty()).then(|| self.above.get(lower)).flatten() {
             Some(entry) => entry.as_ref(),
             None => self.beneath(lower),
         }
     }
 
     fn beneath(&self, lower: &[u8]) -> Option<&Entry> {
-        self.beneath.as_ref()?.get(lower)
+        self.beneath.as_ref()?.at_once.get(lower)
     }
 
     /// The value of a name in lower case.
@@ -112,7 +159,8 @@ impl Named {
     /// All entries, in the order of their names.
     fn entries(&self) -> impl Iterator<Item = (Option<usize>, &Entry)> {
         let mut above = self.above.iter().peekable();
-        let mut beneath = self.beneath.iter().flat_map(|all| all.iter()).enumerate().peekable();
+        let mut beneath =
+            self.beneath.iter().flat_map(|all| all.entries.iter()).enumerate().peekable();
         std::iter::from_fn(move || {
             loop {
                 let ahead = match (above.peek(), beneath.peek()) {
@@ -173,7 +221,7 @@ impl Named {
         let beneath = self.beneath.as_deref();
         self.above.retain(|lower, entry| {
             *entry = entry.take().filter(|entry| !entry.is_gone(now));
-            entry.is_some() || beneath.is_some_and(|all| all.contains_key(lower))
+            entry.is_some() || beneath.is_some_and(|all| all.entries.contains_key(lower))
         });
         self.bytes = self.above.values().flatten().map(Entry::bytes).sum();
     }

@@ -67,8 +67,8 @@ impl Patterns {
             |meant: &Meant| Arc::ptr_eq(&meant.regex, regex) && Arc::ptr_eq(&meant.names, names);
         let known = self.shared.iter().position(is_it).unwrap_or_else(|| {
             let mut says = Vec::with_capacity(names.len());
-            for entry in names.values() {
-                says.push(self.is_match(regex, entry.name()).ok());
+            for name in names.names() {
+                says.push(self.is_match(regex, name).ok());
             }
             let (regex, names) = (Arc::clone(regex), Arc::clone(names));
             self.shared.push(Meant { regex, names, says });

@@ -74,12 +74,43 @@ impl<'a> Run<'a> {
     /// Runs the links of a rule that has begun, from one on, and completes it if all match.
     pub(crate) fn links<'r>(&mut self, rule: &'r Arc<Rule>, from: usize) -> Result<Flow<'r>, Stop> {
         for link in from..rule.links.len() {
+            if self.is_simply_no(At { rule, link })? {
+                return Ok(Flow::Next);
+            }
             let values = self.values(rule, link)?;
             if !self.link(At { rule, link }, &values)? {
                 return Ok(Flow::Next);
             }
         }
         self.complete(rule)
+    }
+
+    /// Whether a link that asks about one number or one word of TX says no: most that do are switches, and say
+    /// no. What says yes is asked once more, in the way of all others.
+    fn is_simply_no(&mut self, at: At<'_>) -> Result<bool, Stop> {
+        let link = &at.rule.links[at.link];
+        let [target] = link.targets.as_slice() else { return Ok(false) };
+        let is_simple = link.transformations.is_empty()
+            && !link.multi_match
+            && !matches!(link.operator, Operator::Rx(_));
+        if !is_simple || !self.excluded.is_empty() {
+            return Ok(false);
+        }
+        let mut value = std::mem::take(&mut self.worker.simple);
+        value.clear();
+        let no = match self.source(at.rule).simple(target, &mut value) {
+            None => Ok(false),
+            Some(false) => Ok(true),
+            Some(true) => {
+                let no = self.ask(at.rule, link, &value).map(|hit| hit.is_some() == link.negated);
+                if matches!(no, Ok(true)) {
+                    self.worker.costs.ask(self.item, value.len());
+                }
+                no
+            }
+        };
+        self.worker.simple = value;
+        no
     }
 
     /// Says which rule is to blame for a fault before one has begun.
@@ -231,12 +262,15 @@ impl<'a> Run<'a> {
             self.live.capture(captures);
         }
         self.live.budget.take(form.len())?;
+        // Pieces are for people: of a rule that tells nothing nobody sees them.
+        let told = at.rule.log;
+        let piece = |value: &[u8], start| if told { excerpt(value, start) } else { Vec::new() };
         self.live.matched_vars.push(Matched {
             variable: value.variable,
             name: value.name(),
             value: form.to_vec(),
-            excerpt: excerpt(form, start),
-            raw: excerpt(&value.bytes, if *form == *value.bytes { start } else { 0 }),
+            excerpt: piece(form, start),
+            raw: piece(&value.bytes, if *form == *value.bytes { start } else { 0 }),
         });
         self.effects(at)
     }

@@ -1,6 +1,7 @@
 //! The values that a target means.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use super::live::{Live, Stop, capture_index};
@@ -49,6 +50,9 @@ impl<'s> Value<'s> {
     }
 }
 
+/// Room for the values of a list of targets, before it grows.
+const SEVERAL: usize = 12;
+
 /// What values are taken from.
 pub(crate) struct Source<'s, 'l> {
     pub(crate) seen: &'s Seen,
@@ -65,7 +69,9 @@ impl<'s> Source<'s, '_> {
         link: &Link,
         excluded: &[Target],
     ) -> Result<Vec<Value<'s>>, Stop> {
-        let mut values = Vec::new();
+        // A list that grows is copied: most collections have more than a few values, and nothing else has.
+        let several = link.targets.iter().any(|target| matches!(target.selector, Selector::All));
+        let mut values = Vec::with_capacity(if several { SEVERAL } else { 1 });
         for target in &link.targets {
             match target.meant {
                 Use::Include => self.select(target.variable, &target.selector, &mut values)?,
@@ -97,6 +103,40 @@ impl<'s> Source<'s, '_> {
         values.into_iter().next().map(|value| value.bytes)
     }
 
+    /// Appends the first value of a variable, or of a collection by a name in lower case.
+    pub(crate) fn append(&mut self, variable: Variable, key: Option<&[u8]>, out: &mut Vec<u8>) {
+        match key {
+            // Most macros are of TX: what it holds need not be copied to be written.
+            Some(key) if variable == Variable::Tx => {
+                let found = self.live.tx.get(key, self.live.seconds());
+                out.extend_from_slice(found.unwrap_or_default());
+            }
+            _ => {
+                let first = self.first(variable, key);
+                out.extend_from_slice(first.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
+    /// The one value of a target, written where it is wanted, if that is simply found; `None` if it has to be
+    /// looked for. `Some(false)`: it has none.
+    pub(crate) fn simple(&mut self, target: &Target, out: &mut Vec<u8>) -> Option<bool> {
+        match (target.meant, target.variable, &target.selector) {
+            (Use::Include, Variable::Tx, Selector::Key(key)) => {
+                let found = self.live.tx.get(key, self.live.seconds());
+                out.extend_from_slice(found.unwrap_or_default());
+                Some(found.is_some())
+            }
+            (Use::Count, _, Selector::All | Selector::Key(_)) => {
+                let count = self.tally(target).ok()?;
+                // Writing to memory cannot fail.
+                let _ = write!(out, "{count}");
+                Some(true)
+            }
+            _ => None,
+        }
+    }
+
     /// All values of one target, whatever it is for.
     pub(crate) fn target(&mut self, target: &Target) -> Result<Vec<Value<'s>>, Stop> {
         let mut values = Vec::new();
@@ -121,6 +161,9 @@ impl<'s> Source<'s, '_> {
             (Selector::Key(key), Some(pairs)) => {
                 let all = pairs.into_iter().flatten();
                 Ok(all.filter(|pair| pair.name.eq_ignore_ascii_case(key)).count())
+            }
+            (Selector::Key(key), None) if target.variable == Variable::Tx => {
+                Ok(usize::from(self.live.tx.get(key, self.live.seconds()).is_some()))
             }
             (Selector::Regex(regex), None) if target.variable == Variable::Tx => {
                 let mut count = 0;
