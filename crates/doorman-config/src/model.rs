@@ -11,6 +11,7 @@ mod compress;
 mod delivery;
 mod discover;
 mod global;
+mod guard;
 mod health;
 mod listen;
 mod optimize;
@@ -38,6 +39,7 @@ pub use global::{
     AccessFormat, AccessLog, Admin, BackgroundThreads, ErrorLog, Global, Limits, LogLevel,
     LogTarget, Timeouts, WafLog, Workers,
 };
+pub use guard::{Access, BuiltInList, Country, Geo, Guard, WhoList};
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
 pub use optimize::{

@@ -1,6 +1,7 @@
 //! The table of directives: each one described once. The decoder checks names, places, counts and repetition against
 //! it; `help`, the JSON Schema, the reference page and the completions are made from it.
 
+mod access;
 mod cache;
 mod compress;
 mod delivery;
@@ -35,6 +36,8 @@ pub enum Within {
     Limits,
     /// `timeouts` in `global`.
     Timeouts,
+    /// `geo` in `global`.
+    Geo,
     /// `tls-policy` in `global`.
     TlsPolicy,
     /// `listen`.
@@ -103,6 +106,10 @@ pub enum Within {
     WafExclude,
     /// `body` in `waf`.
     WafBody,
+    /// `allow`.
+    Allow,
+    /// `deny`.
+    Deny,
     /// `timeout`.
     Timeout,
 }
@@ -117,6 +124,7 @@ impl Within {
         Within::AcmeDns,
         Within::Limits,
         Within::Timeouts,
+        Within::Geo,
         Within::TlsPolicy,
         Within::Listen,
         Within::Relay,
@@ -151,6 +159,8 @@ impl Within {
         Within::Waf,
         Within::WafExclude,
         Within::WafBody,
+        Within::Allow,
+        Within::Deny,
         Within::Timeout,
     ];
 
@@ -197,6 +207,9 @@ impl Within {
             Within::WafExclude => "exclude",
             Within::Buffer => "buffer",
             Within::Mirror => "mirror",
+            Within::Geo => "geo",
+            Within::Allow => "allow",
+            Within::Deny => "deny",
             Within::Timeout => "timeout",
         }
     }
@@ -447,6 +460,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(optimize::DIRECTIVES)
         .chain(delivery::DIRECTIVES)
         .chain(waf::DIRECTIVES)
+        .chain(access::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -536,6 +550,14 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("basicauth", "basic-auth"),
     ("basic_auth", "basic-auth"),
     ("auth_basic", "basic-auth"),
+    ("ipallowlist", "allow"),
+    ("ipwhitelist", "allow"),
+    ("remote_ip", "allow"),
+    ("require", "allow"),
+    ("tcp_request", "deny"),
+    ("http_request", "deny`, `limit` or `request-header"),
+    ("geoip2", "geo"),
+    ("geoip_country", "geo country"),
     ("set_real_ip_from", "trusted-proxies"),
     ("lb_policy", "balance"),
     ("least_conn", "balance least-requests"),

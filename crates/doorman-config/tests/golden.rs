@@ -5,6 +5,9 @@
 //! A section begins with a line such as `--- file NAME`, `--- env NAME VALUE`, `--- secret NAME VALUE` or
 //! `--- expect`; what stands above the first is `doorman.conf`.
 
+#[path = "describe/guard.rs"]
+mod guard;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -212,6 +215,9 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
             )
         )
         .expect(TAKES_ALL);
+    }
+    if let Some(geo) = &global.geo {
+        writeln!(text, "geo {}", guard::plain(&format!("{geo:?}"))).expect(TAKES_ALL);
     }
     for listener in &config.listeners {
         let protocols: Vec<&str> =
@@ -565,6 +571,7 @@ fn describe_route(config: &Config, route: &Route, sources: &SourceMap, text: &mu
     if let Some(waf) = &route.options.waf {
         describe_waf(waf, text);
     }
+    guard::describe(&route.options.guard, text);
 }
 
 fn describe_options(options: &RouteOptions, text: &mut String) {

@@ -86,6 +86,10 @@ fn around(within: Within, example: &str) -> String {
             "upstream u {{ server https://10.0.0.1:443; {inner} }}\nsite http://a.test {{ proxy u }}\n"
         )
     };
+    // Countries and networks need their databases.
+    let guarded = |inner: &str| {
+        format!("global {{ geo country c.mmdb asn a.mmdb }}\n{}", options(inner))
+    };
     match within {
         Within::Top => example.to_owned(),
         Within::Global => format!("global {{ {example} }}"),
@@ -216,6 +220,9 @@ fn around(within: Within, example: &str) -> String {
         }
         Within::WafExclude => options(&format!("waf starter {{ exclude 942100 {{ {example} }} }}")),
         Within::WafBody => options(&format!("waf starter {{ body {{ {example} }} }}")),
+        Within::Geo => format!("global {{ geo {{ {example} }} }}"),
+        Within::Allow => guarded(&format!("allow 10.0.0.0/8 {{ {example} }}")),
+        Within::Deny => guarded(&format!("deny 10.6.6.0/24 {{ {example} }}")),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }

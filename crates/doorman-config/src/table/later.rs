@@ -25,8 +25,6 @@ pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
     later("throttle", OPTIONS, "slow a response down"),
-    later("allow", OPTIONS, "let only some addresses in"),
-    later("deny", OPTIONS, "keep some addresses out"),
     later("limit", OPTIONS, "bound the rate of requests"),
     later("connections", OPTIONS, "bound connections for each client"),
     later("concurrency", OPTIONS, "bound the requests at once"),
@@ -37,5 +35,4 @@ pub const LATER: &[Later] = &[
     later("forward-auth", OPTIONS, "ask another server whether a request may pass"),
     later("cors", OPTIONS, "answer CORS requests"),
     later("challenge", OPTIONS, "make bots work"),
-    later("geo", OPTIONS, "decide by country or network"),
 ];

@@ -1,0 +1,59 @@
+//! The guards of a route, in one line each: all that the model has, without places.
+
+use std::fmt::{Debug, Write as _};
+
+use doorman_config::Guard;
+
+/// Each value of a list, or the one that is there.
+fn lines<T: Debug>(word: &str, values: impl IntoIterator<Item = T>, text: &mut String) {
+    for value in values {
+        let shown = plain(&format!("{value:?}"));
+        writeln!(text, "    {word} {shown}").expect("a String takes all");
+    }
+}
+
+pub(crate) fn describe(guard: &Guard, text: &mut String) {
+    lines("access", &guard.access, text);
+}
+
+/// The text of a value without places: `Spanned { value: 1, span: ... }` is shown as `1`, and what is neither written
+/// nor a default is left out.
+pub(crate) fn plain(shown: &str) -> String {
+    let mut text = without_spans(shown);
+    for wrapper in ["Spanned { value: ", "Setting { value: "] {
+        while let Some(at) = text.find(wrapper) {
+            let inner = at + wrapper.len();
+            let end = inner + closing(&text[inner..]);
+            let value = text[inner..end].trim_end().to_owned();
+            text.replace_range(at..=end, &value);
+        }
+    }
+    text
+}
+
+fn without_spans(shown: &str) -> String {
+    let mut text = shown.replace(", span: None }", " }");
+    for start in [", span: Some(Span {", ", span: Span {"] {
+        while let Some(at) = text.find(start) {
+            let inner = at + start.len();
+            let end = inner + closing(&text[inner..]);
+            let more = usize::from(start.contains("Some("));
+            text.replace_range(at..=end + more, "");
+        }
+    }
+    text
+}
+
+/// Where the brace is that closes what stands open in front of a text.
+fn closing(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, sign) in text.char_indices() {
+        match sign {
+            '{' => depth += 1,
+            '}' if depth == 0 => return at,
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    panic!("no brace closes {text}");
+}
