@@ -39,7 +39,10 @@ pub use global::{
     AccessFormat, AccessLog, Admin, BackgroundThreads, ErrorLog, Global, Limits, LogLevel,
     LogTarget, Timeouts, WafLog, Workers,
 };
-pub use guard::{Access, BuiltInList, Country, Geo, Guard, WhoList};
+pub use guard::{
+    Access, BuiltInList, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Country, Geo, Guard,
+    Limit, LimitKey, LimitMode, Priority, RequestRate, Throttle, WhoList,
+};
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
 pub use optimize::{

@@ -8,6 +8,7 @@ mod delivery;
 mod discovery;
 mod health;
 mod later;
+mod limits;
 mod optimize;
 mod options;
 mod process;
@@ -110,6 +111,14 @@ pub enum Within {
     Allow,
     /// `deny`.
     Deny,
+    /// `limit`.
+    Limit,
+    /// `connections`.
+    Connections,
+    /// `concurrency`.
+    Concurrency,
+    /// `throttle`.
+    Throttle,
     /// `timeout`.
     Timeout,
 }
@@ -161,6 +170,10 @@ impl Within {
         Within::WafBody,
         Within::Allow,
         Within::Deny,
+        Within::Limit,
+        Within::Connections,
+        Within::Concurrency,
+        Within::Throttle,
         Within::Timeout,
     ];
 
@@ -210,6 +223,10 @@ impl Within {
             Within::Geo => "geo",
             Within::Allow => "allow",
             Within::Deny => "deny",
+            Within::Limit => "limit",
+            Within::Connections => "connections",
+            Within::Concurrency => "concurrency",
+            Within::Throttle => "throttle",
             Within::Timeout => "timeout",
         }
     }
@@ -425,6 +442,13 @@ const fn many(name: &'static str, kind: Kind) -> Argument {
     Argument { name, kind, arity: Arity::Many }
 }
 
+/// What makes a client, where nothing else is counted by.
+const CLIENT_PER: &[Argument] = &[
+    one("client-ip", Kind::Choice(&["client-ip"], &[])),
+    optional("/P4", Kind::Any("bits of IPv4, /1 to /32")),
+    optional("/P6", Kind::Any("bits of IPv6, /1 to /128")),
+];
+
 /// Cipher suites that a policy may name: all that there are.
 pub(crate) const SUITES: &[&str] = &[
     "TLS_AES_128_GCM_SHA256",
@@ -461,6 +485,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(delivery::DIRECTIVES)
         .chain(waf::DIRECTIVES)
         .chain(access::DIRECTIVES)
+        .chain(limits::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -550,6 +575,18 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("basicauth", "basic-auth"),
     ("basic_auth", "basic-auth"),
     ("auth_basic", "basic-auth"),
+    ("limit_req", "limit"),
+    ("limit_req_zone", "limit RATE per"),
+    ("limit_req_status", "limit { status"),
+    ("limit_conn", "concurrency` or `connections"),
+    ("limit_conn_zone", "concurrency N per"),
+    ("limit_rate", "throttle"),
+    ("limit_rate_after", "throttle RATE after"),
+    ("rate_limit", "limit"),
+    ("ratelimit", "limit"),
+    ("stick_table", "limit RATE per"),
+    ("inflightreq", "concurrency"),
+    ("maxconn", "concurrency"),
     ("ipallowlist", "allow"),
     ("ipwhitelist", "allow"),
     ("remote_ip", "allow"),

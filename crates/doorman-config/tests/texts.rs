@@ -223,6 +223,13 @@ fn around(within: Within, example: &str) -> String {
         Within::Geo => format!("global {{ geo {{ {example} }} }}"),
         Within::Allow => guarded(&format!("allow 10.0.0.0/8 {{ {example} }}")),
         Within::Deny => guarded(&format!("deny 10.6.6.0/24 {{ {example} }}")),
+        Within::Limit => options(&format!("limit 100/s {{ {example} }}")),
+        Within::Connections => options(&format!("connections 20 {{ {example} }}")),
+        Within::Concurrency if example.starts_with("timeout") => {
+            options(&format!("concurrency 20 {{ queue 5; {example} }}"))
+        }
+        Within::Concurrency => options(&format!("concurrency 20 {{ {example} }}")),
+        Within::Throttle => options(&format!("throttle 1MiB/s {{ {example} }}")),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }

@@ -2,16 +2,25 @@
 //! is wrong once they have.
 
 mod access;
+mod keys;
+mod limits;
 
 use super::Decoder;
 use super::options::Line;
-use crate::item::Item;
-use crate::{Access, Guard, Site};
+use crate::item::{Item, Text};
+use crate::values::{self, Value};
+use crate::{Access, ConcurrencyLimit, ConnectionsLimit, Guard, Limit, Priority, Site, Spanned};
+use crate::Throttle;
 
 /// What one line says, or all lines of a block that belong together.
 #[derive(Clone, Debug)]
 pub(super) enum GuardLine {
     Access(Access),
+    Limit(Option<Limit>),
+    Connections(Option<ConnectionsLimit>),
+    Concurrency(Option<ConcurrencyLimit>),
+    Throttle(Option<Throttle>),
+    Priority(Spanned<Priority>),
 }
 
 impl GuardLine {
@@ -19,11 +28,30 @@ impl GuardLine {
     pub(super) fn apply(self, guard: &mut Guard) {
         match self {
             GuardLine::Access(access) => guard.access.push(access),
+            GuardLine::Limit(Some(limit)) => guard.limits.push(limit),
+            GuardLine::Limit(None) => guard.limits.clear(),
+            GuardLine::Connections(limit) => guard.connections = limit,
+            GuardLine::Concurrency(limit) => guard.concurrency = limit,
+            GuardLine::Throttle(throttle) => guard.throttle = throttle,
+            GuardLine::Priority(priority) => guard.priority = priority.into(),
         }
     }
 }
 
 impl Decoder<'_> {
+    /// One line; `None` if its word is no guard's.
+    pub(super) fn guard_line(&mut self, item: &Item) -> Option<Vec<Line>> {
+        let line = match item.directive.name {
+            "limit" => self.limit(item).map(GuardLine::Limit),
+            "connections" => self.connections_limit(item).map(GuardLine::Connections),
+            "concurrency" => self.concurrency_limit(item).map(GuardLine::Concurrency),
+            "throttle" => self.throttle(item).map(GuardLine::Throttle),
+            "priority" => self.priority(item).map(GuardLine::Priority),
+            _ => return None,
+        };
+        Some(line.map(|line| Line::Guard(Box::new(line))).into_iter().collect())
+    }
+
     /// Lines that are made of several statements of a block.
     pub(super) fn guard_lines(&mut self, items: &[Item]) -> Vec<Line> {
         let access = self.access(items).map(GuardLine::Access);
@@ -34,6 +62,21 @@ impl Decoder<'_> {
     pub(super) fn check_guards(&mut self, sites: &[Site]) {
         for site in sites {
             self.check_access(site);
+            self.check_limits(site);
         }
     }
+
+    /// Whether a line only ends what holds before it. Then nothing else stands there.
+    fn says_off(&mut self, block: &Item, written: &str) -> bool {
+        let is_off = block.value(0).and_then(Text::word) == Some("off");
+        if is_off {
+            self.check_alone(block, block.value(1).map(|extra| extra.span), written);
+        }
+        is_off
+    }
+}
+
+/// `on`, `off`.
+fn switch(text: &Text) -> Value<bool> {
+    values::choice(text, &[("on", true), ("off", false)], &[])
 }

@@ -216,7 +216,7 @@ impl Decoder<'_> {
             "early-hints" | "server-timing" | "immutable" | "sniff-guard" => {
                 self.delivery(item).map(Line::Delivery)
             }
-            _ => return None,
+            _ => return self.guard_line(item),
         };
         Some(line.into_iter().collect())
     }

@@ -2,12 +2,42 @@
 //! costs nothing.
 
 mod access;
+mod limits;
 
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
+pub use limits::{
+    ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Limit, LimitKey, LimitMode, Priority,
+    RequestRate, Throttle,
+};
+
+use crate::Setting;
 
 /// The guards of a route, merged from its policies, its site and itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Guard {
     /// `allow` and `deny`, together for each policy, site and route that has some. All of them must let a client pass.
     pub access: Vec<Access>,
+    /// `limit` lines in their order. All of them must let a request pass.
+    pub limits: Vec<Limit>,
+    /// `connections`: how many of a client may have a request here.
+    pub connections: Option<ConnectionsLimit>,
+    /// `concurrency`: how many requests at once.
+    pub concurrency: Option<ConcurrencyLimit>,
+    /// `throttle`: how fast a response goes.
+    pub throttle: Option<Throttle>,
+    /// `priority`: what goes on when there is too much to do.
+    pub priority: Setting<Priority>,
+}
+
+impl Default for Guard {
+    fn default() -> Guard {
+        Guard {
+            access: Vec::new(),
+            limits: Vec::new(),
+            connections: None,
+            concurrency: None,
+            throttle: None,
+            priority: Setting::default_of(Priority::Normal),
+        }
+    }
 }

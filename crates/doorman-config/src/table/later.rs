@@ -24,10 +24,6 @@ const OPTIONS: &[Within] = &[Policy, Site, Route];
 pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
-    later("throttle", OPTIONS, "slow a response down"),
-    later("limit", OPTIONS, "bound the rate of requests"),
-    later("connections", OPTIONS, "bound connections for each client"),
-    later("concurrency", OPTIONS, "bound the requests at once"),
     later("basic-auth", OPTIONS, "ask for a name and a password"),
     later("api-key", OPTIONS, "ask for an API key"),
     later("jwt", OPTIONS, "check tokens"),

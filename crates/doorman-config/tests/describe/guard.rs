@@ -14,6 +14,13 @@ fn lines<T: Debug>(word: &str, values: impl IntoIterator<Item = T>, text: &mut S
 
 pub(crate) fn describe(guard: &Guard, text: &mut String) {
     lines("access", &guard.access, text);
+    lines("limit", &guard.limits, text);
+    lines("connections", &guard.connections, text);
+    lines("concurrency", &guard.concurrency, text);
+    lines("throttle", &guard.throttle, text);
+    if guard.priority.span.is_some() {
+        lines("priority", [guard.priority.value], text);
+    }
 }
 
 /// The text of a value without places: `Spanned { value: 1, span: ... }` is shown as `1`, and what is neither written
