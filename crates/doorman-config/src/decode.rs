@@ -77,7 +77,7 @@ pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faul
         decoder.check_reach(site);
     }
     decoder.check_nameless(&sites);
-    decoder.check_guards(&sites);
+    decoder.check_guards(&sites, &global);
     decoder.check_unkept();
     decoder.check_used();
     if sites.is_empty() && relays.is_empty() && !decoder.damaged && decoder.diagnostics.count() == 0

@@ -37,7 +37,7 @@ impl Explanation {
 /// All explanations, by code.
 pub fn explanations() -> impl Iterator<Item = &'static Explanation> {
     let errors = grammar::CODES.iter().chain(meaning::CODES).chain(guard::CODES);
-    errors.chain(values::CODES).chain(meaning::WARNINGS)
+    errors.chain(values::CODES).chain(meaning::WARNINGS).chain(guard::WARNINGS)
 }
 
 /// Explanations of what only compiling a plan can find, by code.

@@ -40,8 +40,10 @@ pub use global::{
     LogTarget, Timeouts, WafLog, Workers,
 };
 pub use guard::{
-    Access, BuiltInList, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Country, Geo, Guard,
-    Limit, LimitKey, LimitMode, Priority, RequestRate, Throttle, WhoList,
+    Access, ApiKey, BasicAuth, BuiltInList, ClaimForward, ClaimRule, ClientPrefixes,
+    ConcurrencyLimit, ConnectionsLimit, Country, CredentialList, CredentialPlace, ForwardAuth,
+    ForwardAuthMethod, Geo, Guard, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode,
+    Oidc, Priority, RequestRate, Secret, Throttle, Unauthenticated, WhoList,
 };
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};

@@ -7,6 +7,7 @@ mod compress;
 mod delivery;
 mod discovery;
 mod health;
+mod identity;
 mod later;
 mod limits;
 mod optimize;
@@ -119,6 +120,16 @@ pub enum Within {
     Concurrency,
     /// `throttle`.
     Throttle,
+    /// `basic-auth`.
+    BasicAuth,
+    /// `api-key`.
+    ApiKey,
+    /// `jwt`.
+    Jwt,
+    /// `oidc`.
+    Oidc,
+    /// `forward-auth`.
+    ForwardAuth,
     /// `timeout`.
     Timeout,
 }
@@ -174,6 +185,11 @@ impl Within {
         Within::Connections,
         Within::Concurrency,
         Within::Throttle,
+        Within::BasicAuth,
+        Within::ApiKey,
+        Within::Jwt,
+        Within::Oidc,
+        Within::ForwardAuth,
         Within::Timeout,
     ];
 
@@ -227,6 +243,11 @@ impl Within {
             Within::Connections => "connections",
             Within::Concurrency => "concurrency",
             Within::Throttle => "throttle",
+            Within::BasicAuth => "basic-auth",
+            Within::ApiKey => "api-key",
+            Within::Jwt => "jwt",
+            Within::Oidc => "oidc",
+            Within::ForwardAuth => "forward-auth",
             Within::Timeout => "timeout",
         }
     }
@@ -486,6 +507,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(waf::DIRECTIVES)
         .chain(access::DIRECTIVES)
         .chain(limits::DIRECTIVES)
+        .chain(identity::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -575,6 +597,16 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("basicauth", "basic-auth"),
     ("basic_auth", "basic-auth"),
     ("auth_basic", "basic-auth"),
+    ("auth_basic_user_file", "basic-auth file"),
+    ("digestauth", "basic-auth"),
+    ("authtype", "basic-auth"),
+    ("authuserfile", "basic-auth file"),
+    ("auth_request", "forward-auth"),
+    ("auth_request_set", "forward-auth { response-header"),
+    ("forwardauth", "forward-auth"),
+    ("auth_jwt", "jwt"),
+    ("auth_jwt_key_file", "jwt jwks"),
+    ("satisfy", "basic-auth`, `api-key`, `jwt` and `oidc`, of which any suffices; not `satisfy"),
     ("limit_req", "limit"),
     ("limit_req_zone", "limit RATE per"),
     ("limit_req_status", "limit { status"),

@@ -16,7 +16,9 @@ fn source(text: &str) -> (MemorySource, &'static str) {
     let source = MemorySource::new()
         .file(path, text)
         .file("sites/a.conf", "site http://included.test { respond 200 }")
-        .variable("GREETING", "hello");
+        .variable("GREETING", "hello")
+        .with_secret("jwt", "0123456789abcdef0123456789abcdef")
+        .with_secret("oidc", "hush");
     (source, path)
 }
 
@@ -230,6 +232,19 @@ fn around(within: Within, example: &str) -> String {
         }
         Within::Concurrency => options(&format!("concurrency 20 {{ {example} }}")),
         Within::Throttle => options(&format!("throttle 1MiB/s {{ {example} }}")),
+        Within::BasicAuth => options(&format!("basic-auth file users {{ {example} }}")),
+        Within::ApiKey => options(&format!("api-key file keys {{ {example} }}")),
+        Within::Jwt if example.starts_with("jwks") || example.starts_with("secret") => {
+            options(&format!("jwt {{ {example} }}"))
+        }
+        Within::Jwt => options(&format!("jwt jwks keys.json {{ {example} }}")),
+        Within::Oidc if example.starts_with("client-id") => {
+            options(&format!("oidc https://id.test {{ {example} }}"))
+        }
+        Within::Oidc => options(&format!("oidc https://id.test {{ client-id a; {example} }}")),
+        Within::ForwardAuth => {
+            options(&format!("forward-auth http://127.0.0.1:9091/verify {{ {example} }}"))
+        }
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }
@@ -284,7 +299,7 @@ fn help_says_where_and_how() {
     assert!(help.contains("weight N (in `server`)") && help.contains("Default: 1"), "{help}");
     let help = help_directive("timeout").expect("a directive");
     assert!(help.contains("connect TIME") && help.contains("in `upstream`"), "{help}");
-    let help = help_directive("jwt").expect("planned");
+    let help = help_directive("fleet").expect("planned");
     assert!(help.contains("comes with a later version"), "{help}");
     let help = help_directive("waf").expect("a directive");
     assert!(help.contains("waf [crs|starter|DIR|off] { ... }"), "{help}");

@@ -2,15 +2,20 @@
 //! is wrong once they have.
 
 mod access;
+mod identity;
 mod keys;
 mod limits;
+mod together;
+mod tokens;
 
 use super::Decoder;
 use super::options::Line;
 use crate::item::{Item, Text};
 use crate::values::{self, Value};
-use crate::{Access, ConcurrencyLimit, ConnectionsLimit, Guard, Limit, Priority, Site, Spanned};
-use crate::Throttle;
+use crate::{
+    Access, ApiKey, BasicAuth, ConcurrencyLimit, ConnectionsLimit, ForwardAuth, Global, Guard, Jwt,
+    Limit, Oidc, Priority, Site, Spanned, Throttle,
+};
 
 /// What one line says, or all lines of a block that belong together.
 #[derive(Clone, Debug)]
@@ -21,6 +26,11 @@ pub(super) enum GuardLine {
     Concurrency(Option<ConcurrencyLimit>),
     Throttle(Option<Throttle>),
     Priority(Spanned<Priority>),
+    BasicAuth(Option<BasicAuth>),
+    ApiKey(Option<ApiKey>),
+    Jwt(Option<Jwt>),
+    Oidc(Option<Oidc>),
+    ForwardAuth(Option<ForwardAuth>),
 }
 
 impl GuardLine {
@@ -34,6 +44,11 @@ impl GuardLine {
             GuardLine::Concurrency(limit) => guard.concurrency = limit,
             GuardLine::Throttle(throttle) => guard.throttle = throttle,
             GuardLine::Priority(priority) => guard.priority = priority.into(),
+            GuardLine::BasicAuth(auth) => guard.basic_auth = auth.map(Box::new),
+            GuardLine::ApiKey(auth) => guard.api_key = auth.map(Box::new),
+            GuardLine::Jwt(auth) => guard.jwt = auth.map(Box::new),
+            GuardLine::Oidc(auth) => guard.oidc = auth.map(Box::new),
+            GuardLine::ForwardAuth(auth) => guard.forward_auth = auth.map(Box::new),
         }
     }
 }
@@ -41,14 +56,23 @@ impl GuardLine {
 impl Decoder<'_> {
     /// One line; `None` if its word is no guard's.
     pub(super) fn guard_line(&mut self, item: &Item) -> Option<Vec<Line>> {
+        let errors = self.diagnostics.errors();
         let line = match item.directive.name {
             "limit" => self.limit(item).map(GuardLine::Limit),
             "connections" => self.connections_limit(item).map(GuardLine::Connections),
             "concurrency" => self.concurrency_limit(item).map(GuardLine::Concurrency),
             "throttle" => self.throttle(item).map(GuardLine::Throttle),
             "priority" => self.priority(item).map(GuardLine::Priority),
+            "basic-auth" => self.basic_auth(item).map(GuardLine::BasicAuth),
+            "api-key" => self.api_key(item).map(GuardLine::ApiKey),
+            "jwt" => self.jwt(item).map(GuardLine::Jwt),
+            "oidc" => self.oidc(item).map(GuardLine::Oidc),
+            "forward-auth" => self.forward_auth(item).map(GuardLine::ForwardAuth),
             _ => return None,
         };
+        // A guard that is lost without a word would leave a door open.
+        let is_told = item.is_off() || item.damaged || self.diagnostics.errors() > errors;
+        debug_assert!(line.is_some() || is_told, "`{}` is lost", item.directive.name);
         Some(line.map(|line| Line::Guard(Box::new(line))).into_iter().collect())
     }
 
@@ -59,10 +83,13 @@ impl Decoder<'_> {
     }
 
     /// What is wrong with guards once they have come together in routes.
-    pub(super) fn check_guards(&mut self, sites: &[Site]) {
+    pub(super) fn check_guards(&mut self, sites: &[Site], global: &Global) {
         for site in sites {
             self.check_access(site);
             self.check_limits(site);
+            self.check_keys(site);
+            self.check_plain(site, global);
+            self.check_asked(site);
         }
     }
 

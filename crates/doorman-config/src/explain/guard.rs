@@ -17,4 +17,56 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { limit 0/s; proxy 3000 }",
         "site http://a.test { limit 10/m burst 5 per client-ip; proxy 3000 }",
     ),
+    Explanation::new(
+        "E0253",
+        "words about identity that do not fit",
+        "A block that knows nobody would lock everybody out. Passwords and keys never stand in a configuration, only their hashes. Tokens are checked with public keys or with a secret, never with both, and `none` is no signature: otherwise who has the public key, or nothing at all, could write tokens. A secret of fewer bytes than its hash has can be guessed (RFC 7518 section 3.2).",
+        "site https://a.test { tls internal; jwt jwks keys.json issuer a audience b algorithms HS256; proxy 3000 }",
+        "site https://a.test { tls internal; jwt jwks keys.json issuer a audience b algorithms ES256; proxy 3000 }",
+    ),
+];
+
+pub(super) const WARNINGS: &[Explanation] = &[
+    Explanation::new(
+        "W0321",
+        "a secret in the configuration",
+        "Configurations are copied, committed and mailed, and many may read them. What `${secret:NAME}` and `${file:PATH}` load stands elsewhere, with its own permissions, and is never shown.",
+        "site https://a.test { tls internal; oidc https://id.test client-id a client-secret hush; proxy 3000 }",
+        "site https://a.test { tls internal; oidc https://id.test client-id a client-secret ${secret:oidc}; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0322",
+        "keys are fetched without TLS",
+        "Whoever is on the way to the server of the keys could answer with keys of their own, and then sign tokens in anybody's name.",
+        "site https://a.test { tls internal; jwt jwks http://id.test/jwks.json issuer a audience b; proxy 3000 }",
+        "site https://a.test { tls internal; jwt jwks https://id.test/jwks.json issuer a audience b; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0323",
+        "a token for others passes here",
+        "One provider signs for many services. Without `audience` a token that was given out for another one lets in here, and without `issuer` one of any provider that has the key (RFC 8725 sections 3.8 and 3.9).",
+        "site https://a.test { tls internal; jwt jwks keys.json; proxy 3000 }",
+        "site https://a.test { tls internal; jwt jwks keys.json issuer https://id.test audience shop; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0324",
+        "a bound by users where nobody signs in",
+        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key, jwt and oidc, claims by jwt and oidc.",
+        "site http://a.test { limit 10/s per user; proxy 3000 }",
+        "site http://a.test { limit 10/s per client-ip; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0325",
+        "secrets of users without TLS",
+        "Passwords, keys and the cookies of sessions are sent with each request, and everybody on the way can read them. Where another proxy in front of doorman ends TLS, name it in `trusted-proxies`.",
+        "site http://a.test { basic-auth file users; proxy 3000 }",
+        "site https://a.test { tls internal; basic-auth file users; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0326",
+        "forward-auth asks itself",
+        "The request that asks comes to a route that asks the same server again, and so on until one of them runs out of time.",
+        "site http://a.test { forward-auth http://a.test/verify; proxy 3000 }",
+        "site http://a.test { forward-auth http://a.test/verify; route /verify { forward-auth off; proxy 9091 }; proxy 3000 }",
+    ),
 ];

@@ -2,9 +2,14 @@
 //! costs nothing.
 
 mod access;
+mod identity;
 mod limits;
 
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
+pub use identity::{
+    ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, ForwardAuth,
+    ForwardAuthMethod, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Oidc, Secret, Unauthenticated,
+};
 pub use limits::{
     ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Limit, LimitKey, LimitMode, Priority,
     RequestRate, Throttle,
@@ -27,6 +32,16 @@ pub struct Guard {
     pub throttle: Option<Throttle>,
     /// `priority`: what goes on when there is too much to do.
     pub priority: Setting<Priority>,
+    /// `basic-auth`; with the next three, any one that is there suffices.
+    pub basic_auth: Option<Box<BasicAuth>>,
+    /// `api-key`.
+    pub api_key: Option<Box<ApiKey>>,
+    /// `jwt`.
+    pub jwt: Option<Box<Jwt>>,
+    /// `oidc`.
+    pub oidc: Option<Box<Oidc>>,
+    /// `forward-auth`: asked in any case.
+    pub forward_auth: Option<Box<ForwardAuth>>,
 }
 
 impl Default for Guard {
@@ -38,6 +53,11 @@ impl Default for Guard {
             concurrency: None,
             throttle: None,
             priority: Setting::default_of(Priority::Normal),
+            basic_auth: None,
+            api_key: None,
+            jwt: None,
+            oidc: None,
+            forward_auth: None,
         }
     }
 }

@@ -24,11 +24,6 @@ const OPTIONS: &[Within] = &[Policy, Site, Route];
 pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
-    later("basic-auth", OPTIONS, "ask for a name and a password"),
-    later("api-key", OPTIONS, "ask for an API key"),
-    later("jwt", OPTIONS, "check tokens"),
-    later("oidc", OPTIONS, "sign users in by OpenID Connect"),
-    later("forward-auth", OPTIONS, "ask another server whether a request may pass"),
     later("cors", OPTIONS, "answer CORS requests"),
     later("challenge", OPTIONS, "make bots work"),
 ];

@@ -18,6 +18,11 @@ pub(crate) fn describe(guard: &Guard, text: &mut String) {
     lines("connections", &guard.connections, text);
     lines("concurrency", &guard.concurrency, text);
     lines("throttle", &guard.throttle, text);
+    lines("basic-auth", &guard.basic_auth, text);
+    lines("api-key", &guard.api_key, text);
+    lines("jwt", &guard.jwt, text);
+    lines("oidc", &guard.oidc, text);
+    lines("forward-auth", &guard.forward_auth, text);
     if guard.priority.span.is_some() {
         lines("priority", [guard.priority.value], text);
     }

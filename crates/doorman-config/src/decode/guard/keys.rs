@@ -154,8 +154,10 @@ pub(super) fn claim_name(text: &Text) -> Value<String> {
 
 /// The places of parts that only a client who signed in has.
 pub(super) fn of_users(keys: &[Spanned<LimitKey>]) -> impl Iterator<Item = Span> {
-    let of_user = |key: &&Spanned<LimitKey>| {
-        matches!(key.value, LimitKey::User | LimitKey::Claim(_))
-    };
-    keys.iter().filter(of_user).map(|key| key.span)
+    keys.iter().filter(|key| key.value == LimitKey::User).map(|key| key.span)
+}
+
+/// The places of parts that only a client with a token has.
+pub(super) fn of_claims(keys: &[Spanned<LimitKey>]) -> impl Iterator<Item = Span> {
+    keys.iter().filter(|key| matches!(key.value, LimitKey::Claim(_))).map(|key| key.span)
 }
