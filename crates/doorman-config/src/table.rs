@@ -2,6 +2,7 @@
 //! it; `help`, the JSON Schema, the reference page and the completions are made from it.
 
 mod access;
+mod browsers;
 mod cache;
 mod compress;
 mod delivery;
@@ -130,6 +131,10 @@ pub enum Within {
     Oidc,
     /// `forward-auth`.
     ForwardAuth,
+    /// `cors`.
+    Cors,
+    /// `csrf`.
+    Csrf,
     /// `timeout`.
     Timeout,
 }
@@ -190,6 +195,8 @@ impl Within {
         Within::Jwt,
         Within::Oidc,
         Within::ForwardAuth,
+        Within::Cors,
+        Within::Csrf,
         Within::Timeout,
     ];
 
@@ -248,6 +255,8 @@ impl Within {
             Within::Jwt => "jwt",
             Within::Oidc => "oidc",
             Within::ForwardAuth => "forward-auth",
+            Within::Cors => "cors",
+            Within::Csrf => "csrf",
             Within::Timeout => "timeout",
         }
     }
@@ -508,6 +517,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(access::DIRECTIVES)
         .chain(limits::DIRECTIVES)
         .chain(identity::DIRECTIVES)
+        .chain(browsers::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -627,6 +637,8 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("http_request", "deny`, `limit` or `request-header"),
     ("geoip2", "geo"),
     ("geoip_country", "geo country"),
+    ("crossorigin", "cors"),
+    ("access_control_allow_origin", "cors"),
     ("set_real_ip_from", "trusted-proxies"),
     ("lb_policy", "balance"),
     ("least_conn", "balance least-requests"),

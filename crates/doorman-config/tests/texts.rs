@@ -245,6 +245,8 @@ fn around(within: Within, example: &str) -> String {
         Within::ForwardAuth => {
             options(&format!("forward-auth http://127.0.0.1:9091/verify {{ {example} }}"))
         }
+        Within::Cors => options(&format!("cors https://app.example.com {{ {example} }}")),
+        Within::Csrf => options(&format!("csrf on {{ {example} }}")),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }

@@ -2,6 +2,7 @@
 //! is wrong once they have.
 
 mod access;
+mod browsers;
 mod identity;
 mod keys;
 mod limits;
@@ -13,8 +14,7 @@ use super::options::Line;
 use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
-    Access, ApiKey, BasicAuth, ConcurrencyLimit, ConnectionsLimit, ForwardAuth, Global, Guard, Jwt,
-    Limit, Oidc, Priority, Site, Spanned, Throttle,
+    Access, ApiKey, BasicAuth, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf, ForwardAuth, Global, Guard, Jwt, Limit, Oidc, Priority, SecurityHeaders, Site, Spanned, Throttle,
 };
 
 /// What one line says, or all lines of a block that belong together.
@@ -31,6 +31,9 @@ pub(super) enum GuardLine {
     Jwt(Option<Jwt>),
     Oidc(Option<Oidc>),
     ForwardAuth(Option<ForwardAuth>),
+    Cors(Option<Cors>),
+    Csrf(Option<Csrf>),
+    SecurityHeaders(Option<Spanned<SecurityHeaders>>),
 }
 
 impl GuardLine {
@@ -49,6 +52,9 @@ impl GuardLine {
             GuardLine::Jwt(auth) => guard.jwt = auth.map(Box::new),
             GuardLine::Oidc(auth) => guard.oidc = auth.map(Box::new),
             GuardLine::ForwardAuth(auth) => guard.forward_auth = auth.map(Box::new),
+            GuardLine::Cors(cors) => guard.cors = cors.map(Box::new),
+            GuardLine::Csrf(csrf) => guard.csrf = csrf,
+            GuardLine::SecurityHeaders(which) => guard.security_headers = which,
         }
     }
 }
@@ -68,6 +74,9 @@ impl Decoder<'_> {
             "jwt" => self.jwt(item).map(GuardLine::Jwt),
             "oidc" => self.oidc(item).map(GuardLine::Oidc),
             "forward-auth" => self.forward_auth(item).map(GuardLine::ForwardAuth),
+            "cors" => self.cors(item).map(GuardLine::Cors),
+            "csrf" => self.csrf(item).map(GuardLine::Csrf),
+            "security-headers" => self.security_headers(item).map(GuardLine::SecurityHeaders),
             _ => return None,
         };
         // A guard that is lost without a word would leave a door open.

@@ -24,6 +24,13 @@ pub(super) const CODES: &[Explanation] = &[
         "site https://a.test { tls internal; jwt jwks keys.json issuer a audience b algorithms HS256; proxy 3000 }",
         "site https://a.test { tls internal; jwt jwks keys.json issuer a audience b algorithms ES256; proxy 3000 }",
     ),
+    Explanation::new(
+        "E0254",
+        "words about pages of other sites that do not fit",
+        "An origin is scheme, host and port of a page, as its address shows them, without a path. `credentials on` with the origin * would let every page act in the name of users who visit it; browsers refuse it, too. The origin null can be had by everybody.",
+        "site http://a.test { cors * credentials on; proxy 3000 }",
+        "site http://a.test { cors https://app.example.com credentials on; proxy 3000 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[

@@ -2,10 +2,12 @@
 //! costs nothing.
 
 mod access;
+mod browsers;
 mod identity;
 mod limits;
 
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
+pub use browsers::{Cors, CorsFields, Csrf, Origin, SecurityHeaders};
 pub use identity::{
     ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, ForwardAuth,
     ForwardAuthMethod, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Oidc, Secret, Unauthenticated,
@@ -15,7 +17,7 @@ pub use limits::{
     RequestRate, Throttle,
 };
 
-use crate::Setting;
+use crate::{Setting, Spanned};
 
 /// The guards of a route, merged from its policies, its site and itself.
 #[derive(Clone, Debug)]
@@ -42,6 +44,12 @@ pub struct Guard {
     pub oidc: Option<Box<Oidc>>,
     /// `forward-auth`: asked in any case.
     pub forward_auth: Option<Box<ForwardAuth>>,
+    /// `cors`: whose pages may use what is here.
+    pub cors: Option<Box<Cors>>,
+    /// `csrf`: whether pages of others may change something.
+    pub csrf: Option<Csrf>,
+    /// `security-headers`: which fields make browsers careful.
+    pub security_headers: Option<Spanned<SecurityHeaders>>,
 }
 
 impl Default for Guard {
@@ -58,6 +66,9 @@ impl Default for Guard {
             jwt: None,
             oidc: None,
             forward_auth: None,
+            cors: None,
+            csrf: None,
+            security_headers: None,
         }
     }
 }

@@ -24,6 +24,5 @@ const OPTIONS: &[Within] = &[Policy, Site, Route];
 pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
-    later("cors", OPTIONS, "answer CORS requests"),
     later("challenge", OPTIONS, "make bots work"),
 ];

@@ -23,6 +23,9 @@ pub(crate) fn describe(guard: &Guard, text: &mut String) {
     lines("jwt", &guard.jwt, text);
     lines("oidc", &guard.oidc, text);
     lines("forward-auth", &guard.forward_auth, text);
+    lines("cors", &guard.cors, text);
+    lines("csrf", &guard.csrf, text);
+    lines("security-headers", &guard.security_headers, text);
     if guard.priority.span.is_some() {
         lines("priority", [guard.priority.value], text);
     }
