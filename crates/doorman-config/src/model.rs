@@ -40,7 +40,7 @@ pub use global::{
     LogTarget, Timeouts, WafLog, Workers,
 };
 pub use guard::{
-    Access, ApiKey, BasicAuth, BuiltInList, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, ForwardAuth, ForwardAuthMethod, Geo, Guard, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Oidc, Origin, Priority, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated, WhoList,
+    Access, ApiKey, Ban, BanSignal, BasicAuth, BuiltInList, Challenge, ChallengeBind, ChallengeWhen, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, ForwardAuth, ForwardAuthMethod, Geo, Guard, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Oidc, Origin, Priority, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated, WhoList,
 };
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};

@@ -1,6 +1,7 @@
 //! The table of directives: each one described once. The decoder checks names, places, counts and repetition against
 //! it; `help`, the JSON Schema, the reference page and the completions are made from it.
 
+mod abuse;
 mod access;
 mod browsers;
 mod cache;
@@ -135,6 +136,10 @@ pub enum Within {
     Cors,
     /// `csrf`.
     Csrf,
+    /// `challenge`.
+    Challenge,
+    /// `ban`.
+    Ban,
     /// `timeout`.
     Timeout,
 }
@@ -197,6 +202,8 @@ impl Within {
         Within::ForwardAuth,
         Within::Cors,
         Within::Csrf,
+        Within::Challenge,
+        Within::Ban,
         Within::Timeout,
     ];
 
@@ -257,6 +264,8 @@ impl Within {
             Within::ForwardAuth => "forward-auth",
             Within::Cors => "cors",
             Within::Csrf => "csrf",
+            Within::Challenge => "challenge",
+            Within::Ban => "ban",
             Within::Timeout => "timeout",
         }
     }
@@ -518,6 +527,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(limits::DIRECTIVES)
         .chain(identity::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
+        .chain(abuse::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -639,6 +649,9 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("geoip_country", "geo country"),
     ("crossorigin", "cors"),
     ("access_control_allow_origin", "cors"),
+    ("fail2ban", "ban"),
+    ("anubis", "challenge"),
+    ("js_challenge", "challenge"),
     ("set_real_ip_from", "trusted-proxies"),
     ("lb_policy", "balance"),
     ("least_conn", "balance least-requests"),

@@ -247,6 +247,14 @@ fn around(within: Within, example: &str) -> String {
         }
         Within::Cors => options(&format!("cors https://app.example.com {{ {example} }}")),
         Within::Csrf => options(&format!("csrf on {{ {example} }}")),
+        Within::Challenge => options(&format!("challenge always {{ {example} }}")),
+        Within::Ban => {
+            let others = ["within 1m", "for 1h", "on not-found"];
+            let word = |text: &str| text.split(' ').next().map(str::to_owned);
+            let others = others.iter().filter(|other| word(other) != word(example));
+            let others = others.fold(String::new(), |all, other| all + other + "; ");
+            options(&format!("ban 10 {{ {others}{example} }}"))
+        }
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }

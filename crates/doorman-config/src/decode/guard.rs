@@ -1,6 +1,7 @@
 //! The guards of policies, sites and routes: what each line says, how lines of several blocks come together, and what
 //! is wrong once they have.
 
+mod abuse;
 mod access;
 mod browsers;
 mod identity;
@@ -14,7 +15,7 @@ use super::options::Line;
 use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
-    Access, ApiKey, BasicAuth, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf, ForwardAuth, Global, Guard, Jwt, Limit, Oidc, Priority, SecurityHeaders, Site, Spanned, Throttle,
+    Access, ApiKey, Ban, BasicAuth, Challenge, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf, ForwardAuth, Global, Guard, Jwt, Limit, Oidc, Priority, SecurityHeaders, Site, Spanned, Throttle,
 };
 
 /// What one line says, or all lines of a block that belong together.
@@ -34,6 +35,8 @@ pub(super) enum GuardLine {
     Cors(Option<Cors>),
     Csrf(Option<Csrf>),
     SecurityHeaders(Option<Spanned<SecurityHeaders>>),
+    Challenge(Option<Challenge>),
+    Ban(Option<Ban>),
 }
 
 impl GuardLine {
@@ -55,6 +58,9 @@ impl GuardLine {
             GuardLine::Cors(cors) => guard.cors = cors.map(Box::new),
             GuardLine::Csrf(csrf) => guard.csrf = csrf,
             GuardLine::SecurityHeaders(which) => guard.security_headers = which,
+            GuardLine::Challenge(challenge) => guard.challenge = challenge,
+            GuardLine::Ban(Some(ban)) => guard.bans.push(ban),
+            GuardLine::Ban(None) => guard.bans.clear(),
         }
     }
 }
@@ -76,6 +82,8 @@ impl Decoder<'_> {
             "forward-auth" => self.forward_auth(item).map(GuardLine::ForwardAuth),
             "cors" => self.cors(item).map(GuardLine::Cors),
             "csrf" => self.csrf(item).map(GuardLine::Csrf),
+            "challenge" => self.challenge(item).map(GuardLine::Challenge),
+            "ban" => self.ban(item).map(GuardLine::Ban),
             "security-headers" => self.security_headers(item).map(GuardLine::SecurityHeaders),
             _ => return None,
         };
@@ -99,6 +107,7 @@ impl Decoder<'_> {
             self.check_keys(site);
             self.check_plain(site, global);
             self.check_asked(site);
+            self.check_bans(site);
         }
     }
 

@@ -31,6 +31,13 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { cors * credentials on; proxy 3000 }",
         "site http://a.test { cors https://app.example.com credentials on; proxy 3000 }",
     ),
+    Explanation::new(
+        "E0255",
+        "words about bans that do not fit",
+        "A ban needs a number of signs, the time in which they come, how long a client is then kept out, and what counts as a sign.",
+        "site http://a.test { ban 10 on not-found; proxy 3000 }",
+        "site http://a.test { ban 10 within 1m for 1h on not-found; proxy 3000 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[
@@ -75,5 +82,12 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "The request that asks comes to a route that asks the same server again, and so on until one of them runs out of time.",
         "site http://a.test { forward-auth http://a.test/verify; proxy 3000 }",
         "site http://a.test { forward-auth http://a.test/verify; route /verify { forward-auth off; proxy 9091 }; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0327",
+        "a sign that nothing ever gives",
+        "A ban counts what other words of the route refuse: `auth-failure` needs one about identity, `waf-block` a `waf`, `limit` a bound, `challenge-failure` a `challenge`. What the upstream refuses itself is counted by its status.",
+        "site http://a.test { ban 10 within 1m for 1h on auth-failure; proxy 3000 }",
+        "site http://a.test { ban 10 within 1m for 1h on 401 403; proxy 3000 }",
     ),
 ];

@@ -1,11 +1,13 @@
 //! What a request must pass before anything is done for it. Each word has a field here, and a field that is empty
 //! costs nothing.
 
+mod abuse;
 mod access;
 mod browsers;
 mod identity;
 mod limits;
 
+pub use abuse::{Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen};
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
 pub use browsers::{Cors, CorsFields, Csrf, Origin, SecurityHeaders};
 pub use identity::{
@@ -50,6 +52,10 @@ pub struct Guard {
     pub csrf: Option<Csrf>,
     /// `security-headers`: which fields make browsers careful.
     pub security_headers: Option<Spanned<SecurityHeaders>>,
+    /// `challenge`: who has to do some work first.
+    pub challenge: Option<Challenge>,
+    /// `ban` lines in their order: who is kept out for some time.
+    pub bans: Vec<Ban>,
 }
 
 impl Default for Guard {
@@ -69,6 +75,8 @@ impl Default for Guard {
             cors: None,
             csrf: None,
             security_headers: None,
+            challenge: None,
+            bans: Vec::new(),
         }
     }
 }

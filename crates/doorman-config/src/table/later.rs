@@ -1,7 +1,7 @@
 //! Directives that are settled but come with a later version. Using one is an error that says so; the decoder does
 //! not know them.
 
-use super::Within::{self, Global, Policy, Route, Site};
+use super::Within::{self, Global};
 
 /// A directive to come.
 #[derive(Clone, Copy, Debug)]
@@ -18,11 +18,8 @@ const fn later(name: &'static str, within: &'static [Within], what: &'static str
     Later { name, within, what }
 }
 
-const OPTIONS: &[Within] = &[Policy, Site, Route];
-
 /// All that is planned.
 pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
-    later("challenge", OPTIONS, "make bots work"),
 ];

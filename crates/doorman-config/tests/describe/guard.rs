@@ -26,6 +26,8 @@ pub(crate) fn describe(guard: &Guard, text: &mut String) {
     lines("cors", &guard.cors, text);
     lines("csrf", &guard.csrf, text);
     lines("security-headers", &guard.security_headers, text);
+    lines("challenge", &guard.challenge, text);
+    lines("ban", &guard.bans, text);
     if guard.priority.span.is_some() {
         lines("priority", [guard.priority.value], text);
     }
