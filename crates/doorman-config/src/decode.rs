@@ -17,6 +17,7 @@ mod listen;
 mod mirror;
 mod optimize;
 mod options;
+mod process;
 mod reach;
 mod relay;
 mod resilience;

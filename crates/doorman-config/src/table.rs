@@ -44,6 +44,10 @@ pub enum Within {
     Geo,
     /// `tls-policy` in `global`.
     TlsPolicy,
+    /// `user` in `global`.
+    User,
+    /// `overload` in `global`.
+    Overload,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -156,6 +160,8 @@ impl Within {
         Within::Timeouts,
         Within::Geo,
         Within::TlsPolicy,
+        Within::User,
+        Within::Overload,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -266,6 +272,8 @@ impl Within {
             Within::Csrf => "csrf",
             Within::Challenge => "challenge",
             Within::Ban => "ban",
+            Within::User => "user",
+            Within::Overload => "overload",
             Within::Timeout => "timeout",
         }
     }

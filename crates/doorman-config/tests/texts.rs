@@ -89,9 +89,8 @@ fn around(within: Within, example: &str) -> String {
         )
     };
     // Countries and networks need their databases.
-    let guarded = |inner: &str| {
-        format!("global {{ geo country c.mmdb asn a.mmdb }}\n{}", options(inner))
-    };
+    let guarded =
+        |inner: &str| format!("global {{ geo country c.mmdb asn a.mmdb }}\n{}", options(inner));
     match within {
         Within::Top => example.to_owned(),
         Within::Global => format!("global {{ {example} }}"),
@@ -255,6 +254,8 @@ fn around(within: Within, example: &str) -> String {
             let others = others.fold(String::new(), |all, other| all + other + "; ");
             options(&format!("ban 10 {{ {others}{example} }}"))
         }
+        Within::User => format!("global {{ user doorman {{ {example} }} }}"),
+        Within::Overload => format!("global {{ overload {{ {example} }} }}"),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }

@@ -15,7 +15,9 @@ use super::options::Line;
 use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
-    Access, ApiKey, Ban, BasicAuth, Challenge, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf, ForwardAuth, Global, Guard, Jwt, Limit, Oidc, Priority, SecurityHeaders, Site, Spanned, Throttle,
+    Access, ApiKey, Ban, BasicAuth, Challenge, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf,
+    ForwardAuth, Global, Guard, Jwt, Limit, Oidc, Priority, SecurityHeaders, Site, Spanned,
+    Throttle,
 };
 
 /// What one line says, or all lines of a block that belong together.

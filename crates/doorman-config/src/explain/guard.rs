@@ -38,6 +38,13 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { ban 10 on not-found; proxy 3000 }",
         "site http://a.test { ban 10 within 1m for 1h on not-found; proxy 3000 }",
     ),
+    Explanation::new(
+        "E0256",
+        "words about the process that do not fit",
+        "A user and a group are named as the system has them, or by number. `overload` looks at the time that requests wait for their core, at the memory, or at both.",
+        "global { overload delay off memory off }\nsite http://a.test { respond 200 }",
+        "global { overload delay 50ms memory off }\nsite http://a.test { respond 200 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[

@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Write as _};
 
-use doorman_config::Guard;
+use doorman_config::{Global, Guard};
 
 /// Each value of a list, or the one that is there.
 fn lines<T: Debug>(word: &str, values: impl IntoIterator<Item = T>, text: &mut String) {
@@ -30,6 +30,16 @@ pub(crate) fn describe(guard: &Guard, text: &mut String) {
     lines("ban", &guard.bans, text);
     if guard.priority.span.is_some() {
         lines("priority", [guard.priority.value], text);
+    }
+}
+
+pub(crate) fn describe_process(global: &Global, text: &mut String) {
+    let user = global.user.iter().map(|user| format!("user {:?}", user.value));
+    let harden = global.harden.span.map(|_| format!("harden {:?}", global.harden.value));
+    let desync = global.desync.span.map(|_| format!("desync {:?}", global.desync.value));
+    let overload = global.overload.iter().map(|overload| plain(&format!("{overload:?}")));
+    for line in user.chain(harden).chain(desync).chain(overload) {
+        writeln!(text, "{line}").expect("a String takes all");
     }
 }
 
