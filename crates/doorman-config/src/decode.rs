@@ -11,11 +11,13 @@ mod ejection;
 mod ending;
 mod fastcgi;
 mod global;
+mod guard;
 mod health;
 mod listen;
 mod mirror;
 mod optimize;
 mod options;
+mod process;
 mod reach;
 mod relay;
 mod resilience;
@@ -62,6 +64,8 @@ pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faul
         unkept: Vec::new(),
         has_dns: false,
         certifies_addresses: false,
+        has_countries: false,
+        has_networks: false,
         damaged,
     };
     let global = decoder.top(items);
@@ -74,6 +78,7 @@ pub(crate) fn config(items: &[Item], sources: &SourceMap, diagnostics: &mut Faul
         decoder.check_reach(site);
     }
     decoder.check_nameless(&sites);
+    decoder.check_guards(&sites, &global);
     decoder.check_unkept();
     decoder.check_used();
     if sites.is_empty() && relays.is_empty() && !decoder.damaged && decoder.diagnostics.count() == 0
@@ -110,6 +115,10 @@ struct Decoder<'a> {
     has_dns: bool,
     /// Whether some authority issues for IP addresses.
     certifies_addresses: bool,
+    /// Whether there is a database of countries.
+    has_countries: bool,
+    /// Whether there is a database of autonomous systems.
+    has_networks: bool,
     /// Whether something was lost before, so that what seems to be missing may only be broken.
     damaged: bool,
 }
@@ -178,6 +187,8 @@ impl Decoder<'_> {
             }
         }
         self.check_folders();
+        self.has_countries = global.geo.as_ref().is_some_and(|geo| geo.country.is_some());
+        self.has_networks = global.geo.as_ref().is_some_and(|geo| geo.asn.is_some());
         self.policies(items);
         global
     }

@@ -2,6 +2,7 @@
 //! cannot drift from the decoder.
 
 mod grammar;
+mod guard;
 mod meaning;
 mod plan;
 mod values;
@@ -35,7 +36,8 @@ impl Explanation {
 
 /// All explanations, by code.
 pub fn explanations() -> impl Iterator<Item = &'static Explanation> {
-    grammar::CODES.iter().chain(meaning::CODES).chain(values::CODES).chain(meaning::WARNINGS)
+    let errors = grammar::CODES.iter().chain(meaning::CODES).chain(guard::CODES);
+    errors.chain(values::CODES).chain(meaning::WARNINGS).chain(guard::WARNINGS)
 }
 
 /// Explanations of what only compiling a plan can find, by code.

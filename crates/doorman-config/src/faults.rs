@@ -12,11 +12,14 @@ pub(crate) struct Faults {
     kept: Vec<Diagnostic>,
     /// All, kept or not.
     count: usize,
+    /// Errors among them.
+    errors: usize,
 }
 
 impl Faults {
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.count += 1;
+        self.errors += usize::from(diagnostic.is_error());
         if self.kept.len() < KEPT_MAX {
             self.kept.push(diagnostic);
         }
@@ -25,6 +28,11 @@ impl Faults {
     /// How many there were, kept or not: whether it grew says whether something was wrong.
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// How many of them were errors, kept or not.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
     }
 
     /// Whether nothing more is kept, so that details are not worth working out.

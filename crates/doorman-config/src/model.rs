@@ -11,10 +11,12 @@ mod compress;
 mod delivery;
 mod discover;
 mod global;
+mod guard;
 mod health;
 mod listen;
 mod optimize;
 mod options;
+mod process;
 mod relay;
 mod resilience;
 mod route;
@@ -38,6 +40,14 @@ pub use global::{
     AccessFormat, AccessLog, Admin, BackgroundThreads, ErrorLog, Global, Limits, LogLevel,
     LogTarget, Timeouts, WafLog, Workers,
 };
+pub use guard::{
+    Access, ApiKey, Ban, BanSignal, BasicAuth, BuiltInList, Challenge, ChallengeBind,
+    ChallengeWhen, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit,
+    Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, ForwardAuth,
+    ForwardAuthMethod, Geo, Guard, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode,
+    Oidc, Origin, Priority, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated,
+    WhoList,
+};
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
 pub use optimize::{
@@ -48,6 +58,7 @@ pub use options::{
     HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart, RouteOptions,
     RouteTimeouts, StatusRange, StickyShare, UpstreamHost,
 };
+pub use process::{Desync, Harden, Overload, ProcessUser};
 pub use relay::{NamedTarget, Relay, RelayProtocol};
 pub use resilience::{Breaker, Failures, Park, Queue, Retry, RetryRules};
 pub use route::{

@@ -1,12 +1,17 @@
 //! The table of directives: each one described once. The decoder checks names, places, counts and repetition against
 //! it; `help`, the JSON Schema, the reference page and the completions are made from it.
 
+mod abuse;
+mod access;
+mod browsers;
 mod cache;
 mod compress;
 mod delivery;
 mod discovery;
 mod health;
+mod identity;
 mod later;
+mod limits;
 mod optimize;
 mod options;
 mod process;
@@ -35,8 +40,14 @@ pub enum Within {
     Limits,
     /// `timeouts` in `global`.
     Timeouts,
+    /// `geo` in `global`.
+    Geo,
     /// `tls-policy` in `global`.
     TlsPolicy,
+    /// `user` in `global`.
+    User,
+    /// `overload` in `global`.
+    Overload,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -103,6 +114,36 @@ pub enum Within {
     WafExclude,
     /// `body` in `waf`.
     WafBody,
+    /// `allow`.
+    Allow,
+    /// `deny`.
+    Deny,
+    /// `limit`.
+    Limit,
+    /// `connections`.
+    Connections,
+    /// `concurrency`.
+    Concurrency,
+    /// `throttle`.
+    Throttle,
+    /// `basic-auth`.
+    BasicAuth,
+    /// `api-key`.
+    ApiKey,
+    /// `jwt`.
+    Jwt,
+    /// `oidc`.
+    Oidc,
+    /// `forward-auth`.
+    ForwardAuth,
+    /// `cors`.
+    Cors,
+    /// `csrf`.
+    Csrf,
+    /// `challenge`.
+    Challenge,
+    /// `ban`.
+    Ban,
     /// `timeout`.
     Timeout,
 }
@@ -117,7 +158,10 @@ impl Within {
         Within::AcmeDns,
         Within::Limits,
         Within::Timeouts,
+        Within::Geo,
         Within::TlsPolicy,
+        Within::User,
+        Within::Overload,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -151,6 +195,21 @@ impl Within {
         Within::Waf,
         Within::WafExclude,
         Within::WafBody,
+        Within::Allow,
+        Within::Deny,
+        Within::Limit,
+        Within::Connections,
+        Within::Concurrency,
+        Within::Throttle,
+        Within::BasicAuth,
+        Within::ApiKey,
+        Within::Jwt,
+        Within::Oidc,
+        Within::ForwardAuth,
+        Within::Cors,
+        Within::Csrf,
+        Within::Challenge,
+        Within::Ban,
         Within::Timeout,
     ];
 
@@ -197,6 +256,24 @@ impl Within {
             Within::WafExclude => "exclude",
             Within::Buffer => "buffer",
             Within::Mirror => "mirror",
+            Within::Geo => "geo",
+            Within::Allow => "allow",
+            Within::Deny => "deny",
+            Within::Limit => "limit",
+            Within::Connections => "connections",
+            Within::Concurrency => "concurrency",
+            Within::Throttle => "throttle",
+            Within::BasicAuth => "basic-auth",
+            Within::ApiKey => "api-key",
+            Within::Jwt => "jwt",
+            Within::Oidc => "oidc",
+            Within::ForwardAuth => "forward-auth",
+            Within::Cors => "cors",
+            Within::Csrf => "csrf",
+            Within::Challenge => "challenge",
+            Within::Ban => "ban",
+            Within::User => "user",
+            Within::Overload => "overload",
             Within::Timeout => "timeout",
         }
     }
@@ -412,6 +489,13 @@ const fn many(name: &'static str, kind: Kind) -> Argument {
     Argument { name, kind, arity: Arity::Many }
 }
 
+/// What makes a client, where nothing else is counted by.
+const CLIENT_PER: &[Argument] = &[
+    one("client-ip", Kind::Choice(&["client-ip"], &[])),
+    optional("/P4", Kind::Any("bits of IPv4, /1 to /32")),
+    optional("/P6", Kind::Any("bits of IPv6, /1 to /128")),
+];
+
 /// Cipher suites that a policy may name: all that there are.
 pub(crate) const SUITES: &[&str] = &[
     "TLS_AES_128_GCM_SHA256",
@@ -447,6 +531,11 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(optimize::DIRECTIVES)
         .chain(delivery::DIRECTIVES)
         .chain(waf::DIRECTIVES)
+        .chain(access::DIRECTIVES)
+        .chain(limits::DIRECTIVES)
+        .chain(identity::DIRECTIVES)
+        .chain(browsers::DIRECTIVES)
+        .chain(abuse::DIRECTIVES)
 }
 
 /// The directive of that name in that block.
@@ -536,6 +625,41 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("basicauth", "basic-auth"),
     ("basic_auth", "basic-auth"),
     ("auth_basic", "basic-auth"),
+    ("auth_basic_user_file", "basic-auth file"),
+    ("digestauth", "basic-auth"),
+    ("authtype", "basic-auth"),
+    ("authuserfile", "basic-auth file"),
+    ("auth_request", "forward-auth"),
+    ("auth_request_set", "forward-auth { response-header"),
+    ("forwardauth", "forward-auth"),
+    ("auth_jwt", "jwt"),
+    ("auth_jwt_key_file", "jwt jwks"),
+    ("satisfy", "basic-auth`, `api-key`, `jwt` and `oidc`, of which any suffices; not `satisfy"),
+    ("limit_req", "limit"),
+    ("limit_req_zone", "limit RATE per"),
+    ("limit_req_status", "limit { status"),
+    ("limit_conn", "concurrency` or `connections"),
+    ("limit_conn_zone", "concurrency N per"),
+    ("limit_rate", "throttle"),
+    ("limit_rate_after", "throttle RATE after"),
+    ("rate_limit", "limit"),
+    ("ratelimit", "limit"),
+    ("stick_table", "limit RATE per"),
+    ("inflightreq", "concurrency"),
+    ("maxconn", "concurrency"),
+    ("ipallowlist", "allow"),
+    ("ipwhitelist", "allow"),
+    ("remote_ip", "allow"),
+    ("require", "allow"),
+    ("tcp_request", "deny"),
+    ("http_request", "deny`, `limit` or `request-header"),
+    ("geoip2", "geo"),
+    ("geoip_country", "geo country"),
+    ("crossorigin", "cors"),
+    ("access_control_allow_origin", "cors"),
+    ("fail2ban", "ban"),
+    ("anubis", "challenge"),
+    ("js_challenge", "challenge"),
     ("set_real_ip_from", "trusted-proxies"),
     ("lb_policy", "balance"),
     ("least_conn", "balance least-requests"),

@@ -5,6 +5,9 @@
 //! A section begins with a line such as `--- file NAME`, `--- env NAME VALUE`, `--- secret NAME VALUE` or
 //! `--- expect`; what stands above the first is `doorman.conf`.
 
+#[path = "describe/guard.rs"]
+mod guard;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -213,6 +216,10 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
         )
         .expect(TAKES_ALL);
     }
+    guard::describe_process(global, text);
+    if let Some(geo) = &global.geo {
+        writeln!(text, "geo {}", guard::plain(&format!("{geo:?}"))).expect(TAKES_ALL);
+    }
     for listener in &config.listeners {
         let protocols: Vec<&str> =
             listener.protocols.iter().map(|protocol| protocol.word()).collect();
@@ -224,6 +231,9 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
             protocols.join(" ")
         )
         .expect(TAKES_ALL);
+        if listener.desync.span.is_some() {
+            writeln!(text, "  desync {}", listener.desync.value.word()).expect(TAKES_ALL);
+        }
         for announcer in &listener.proxy_protocol {
             match announcer {
                 Announcer::Range(range) => writeln!(text, "  proxy-protocol from {range}"),
@@ -565,6 +575,7 @@ fn describe_route(config: &Config, route: &Route, sources: &SourceMap, text: &mu
     if let Some(waf) = &route.options.waf {
         describe_waf(waf, text);
     }
+    guard::describe(&route.options.guard, text);
 }
 
 fn describe_options(options: &RouteOptions, text: &mut String) {

@@ -16,7 +16,9 @@ fn source(text: &str) -> (MemorySource, &'static str) {
     let source = MemorySource::new()
         .file(path, text)
         .file("sites/a.conf", "site http://included.test { respond 200 }")
-        .variable("GREETING", "hello");
+        .variable("GREETING", "hello")
+        .with_secret("jwt", "0123456789abcdef0123456789abcdef")
+        .with_secret("oidc", "hush");
     (source, path)
 }
 
@@ -86,6 +88,9 @@ fn around(within: Within, example: &str) -> String {
             "upstream u {{ server https://10.0.0.1:443; {inner} }}\nsite http://a.test {{ proxy u }}\n"
         )
     };
+    // Countries and networks need their databases.
+    let guarded =
+        |inner: &str| format!("global {{ geo country c.mmdb asn a.mmdb }}\n{}", options(inner));
     match within {
         Within::Top => example.to_owned(),
         Within::Global => format!("global {{ {example} }}"),
@@ -216,6 +221,41 @@ fn around(within: Within, example: &str) -> String {
         }
         Within::WafExclude => options(&format!("waf starter {{ exclude 942100 {{ {example} }} }}")),
         Within::WafBody => options(&format!("waf starter {{ body {{ {example} }} }}")),
+        Within::Geo => format!("global {{ geo {{ {example} }} }}"),
+        Within::Allow => guarded(&format!("allow 10.0.0.0/8 {{ {example} }}")),
+        Within::Deny => guarded(&format!("deny 10.6.6.0/24 {{ {example} }}")),
+        Within::Limit => options(&format!("limit 100/s {{ {example} }}")),
+        Within::Connections => options(&format!("connections 20 {{ {example} }}")),
+        Within::Concurrency if example.starts_with("timeout") => {
+            options(&format!("concurrency 20 {{ queue 5; {example} }}"))
+        }
+        Within::Concurrency => options(&format!("concurrency 20 {{ {example} }}")),
+        Within::Throttle => options(&format!("throttle 1MiB/s {{ {example} }}")),
+        Within::BasicAuth => options(&format!("basic-auth file users {{ {example} }}")),
+        Within::ApiKey => options(&format!("api-key file keys {{ {example} }}")),
+        Within::Jwt if example.starts_with("jwks") || example.starts_with("secret") => {
+            options(&format!("jwt {{ {example} }}"))
+        }
+        Within::Jwt => options(&format!("jwt jwks keys.json {{ {example} }}")),
+        Within::Oidc if example.starts_with("client-id") => {
+            options(&format!("oidc https://id.test {{ {example} }}"))
+        }
+        Within::Oidc => options(&format!("oidc https://id.test {{ client-id a; {example} }}")),
+        Within::ForwardAuth => {
+            options(&format!("forward-auth http://127.0.0.1:9091/verify {{ {example} }}"))
+        }
+        Within::Cors => options(&format!("cors https://app.example.com {{ {example} }}")),
+        Within::Csrf => options(&format!("csrf on {{ {example} }}")),
+        Within::Challenge => options(&format!("challenge always {{ {example} }}")),
+        Within::Ban => {
+            let others = ["within 1m", "for 1h", "on not-found"];
+            let word = |text: &str| text.split(' ').next().map(str::to_owned);
+            let others = others.iter().filter(|other| word(other) != word(example));
+            let others = others.fold(String::new(), |all, other| all + other + "; ");
+            options(&format!("ban 10 {{ {others}{example} }}"))
+        }
+        Within::User => format!("global {{ user doorman {{ {example} }} }}"),
+        Within::Overload => format!("global {{ overload {{ {example} }} }}"),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }
@@ -270,7 +310,7 @@ fn help_says_where_and_how() {
     assert!(help.contains("weight N (in `server`)") && help.contains("Default: 1"), "{help}");
     let help = help_directive("timeout").expect("a directive");
     assert!(help.contains("connect TIME") && help.contains("in `upstream`"), "{help}");
-    let help = help_directive("jwt").expect("planned");
+    let help = help_directive("fleet").expect("planned");
     assert!(help.contains("comes with a later version"), "{help}");
     let help = help_directive("waf").expect("a directive");
     assert!(help.contains("waf [crs|starter|DIR|off] { ... }"), "{help}");

@@ -1,6 +1,7 @@
 //! Options that policies, sites and routes share. Each statement is decoded once to a [`Line`] and applied to every
 //! route that it is for, in order: policies, site, route.
 
+use super::guard::GuardLine;
 use super::optimize::{self, OptimizeLine};
 use super::waf::{Inspection, WafLine};
 use super::{Decoder, Policy, delivery};
@@ -56,6 +57,7 @@ pub(super) enum Line {
     Optimize(OptimizeLine),
     Delivery(delivery::Word),
     Waf(WafLine),
+    Guard(Box<GuardLine>),
 }
 
 /// Applies lines to the options of a route.
@@ -85,6 +87,7 @@ pub(super) fn apply(options: &mut RouteOptions, lines: &[Line]) {
             Line::Decompress(decompress) => options.decompress = decompress,
             Line::Optimize(line) => optimize::apply(&mut options.optimize, line),
             Line::Delivery(word) => word.apply(&mut options.delivery),
+            Line::Guard(line) => line.apply(&mut options.guard),
             // Gathered by itself: exclusions hold for rules that are named behind them.
             Line::Waf(_) => {}
         }
@@ -131,6 +134,7 @@ impl Decoder<'_> {
             let line = self.line(item);
             lines.extend(line.into_iter().flatten().filter(|_| !item.is_off()));
         }
+        lines.extend(self.guard_lines(items));
         self.check_optimize_lines(items);
         self.check_waf_lines(items);
         lines
@@ -212,7 +216,7 @@ impl Decoder<'_> {
             "early-hints" | "server-timing" | "immutable" | "sniff-guard" => {
                 self.delivery(item).map(Line::Delivery)
             }
-            _ => return None,
+            _ => return self.guard_line(item),
         };
         Some(line.into_iter().collect())
     }

@@ -168,7 +168,7 @@ pub(super) fn cookie_name(text: &Text) -> values::Value<String> {
 }
 
 /// The name of a parameter of the query, as it is written there.
-fn parameter(text: &Text) -> values::Value<String> {
+pub(super) fn parameter(text: &Text) -> values::Value<String> {
     let fits = |byte: u8| (0x21..0x7F).contains(&byte) && !matches!(byte, b'&' | b'=' | b'#');
     if !text.text.is_empty() && text.text.len() <= 64 && text.text.bytes().all(fits) {
         return Ok(Spanned::new(text.text.clone(), text.span));

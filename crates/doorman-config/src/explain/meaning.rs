@@ -21,7 +21,7 @@ pub(super) const CODES: &[Explanation] = &[
         "E0203",
         "this comes with a later version",
         "The word is settled, but this version of doorman cannot do it yet. It is an error and not a warning, because a guard that is written down and not in force would be worse than none.",
-        "site http://a.test { jwt; proxy 3000 }",
+        "global { fleet redis://10.0.0.1 }\nsite http://a.test { proxy 3000 }",
         "site http://a.test { proxy 3000 }",
     ),
     Explanation::new(

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cache, Compress, Decompress, Delivery, Optimize, UpstreamId, Waf};
+use super::{Cache, Compress, Decompress, Delivery, Guard, Optimize, UpstreamId, Waf};
 use crate::{Setting, Span, Spanned, Template};
 
 /// Everything that a route may say besides its ending.
@@ -61,6 +61,8 @@ pub struct RouteOptions {
     pub delivery: Delivery,
     /// `waf`: what is inspected; `None`: nothing is. The nearest line that names rules holds as a whole.
     pub waf: Option<Box<Waf>>,
+    /// What a request must pass first.
+    pub guard: Guard,
 }
 
 impl Default for RouteOptions {
@@ -90,6 +92,7 @@ impl Default for RouteOptions {
             optimize: Optimize::default(),
             delivery: Delivery::default(),
             waf: None,
+            guard: Guard::default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Directives that are settled but come with a later version. Using one is an error that says so; the decoder does
 //! not know them.
 
-use super::Within::{self, Global, Policy, Route, Site};
+use super::Within::{self, Global};
 
 /// A directive to come.
 #[derive(Clone, Copy, Debug)]
@@ -18,24 +18,8 @@ const fn later(name: &'static str, within: &'static [Within], what: &'static str
     Later { name, within, what }
 }
 
-const OPTIONS: &[Within] = &[Policy, Site, Route];
-
 /// All that is planned.
 pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
-    later("throttle", OPTIONS, "slow a response down"),
-    later("allow", OPTIONS, "let only some addresses in"),
-    later("deny", OPTIONS, "keep some addresses out"),
-    later("limit", OPTIONS, "bound the rate of requests"),
-    later("connections", OPTIONS, "bound connections for each client"),
-    later("concurrency", OPTIONS, "bound the requests at once"),
-    later("basic-auth", OPTIONS, "ask for a name and a password"),
-    later("api-key", OPTIONS, "ask for an API key"),
-    later("jwt", OPTIONS, "check tokens"),
-    later("oidc", OPTIONS, "sign users in by OpenID Connect"),
-    later("forward-auth", OPTIONS, "ask another server whether a request may pass"),
-    later("cors", OPTIONS, "answer CORS requests"),
-    later("challenge", OPTIONS, "make bots work"),
-    later("geo", OPTIONS, "decide by country or network"),
 ];
