@@ -41,7 +41,9 @@ pub struct BanRuleError(RateError);
 impl fmt::Display for BanRuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            RateError::TooFast => "so many signals in so short a time cannot be counted: give fewer, or a longer time",
+            RateError::TooFast => {
+                "so many signals in so short a time cannot be counted: give fewer, or a longer time"
+            }
             RateError::TooSlow => "signals can be counted for a year at most: give a shorter time",
         })
     }
@@ -140,7 +142,8 @@ impl Bans {
         if self.latest.load(Ordering::Acquire) <= now.0 {
             return None;
         }
-        let (_, until) = self.bucket(key).iter().map(Slot::read).find(|slot| slot.0 == key.number())?;
+        let (_, until) =
+            self.bucket(key).iter().map(Slot::read).find(|slot| slot.0 == key.number())?;
         (until > now.0).then_some(Instant(until))
     }
 
@@ -251,7 +254,8 @@ mod tests {
 
     fn rule(signals: u32, per: u64, length: u64) -> BanRule {
         let signals = NonZeroU32::new(signals).expect("positive");
-        BanRule::new(signals, Duration::from_secs(per), Duration::from_secs(length)).expect("a rule")
+        BanRule::new(signals, Duration::from_secs(per), Duration::from_secs(length))
+            .expect("a rule")
     }
 
     fn signal(bans: &Bans, rule: &BanRule, now: Instant) -> Signalled {
@@ -281,9 +285,13 @@ mod tests {
     #[test]
     fn bans_come_as_the_rule_says() {
         // Signals in a minute of who spreads them evenly, and which of them is the one too many.
-        for (signals, each, expect) in
-            [(1, 1_000, Some(1)), (2, 0, Some(2)), (20, 0, Some(20)), (20, 1_500, Some(38)), (20, 3_001, None)]
-        {
+        for (signals, each, expect) in [
+            (1, 1_000, Some(1)),
+            (2, 0, Some(2)),
+            (20, 0, Some(20)),
+            (20, 1_500, Some(38)),
+            (20, 3_001, None),
+        ] {
             let bans = Bans::new(100, 100);
             let rule = rule(signals, 60, 600);
             let banned = (0..1_000).find(|n| {
@@ -307,7 +315,10 @@ mod tests {
         bans.ban(key(3), at(50), at(0), String::new);
         assert_eq!(bans.check(key(3), at(0)), Some(at(50)), "the new ban holds");
         assert_eq!(bans.count(at(0)), 20);
-        assert_eq!(bans.list(2, at(0)).iter().map(|ban| ban.key).collect::<Vec<_>>(), [key(19), key(18)]);
+        assert_eq!(
+            bans.list(2, at(0)).iter().map(|ban| ban.key).collect::<Vec<_>>(),
+            [key(19), key(18)]
+        );
         assert!(bans.lift(key(3)) && !bans.lift(key(3)));
         assert_eq!(bans.check(key(3), at(0)), None);
         bans.lift_all();

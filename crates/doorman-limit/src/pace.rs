@@ -107,7 +107,11 @@ mod tests {
     #[test]
     fn bytes_go_at_their_rate() {
         let mut pace = pace(1_000, 500);
-        assert_eq!(pace.due(10_000, at(0)), Due::Now(600), "the first bytes, and a tenth of a second");
+        assert_eq!(
+            pace.due(10_000, at(0)),
+            Due::Now(600),
+            "the first bytes, and a tenth of a second"
+        );
         pace.sent(600);
         assert_eq!(pace.due(10_000, at(0)), Due::At(at(50)), "a piece worth sending");
         assert_eq!(pace.due(3, at(0)), Due::At(at(3)), "or all there is");

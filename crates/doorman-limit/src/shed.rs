@@ -27,7 +27,7 @@ use doorman_http::Instant;
 const LEVEL_MAX: u16 = 1_000;
 
 /// How much of a level one interval over the target adds.
-const RISE: u16 = 40;
+const RISE: u16 = 25;
 
 /// Intervals in a row below half the target, after which a level falls as fast as it ever does.
 const CALM_MAX: u16 = 16;

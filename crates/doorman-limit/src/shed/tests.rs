@@ -84,11 +84,16 @@ fn a_core_with_time_refuses_nothing() {
 
 #[test]
 fn overload_is_refused_and_what_is_taken_on_is_done_in_time() {
-    for (rate, priorities) in
-        [(1_200, [Normal].as_slice()), (2_000, &[Normal]), (2_000, &[Low]), (3_000, &[High]), (4_000, &[Low, Normal, High])]
-    {
+    for (rate, priorities) in [
+        (1_200, [Normal].as_slice()),
+        (2_000, &[Normal]),
+        (2_000, &[Low]),
+        (3_000, &[High]),
+        (4_000, &[Low, Normal, High]),
+    ] {
         let mut core = Core::new();
-        core.run(5, rate, priorities);
+        let onset = core.run(5, rate, priorities);
+        assert!(onset.worst.iter().all(|&worst| worst < 1_000), "too late: {onset:?}");
         let span = core.run(20, rate, priorities);
         let worst = span.worst.iter().max().unwrap();
         let most = f64::from(span.done) / 20_000.0;
@@ -96,10 +101,11 @@ fn overload_is_refused_and_what_is_taken_on_is_done_in_time() {
         // The work of refusing takes time, too.
         let rest = 1.0 - (rate as f64 - 1_000.0) / 1_000.0 / 20.0;
         assert!(most > rest * 0.9, "too little done, {most}: {report}");
-        assert!(*worst < 300, "too long a wait: {report}");
-        // It does not swing: no second refuses much more or less than another.
-        let (least, most) = (span.by_second.iter().min().unwrap(), span.by_second.iter().max().unwrap());
-        assert!(most - least < u32::try_from(rate / 5).unwrap(), "it swings: {report}");
+        assert!(*worst < 250, "too long a wait: {report}");
+        // It does not swing: no second refuses 30 % of all requests more than another.
+        let (least, most) =
+            (span.by_second.iter().min().unwrap(), span.by_second.iter().max().unwrap());
+        assert!(most - least < u32::try_from(rate * 3 / 10).unwrap(), "it swings: {report}");
     }
 }
 
@@ -111,7 +117,10 @@ fn what_matters_less_goes_first() {
     assert!(span.share(Low) > 0.7 && span.share(Normal) < 0.01, "{span:?}");
     core.run(5, 2_400, &[Low, Normal, High]);
     let span = core.run(20, 2_400, &[Low, Normal, High]);
-    assert!(span.share(Low) > 0.95 && span.share(Normal) > 0.7 && span.share(High) < 0.05, "{span:?}");
+    assert!(
+        span.share(Low) > 0.95 && span.share(Normal) > 0.7 && span.share(High) < 0.05,
+        "{span:?}"
+    );
 }
 
 #[test]
@@ -141,7 +150,9 @@ fn idle_time_and_a_clock_that_goes_back() {
     // At the very top a high priority has a chance left, and a low one has none.
     shed.level = LEVEL_MAX;
     let now = shed.begun;
-    let admitted = |shed: &mut Shed, priority| (0..1_000).filter(|&dice| shed.admits(priority, dice, now)).count();
+    let admitted = |shed: &mut Shed, priority| {
+        (0..1_000).filter(|&dice| shed.admits(priority, dice, now)).count()
+    };
     let all = [Low, Normal, High].map(|priority| admitted(&mut shed, priority));
     assert_eq!(all, [0, 0, 10]);
 }

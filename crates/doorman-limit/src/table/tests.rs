@@ -85,7 +85,8 @@ fn a_clock_that_goes_back_locks_nobody_out_and_lets_nobody_in() {
         let _ = taken(&table, stranger, &ten, 20, START);
         let _ = taken(&table, stranger, &ten, 20, back);
     }
-    let passed: u32 = strangers.iter().map(|&key| taken(&table, key, &ten, 20, back + SECOND)).sum();
+    let passed: u32 =
+        strangers.iter().map(|&key| taken(&table, key, &ten, 20, back + SECOND)).sum();
     assert!(passed > 0);
 }
 
@@ -97,7 +98,11 @@ fn levels_stay_when_the_rate_changes() {
     assert_eq!(taken(&table, key(1), &hourly, 2_000, START), 1_000);
     assert_eq!(taken(&table, key(1), &quick, 20, START), 0, "used up stays used up");
     assert_eq!(taken(&table, key(1), &quick, 20, START + SECOND / 10), 10, "by the new measure");
-    assert_eq!(taken(&table, key(1), &hourly, 2_000, START + SECOND / 10), 999, "a tenth of a second is owed");
+    assert_eq!(
+        taken(&table, key(1), &hourly, 2_000, START + SECOND / 10),
+        999,
+        "a tenth of a second is owed"
+    );
 }
 
 /// A table whose places are all live.
@@ -121,7 +126,11 @@ fn eviction_loses_nothing() {
     for round in 0..60_000_u64 {
         now = now + Duration::from_micros(mix(round) % 3_000);
         // A few keys are asked for over and over, while others pass by.
-        let n = if round % 3 > 0 { round / 90 * 5 % 2_000 + mix(round * 7) % 5 } else { mix(round) % 2_000 };
+        let n = if round % 3 > 0 {
+            round / 90 * 5 % 2_000 + mix(round * 7) % 5
+        } else {
+            mix(round) % 2_000
+        };
         let n = n % 2_000;
         let own = meters[usize::try_from(n).unwrap()].take(&ten, 1, now);
         assert_eq!(table.take(key(n), &ten, 1, now), own, "{n} in round {round}");
@@ -181,7 +190,8 @@ fn strangers_in_the_sketch_never_get_too_much_and_seldom_too_little() {
     table.sketch.reset_all();
     let strangers: Vec<Key> = (0..30).map(|n| key(1 << 40 | n)).collect();
     assert!(strangers.iter().all(|&key| !table.has_place(key)));
-    let passed: Vec<u32> = strangers.iter().map(|&key| taken(&table, key, &hourly, 100, START)).collect();
+    let passed: Vec<u32> =
+        strangers.iter().map(|&key| taken(&table, key, &hourly, 100, START)).collect();
     assert!(passed.iter().all(|&n| n <= 20), "{passed:?}");
     let exact = passed.iter().filter(|&&n| n == 20).count();
     assert!(exact >= 25, "{passed:?}");
