@@ -132,15 +132,15 @@ impl Access {
 
 impl Who {
     fn holds(&self, visitor: &Visitor<'_>, geo: &Geo) -> bool {
-        let known =
-            |of: fn(&Geo, IpAddr) -> Option<u32>| visitor.address.and_then(|ip| of(geo, ip));
+        let address = visitor.address;
         match self {
-            Self::Addresses(set) => visitor.address.is_some_and(|ip| set.contains(ip)),
+            Self::Addresses(set) => address.is_some_and(|ip| set.contains(ip)),
             Self::Countries(set) => {
-                let country = visitor.address.and_then(|ip| geo.country(ip));
-                country.is_some_and(|country| set.contains(country))
+                address.and_then(|ip| geo.country(ip)).is_some_and(|country| set.contains(country))
             }
-            Self::Networks(asns) => known(Geo::asn).is_some_and(|asn| asns.contains(&asn)),
+            Self::Networks(asns) => {
+                address.and_then(|ip| geo.asn(ip)).is_some_and(|asn| asns.contains(&asn))
+            }
             Self::Agents(list) => visitor.head.is_some_and(|head| {
                 head.fields.all(FieldId::UserAgent).any(|agent| list.find(agent).is_some())
             }),

@@ -202,7 +202,11 @@ fn shown(line: &[u8]) -> Box<str> {
     // No sign of UTF-8 is longer than four bytes, so that more than this is never looked at.
     let start = &line[..line.len().min(SHOWN_MAX * 4 + 4)];
     let text = String::from_utf8_lossy(start);
-    let mut signs = text.trim().chars().map(|sign| if is_odd(sign) { '\u{FFFD}' } else { sign });
+    let mut signs = text.trim().chars().map(|sign| match sign {
+        '\t' => ' ',
+        sign if is_odd(sign) => '\u{FFFD}',
+        sign => sign,
+    });
     let mut shown: String = signs.by_ref().take(SHOWN_MAX).collect();
     if signs.next().is_some() {
         shown.push('\u{2026}');

@@ -119,15 +119,11 @@ impl<V: Copy + Default + PartialEq> Walk<'_, V> {
             let value = match step {
                 Step::Node(_) if shared == Some(step) => V::default(),
                 Step::Node(node) => {
-                    let Some(left) = left.checked_sub(1) else {
-                        return Err(GeoError::Broken(
-                            "a tree deeper than addresses",
-                            node as usize,
-                        ));
-                    };
+                    let broken = |what| GeoError::Broken(what, (node as usize).saturating_mul(6));
+                    let left = left.checked_sub(1);
+                    let left = left.ok_or_else(|| broken("a tree deeper than addresses"))?;
                     let more = self.nodes_left.checked_sub(1);
-                    self.nodes_left =
-                        more.ok_or(GeoError::Broken("a tree with loops", node as usize))?;
+                    self.nodes_left = more.ok_or_else(|| broken("a tree with loops"))?;
                     stack.push((self.file.tree.step(node, true)?, start | 1 << left, left));
                     stack.push((self.file.tree.step(node, false)?, start, left));
                     continue;
