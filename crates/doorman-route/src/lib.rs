@@ -8,23 +8,34 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 mod address;
+mod agents;
 mod captures;
 mod condition;
 mod explain;
+mod geo;
 mod hash;
 mod host;
 mod index;
+pub mod list;
 mod pattern;
+mod range;
+mod ranks;
 mod table;
 mod value;
 
-pub use address::{AddressSet, PrefixError};
+pub use access::Access;
+pub use address::AddressSet;
+pub use agents::AgentList;
 pub use captures::{CAPTURES_MAX, Captures};
 pub use condition::{Check, Condition};
 pub use explain::{Miss, Reason, Tried, Verdict};
+pub use geo::{About, Countries, CountryError, CountrySet, GEO_BYTES_MAX, Geo, GeoError, Networks};
 pub use host::HostPattern;
+pub use list::ListError;
 pub use pattern::{Capture, PathPattern, Segment};
+pub use range::{AddressRange, PrefixError, RangeError};
 pub use table::{
     Address, Fault, Found, Query, ROUTES_MAX, RouteIndex, RouteSpec, SiteIndex, SiteSpec, Table,
     TableError,
