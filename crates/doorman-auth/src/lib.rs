@@ -1,5 +1,15 @@
 //! A request head becomes an identity or a challenge.
 //!
+//! Every gate here is a value made with the plan and asked with a head; time and secrets are arguments. What
+//! takes long is handed back as work, and what has to be asked of another server is for the corridor to ask.
+//!
 //! Its directives come with a later version; none is in the configuration's table yet.
 
 #![forbid(unsafe_code)]
+
+pub mod basic;
+mod outcome;
+
+pub use outcome::{
+    Challenge, Claim, Identity, Outcome, REALM_MAX, RealmError, Refusal, Scheme, Via,
+};
