@@ -8,8 +8,12 @@
 #![forbid(unsafe_code)]
 
 pub mod basic;
+mod lines;
 mod outcome;
+pub mod password;
+pub mod seal;
 
+pub use lines::{BadLine, BadLines};
 pub use outcome::{
     Challenge, Claim, Identity, Outcome, REALM_MAX, RealmError, Refusal, Scheme, Via,
 };
