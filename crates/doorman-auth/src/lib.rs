@@ -8,12 +8,21 @@
 #![forbid(unsafe_code)]
 
 pub mod basic;
+pub mod cors;
+pub mod csrf;
+pub mod forward;
+pub mod identity;
+pub mod key;
 mod lines;
+mod origin;
 mod outcome;
 pub mod password;
+pub mod preset;
 pub mod seal;
+pub mod work;
 
 pub use lines::{BadLine, BadLines};
+pub use origin::BadOrigin;
 pub use outcome::{
     Challenge, Claim, Identity, Outcome, REALM_MAX, RealmError, Refusal, Scheme, Via,
 };
