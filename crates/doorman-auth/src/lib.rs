@@ -1,5 +1,28 @@
 //! A request head becomes an identity or a challenge.
 //!
+//! Every gate here is a value made with the plan and asked with a head; time and secrets are arguments. What
+//! takes long is handed back as work, and what has to be asked of another server is for the corridor to ask.
+//!
 //! Its directives come with a later version; none is in the configuration's table yet.
 
 #![forbid(unsafe_code)]
+
+pub mod basic;
+pub mod cors;
+pub mod csrf;
+pub mod forward;
+pub mod identity;
+pub mod key;
+mod lines;
+mod origin;
+mod outcome;
+pub mod password;
+pub mod preset;
+pub mod seal;
+pub mod work;
+
+pub use lines::{BadLine, BadLines};
+pub use origin::BadOrigin;
+pub use outcome::{
+    Challenge, Claim, Identity, Outcome, REALM_MAX, RealmError, Refusal, Scheme, Via,
+};
