@@ -7,19 +7,26 @@
 
 #![forbid(unsafe_code)]
 
+mod base64url;
 pub mod basic;
 pub mod cors;
 pub mod csrf;
 pub mod forward;
 pub mod identity;
+mod json;
+pub mod jwt;
 pub mod key;
 mod lines;
+pub mod oidc;
 mod origin;
 mod outcome;
 pub mod password;
 pub mod preset;
 pub mod seal;
+mod sip;
 pub mod work;
+#[cfg(test)]
+mod signer;
 
 pub use lines::{BadLine, BadLines};
 pub use origin::BadOrigin;
