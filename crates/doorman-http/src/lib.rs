@@ -36,7 +36,7 @@ pub use head::{HeadError, RequestHead, ResponseHead, Upgrade};
 pub use key::{KeyHash, mix};
 pub use method::Method;
 pub use peer::{
-    ClientCertificate, ClientRules, Conn, IpText, Peer, TlsFacts, Version, WIRES, Wire,
+    ClientCertificate, ClientRules, Conn, Holding, IpText, Peer, TlsFacts, Version, WIRES, Wire,
 };
 pub use target::{Scheme, TargetError};
 pub use time::{Instant, Now};

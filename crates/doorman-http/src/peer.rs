@@ -1,6 +1,8 @@
 //! Who is on the other side of a client connection, and what is known of it.
 
-use std::cell::Cell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -161,13 +163,47 @@ pub struct Conn {
     /// Id of the listener that accepted the connection. It stays the same over reloads, since a
     /// connection outlives the plan it came under.
     pub listener: usize,
+    /// What is held for it until it closes.
+    pub held: Holding,
+}
+
+/// What is held for a connection until it closes: places that it takes up, each by the number of who counts them and
+/// the number of whom they are counted for.
+#[derive(Default)]
+pub struct Holding(RefCell<Vec<((u64, u64), Box<dyn Any>)>>);
+
+impl Holding {
+    /// Whether this is held already.
+    #[must_use]
+    pub fn has(&self, id: (u64, u64)) -> bool {
+        self.0.borrow().iter().any(|(known, _)| *known == id)
+    }
+
+    /// Holds something until the connection closes.
+    pub fn keep(&self, id: (u64, u64), what: Box<dyn Any>) {
+        self.0.borrow_mut().push((id, what));
+    }
+}
+
+impl Clone for Holding {
+    /// What is held is held once: a copy holds nothing.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for Holding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Holding({})", self.0.borrow().len())
+    }
 }
 
 impl Conn {
     /// Stands for a client where there is none: for connections that we make of our own accord.
     #[must_use]
-    pub const fn nobody() -> Self {
-        Self { peer: Peer::Unix, local: Peer::Unix, wire: Wire::H1, tls: None, listener: 0 }
+    pub fn nobody() -> Self {
+        let held = Holding::default();
+        Self { peer: Peer::Unix, local: Peer::Unix, wire: Wire::H1, tls: None, listener: 0, held }
     }
 }
 

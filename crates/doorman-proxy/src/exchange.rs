@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use doorman_auth::Identity;
 use doorman_balance::ServerId;
 use doorman_http::{Body, BodyError, Conn, FieldId, Interim, Now, Request, RequestHead, Response};
 use doorman_route::{AddressSet, Captures};
@@ -12,6 +13,7 @@ use doorman_store::{Object, Sibling};
 use doorman_transform::{Asked, ForwardedMode, RequestId, Trust, client_ip, forward, trust};
 
 use crate::form::Content;
+use crate::gate::Marks;
 use crate::hints::Hinting;
 use crate::house::Books;
 use crate::record::{End, Record};
@@ -33,6 +35,10 @@ pub(crate) struct Exchange {
     pub(crate) stored: Option<Arc<Object>>,
     /// The smaller form of it that is served in its place.
     pub(crate) formed: Option<(Content, Arc<Sibling>)>,
+    /// What its answer carries because of the gates that it came through; `None`: nothing.
+    marks: Option<Box<Marks>>,
+    /// Who asks, where its route wants to know; `None`: nobody is known.
+    pub(crate) identity: Option<Box<Identity>>,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,
@@ -77,6 +83,8 @@ impl Exchange {
             hinting: None,
             stored: None,
             formed: None,
+            marks: None,
+            identity: None,
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
             record: Some(record),
@@ -171,8 +179,21 @@ impl Exchange {
         self.record.as_mut().expect("the record is there until the exchange is closed")
     }
 
+    /// Who asks, as far as that is known.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
+    }
+
+    /// What its answer carries, to be added to.
+    pub(crate) fn marks(&mut self) -> &mut Marks {
+        self.marks.get_or_insert_default()
+    }
+
     /// Ends the exchange: the record rides on the response's body from here.
     pub(crate) fn close(mut self, mut response: Response) -> Response {
+        if let Some(marks) = self.marks.take() {
+            marks.write(&mut response);
+        }
         if let Some(mut record) = self.record.take() {
             record.status = response.head.status;
             record.head = self.head.0.take();

@@ -322,6 +322,7 @@ impl Plan {
                 client: None,
             }),
             listener: self.listeners[listener].id,
+            held: doorman_http::Holding::default(),
         })
     }
 }

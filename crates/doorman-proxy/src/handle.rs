@@ -14,6 +14,7 @@ use doorman_transform::Asked;
 
 use crate::crowd::Admitted;
 use crate::exchange::Exchange;
+use crate::gate;
 use crate::house::{CorePlan, Proxy};
 use crate::plan::{PlanEnding, PlanRoute, PlanWaf};
 use crate::record::End;
@@ -73,6 +74,10 @@ impl<N: Net> Proxy<N> {
         early::check(site_plan, exchange)?;
         if route.code.is_some() {
             exchange.coding = Some(Asked::of(&exchange.head));
+        }
+        if let Some(guard) = &route.guard {
+            // In a box: who is not guarded must not be larger for it.
+            Box::pin(gate::check(guard, self.core.clock, exchange)).await?;
         }
         admit::check(route, exchange).await?;
         if let Some(waf) = &route.waf {
@@ -137,6 +142,9 @@ impl<N: Net> Proxy<N> {
         let mut response = edit::response(route, exchange, answer, date);
         stick::mark(going.tie.as_ref(), exchange, &mut response);
         share::mark(route, &going.ways, exchange, &mut response);
+        if let Some(throttle) = route.guard.as_ref().and_then(|guard| guard.throttle) {
+            response.body = gate::throttle(throttle, response.body, self.core.clock);
+        }
         if let Some(delivery) = &route.delivery {
             deliver::finish(delivery, exchange, &mut response, self.core.clock.instant());
         }

@@ -11,6 +11,7 @@ use doorman_net::seam::Stream;
 use doorman_net::{Clock, Core, Net};
 use doorman_transform::Coders;
 
+use crate::gate::PlanBan;
 use crate::inspection::Desk;
 use crate::leash::Leash;
 use crate::metrics::{CoreCounters, ListenerCounters};
@@ -150,6 +151,9 @@ impl Books {
             server.counters.requests.add(record.status);
             let since = record.connected.unwrap_or(record.started.instant);
             server.counters.duration.add(answered.micros_since(since));
+        }
+        if let Some(place) = &record.place {
+            place.bans.iter().for_each(|ban| ban.watch(record));
         }
         let journal = Rc::clone(&*self.journal.borrow());
         journal.write(record);
@@ -330,8 +334,10 @@ fn core_plan<N: Net>(
     plan: Arc<Plan>,
 ) -> CorePlan<N> {
     let counters = books.counters();
-    let stored = |site: &str, route: &str, store: Option<&str>, waf: bool| {
+    let malformed: Arc<[PlanBan]> = plan.bans_of_malformed().into();
+    let stored = |site: &str, route: &str, store: Option<&str>, waf: bool, bans: Arc<[_]>| {
         Rc::new(Place {
+            bans,
             site: site.into(),
             route: route.into(),
             counters: counters.route(site, route),
@@ -339,10 +345,11 @@ fn core_plan<N: Net>(
             waf: waf.then(|| counters.waf(site)),
         })
     };
-    let place = |site: &str, route: &str| stored(site, route, None, false);
+    let place = |site: &str, route: &str| stored(site, route, None, false, Arc::clone(&malformed));
     let of_route = |site: &PlanSite, route: &PlanRoute| {
         let store = route.cache.as_ref().map(|cache| cache.store.name());
-        stored(&site.name, &route.name, store, route.waf.is_some())
+        let bans = route.guard.as_ref().map_or_else(Arc::default, |guard| Arc::clone(&guard.bans));
+        stored(&site.name, &route.name, store, route.waf.is_some(), bans)
     };
     let places = plan
         .sites

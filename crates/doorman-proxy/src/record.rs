@@ -15,6 +15,7 @@ use doorman_http::{BodyError, Conn, Instant, Now, RequestHead, Watch};
 
 use crate::again::Again;
 use crate::form::Tally;
+use crate::gate::PlanBan;
 use crate::guard::Guard;
 use crate::house::Books;
 use crate::inspection::{Event, FINDINGS_MAX, Inspected, Inspection, TEXT_MAX, Told, WafAction};
@@ -73,13 +74,21 @@ pub enum End {
     WafBlock,
     /// Rules could not be run to their end, and what is not inspected is not to pass.
     WafError,
+    /// The client is kept out for some time.
+    Banned,
+    /// It was above a limit.
+    Limited,
+    /// Its client had too many connections.
+    TooManyConnections,
+    /// Too many requests were under way.
+    Crowded,
     /// The drain deadline passed.
     Drained,
 }
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -105,6 +114,10 @@ impl End {
         Self::BadEdit,
         Self::WafBlock,
         Self::WafError,
+        Self::Banned,
+        Self::Limited,
+        Self::TooManyConnections,
+        Self::Crowded,
         Self::Drained,
     ];
 
@@ -137,6 +150,10 @@ impl End {
             Self::BadEdit => "bad-edit",
             Self::WafBlock => "waf-block",
             Self::WafError => "waf-error",
+            Self::Banned => "banned",
+            Self::Limited => "limited",
+            Self::TooManyConnections => "too-many-connections",
+            Self::Crowded => "crowded",
             Self::Drained => "drained",
         }
     }
@@ -219,6 +236,12 @@ pub struct Record {
     received: Option<Rc<Cell<u64>>>,
     pub(crate) lease: Option<Lease>,
     pub(crate) guard: Option<Guard>,
+    /// Places among the requests under way, given back when it is over.
+    pub(crate) places: Vec<doorman_limit::Place>,
+    /// Whether its credentials were not good.
+    pub(crate) auth_failed: bool,
+    /// Whether its proof of work was not good.
+    pub(crate) proof_failed: bool,
     /// Why the origin's response was cut, where the client was told so by trailers.
     pub(crate) told: Option<Rc<Cell<Option<BodyError>>>>,
     pub(crate) books: Rc<Books>,
@@ -314,6 +337,8 @@ pub struct Place {
     pub(crate) waf: Option<Arc<crate::metrics::WafCounters>>,
     /// Counters of the store that the route uses.
     pub(crate) cache: Option<Arc<CacheCounters>>,
+    /// Rules that ban clients by what becomes of their requests here.
+    pub(crate) bans: Arc<[PlanBan]>,
 }
 
 /// A server by name.
@@ -375,6 +400,9 @@ impl Record {
             received: None,
             lease: None,
             guard: None,
+            places: Vec::new(),
+            auth_failed: false,
+            proof_failed: false,
             told: None,
             books,
         })
@@ -403,6 +431,7 @@ impl Record {
         self.kept_coding = None;
         self.again.clear();
         self.waited_micros = 0;
+        (self.auth_failed, self.proof_failed) = (false, false);
         self.books = books;
     }
 
@@ -428,6 +457,7 @@ impl Record {
         }
         // Behind the lease: who is called by it finds the place free.
         self.guard = None;
+        self.places.clear();
         if let Some(inspection) = self.inspection.take() {
             let (inspected, told) = inspection.finish();
             if inspected.action == WafAction::Error && self.end == End::WafBlock {

@@ -1,5 +1,7 @@
 //! How a request ends before the end of the corridor.
 
+use std::sync::Arc;
+
 use doorman_balance::Refused;
 use doorman_http::{BodyError, Response};
 use doorman_net::dial::DialError;
@@ -144,6 +146,14 @@ pub enum Fault {
     WafBlock(u32, u16),
     /// Rules could not be run to their end, and what is not inspected is not to pass.
     WafError,
+    /// The client is kept out, for so many seconds.
+    Banned(u32),
+    /// It asks too often: the limit, the status, and the seconds after which it may ask again.
+    Limited(Arc<str>, u16, u32),
+    /// It has too many connections.
+    TooManyConnections,
+    /// Too many requests are under way: how, and the seconds after which it may ask again.
+    Crowded(&'static str, u32),
 }
 
 impl Fault {
@@ -154,8 +164,11 @@ impl Fault {
             Self::NoSite | Self::NoRoute | Self::NoScript => 404,
             // RFC 9110 section 15.5.20: on a connection of its own the client will be asked.
             Self::Misdirected => 421,
-            Self::NoClientCertificate | Self::WafError => 403,
-            Self::WafBlock(_, status) => *status,
+            Self::NoClientCertificate | Self::WafError | Self::Banned(_) => 403,
+            Self::WafBlock(_, status) | Self::Limited(_, status, _) => *status,
+            // RFC 6585 section 4: of one client's requests, and so of its connections.
+            Self::TooManyConnections => 429,
+            Self::Crowded(..) => 503,
             // RFC 8470 section 5.2: the client asks again once the handshake has ended.
             Self::TooEarly => 425,
             Self::LengthRequired => 411,
@@ -186,7 +199,11 @@ impl Fault {
     #[must_use]
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::Refused(_, seconds) => Some(*seconds),
+            Self::Refused(_, seconds)
+            | Self::Banned(seconds)
+            | Self::Limited(_, _, seconds)
+            | Self::Crowded(_, seconds) => Some(*seconds),
+            Self::TooManyConnections => Some(1),
             _ => None,
         }
     }
@@ -207,10 +224,14 @@ impl Fault {
             Self::NoSite | Self::NoRoute | Self::NoScript => GrpcCode::Unimplemented,
             // UNAVAILABLE is what clients try again for, on another connection.
             Self::Misdirected | Self::TooEarly => GrpcCode::Unavailable,
-            Self::NoClientCertificate | Self::WafBlock(..) | Self::WafError => {
+            Self::NoClientCertificate | Self::WafBlock(..) | Self::WafError | Self::Banned(_) => {
                 GrpcCode::PermissionDenied
             }
-            Self::BodyTooLarge | Self::LengthRequired => GrpcCode::ResourceExhausted,
+            Self::Limited(..)
+            | Self::TooManyConnections
+            | Self::Crowded(..)
+            | Self::BodyTooLarge
+            | Self::LengthRequired => GrpcCode::ResourceExhausted,
             Self::BadPath => GrpcCode::Internal,
             Self::Client(error) | Self::Upstream(DialError::Client(error)) => match error {
                 BodyError::TooLarge => GrpcCode::ResourceExhausted,
@@ -231,7 +252,10 @@ impl Fault {
     /// Words for a client of gRPC.
     pub(crate) const fn grpc_words(&self) -> &'static str {
         match self {
-            Self::WafBlock(..) | Self::WafError => "the request is not allowed",
+            Self::WafBlock(..) | Self::WafError | Self::Banned(_) => "the request is not allowed",
+            Self::Limited(..) | Self::TooManyConnections | Self::Crowded(..) => {
+                "there are too many requests"
+            }
             _ => self.grpc_code().words(),
         }
     }
@@ -255,6 +279,9 @@ impl Fault {
             | Self::NoScript
             | Self::BadPath
             | Self::WafBlock(..)
+            | Self::Banned(_)
+            | Self::Limited(..)
+            | Self::TooManyConnections
             | Self::Client(_)
             | Self::Upstream(DialError::Client(_)) => Side::Client,
             Self::Upstream(DialError::Unsendable(_)) => Side::House,
@@ -263,7 +290,7 @@ impl Fault {
             | Self::Refused(..)
             | Self::Upstream(_)
             | Self::DeadlinePassed => Side::Upstream,
-            Self::BadEdit(_) | Self::WafError => Side::House,
+            Self::BadEdit(_) | Self::WafError | Self::Crowded(..) => Side::House,
         }
     }
 
@@ -308,6 +335,10 @@ impl Fault {
             Self::BadEdit(_) => End::BadEdit,
             Self::WafBlock(..) => End::WafBlock,
             Self::WafError => End::WafError,
+            Self::Banned(_) => End::Banned,
+            Self::Limited(..) => End::Limited,
+            Self::TooManyConnections => End::TooManyConnections,
+            Self::Crowded(..) => End::Crowded,
         }
     }
 
@@ -323,6 +354,8 @@ impl Fault {
             Self::WafBlock(0, _) => Some("refused by a bound of inspection".to_owned()),
             Self::WafBlock(rule, _) => Some(format!("refused by rule {rule}")),
             Self::WafError => Some(UNSEEN.to_owned()),
+            Self::Limited(name, ..) => Some(format!("above the limit {name}")),
+            Self::Crowded(how, _) => Some((*how).to_owned()),
             Self::BadPath => Some("path cannot be one of a script".to_owned()),
             _ => None,
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use doorman_http::{Chunk, ClientCertificate, ClientRules, Conn, Peer, TlsFacts, Wire};
+use doorman_http::{Chunk, ClientCertificate, ClientRules, Conn, Holding, Peer, TlsFacts, Wire};
 use doorman_preface::Claim;
 use rustls::HandshakeKind;
 use rustls::server::{Accepted, Acceptor};
@@ -101,7 +101,14 @@ async fn connection<S: Stream, H: Handler + Carrier<S>>(
         let caller = Caller::new(stream, (peer, local), doorway.listener, core, ticket);
         return Box::pin(handler.carry(caller)).await;
     }
-    let mut conn = Conn { peer, local, wire: Wire::H1, tls: None, listener: doorway.listener };
+    let mut conn = Conn {
+        peer,
+        local,
+        wire: Wire::H1,
+        tls: None,
+        listener: doorway.listener,
+        held: Holding::default(),
+    };
     // Held until this task ends, in whatever way.
     let (mut place, stream) = match &doorway.announcers {
         Some(announces) if announces(&peer) => {

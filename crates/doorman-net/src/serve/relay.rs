@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use doorman_http::{Chunk, Conn, Peer, SMALL, Wire};
+use doorman_http::{Chunk, Conn, Holding, Peer, SMALL, Wire};
 use doorman_preface::{HELLO_BYTES_MAX, Hello, HelloFault, read_hello};
 use tokio::io::ReadBuf;
 
@@ -92,9 +92,9 @@ impl<S: Stream> Caller<S> {
 
     /// What is known of it.
     #[must_use]
-    pub const fn conn(&self) -> Conn {
+    pub fn conn(&self) -> Conn {
         let Self { peer, local, listener, .. } = *self;
-        Conn { peer, local, wire: Wire::H1, tls: None, listener }
+        Conn { peer, local, wire: Wire::H1, tls: None, listener, held: Holding::default() }
     }
 
     /// Closes it so that the client sees an error.

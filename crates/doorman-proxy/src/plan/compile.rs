@@ -18,7 +18,7 @@ use crate::crowd::CrowdLimits;
 
 use super::materials::Broken;
 use super::{
-    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, relays, routes, sites,
+    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, guard, relays, routes, sites,
     upstreams, waf,
 };
 
@@ -39,6 +39,7 @@ pub(super) mod code {
     pub(crate) const STORE: &str = "E0613";
     pub(crate) const RULES: &str = "E0614";
     pub(crate) const RULES_WARNING: &str = "W0615";
+    pub(crate) const GUARD: &str = "E0616";
 }
 
 /// Faults found so far.
@@ -69,7 +70,9 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
     let upstreams = upstreams::compile(config, ground, &mut faults);
     let clients = clients::compile(config, ground, &mut faults);
     let mut inspecting = waf::Maker::new(&ground.rules);
-    let (mut sites, table) = routes::compile(config, ground, &mut inspecting, &mut faults);
+    let mut guarding = guard::Maker::new(&ground.guards);
+    let (mut sites, table) =
+        routes::compile(config, ground, &mut inspecting, &mut guarding, &mut faults);
     clients::place(config, &clients, &mut sites);
     let listeners = sites::listeners(config, ground, &clients, &mut faults);
     let relays = relays::compile(config, ground);

@@ -12,6 +12,7 @@ mod cookie;
 mod delivery;
 mod discovered;
 mod edits;
+mod guard;
 mod health;
 mod materials;
 mod mirror;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use crate::crowd::{Crowd, CrowdLimits};
 use crate::form::Made;
+use crate::gate::PlanGuard;
 use crate::hints::Hints;
 use crate::inspection::Events;
 use crate::workshop::Workshop;
@@ -180,6 +182,8 @@ pub struct PlanRoute {
     pub(crate) cache: Option<PlanCache>,
     /// What is done to the codings of its answers; `None`: nothing.
     pub(crate) code: Option<PlanCode>,
+    /// What its requests must pass first; `None`: nothing.
+    pub(crate) guard: Option<Box<PlanGuard>>,
     /// By which rules its requests are inspected; `None`: by none.
     pub(crate) waf: Option<Box<PlanWaf>>,
     /// Whether pages are made smaller as they pass.
@@ -459,6 +463,7 @@ pub struct Ground {
     pub made: Arc<Made>,
     hints: Mutex<Weak<Hints>>,
     pub(crate) rules: RuleGround,
+    guards: guard::GuardGround,
     crowd: Arc<Crowd>,
 }
 
@@ -507,6 +512,7 @@ impl Ground {
             made: Arc::default(),
             hints: Mutex::default(),
             rules: RuleGround::default(),
+            guards: guard::GuardGround::default(),
             crowd: Arc::default(),
         }
     }

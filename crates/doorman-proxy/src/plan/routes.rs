@@ -12,13 +12,14 @@ use super::compile::{self, Faults, code};
 use super::waf::Maker;
 use super::{
     ErrorPages, Ground, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror, PlanRoute,
-    PlanShare, PlanSite, RouteEdits, optimize, sites, upstreams,
+    PlanShare, PlanSite, RouteEdits, guard, optimize, sites, upstreams,
 };
 
 pub(super) fn compile(
     config: &Config,
     ground: &Ground,
     inspecting: &mut Maker<'_>,
+    guarding: &mut guard::Maker<'_>,
     faults: &mut Faults,
 ) -> (Vec<PlanSite>, Option<Table>) {
     let mut specs = Vec::new();
@@ -33,6 +34,7 @@ pub(super) fn compile(
             .iter()
             .map(|route| PlanRoute {
                 waf: inspecting.compile(route.options.waf.as_deref(), faults),
+                guard: guarding.compile(&route.options.guard, faults),
                 ..plan(config, ground, &site.name, route, faults)
             })
             .collect();
@@ -129,6 +131,7 @@ impl PlanRoute {
             share: None,
             cache: None,
             code: None,
+            guard: None,
             waf: None,
             html: false,
             mirror: None,
@@ -192,6 +195,7 @@ fn plan(
             faults,
         ),
         ending,
+        guard: None,
         waf: None,
         edits: RouteEdits::compile(options, faults),
         pages: ErrorPages::compile(options, faults),

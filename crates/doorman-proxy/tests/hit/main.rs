@@ -82,6 +82,7 @@ async fn tell(sim: Sim) {
         wire: Wire::H1,
         tls: None,
         listener: 0,
+        held: Default::default(),
     });
     // The first are those that make what later ones use again.
     let mut counts = [0; 3];

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use doorman_http::{Conn, Peer, TlsFacts, Wire};
+use doorman_http::{Conn, Holding, Peer, TlsFacts, Wire};
 use quinn::{
     Connecting, Connection, ConnectionError, Endpoint, EndpointConfig, IdleTimeout, Incoming,
     ServerConfig, TransportConfig, TransportErrorCode, ValidationTokenConfig, VarInt,
@@ -175,6 +175,7 @@ impl<H: Handler> Arrival<H> {
             wire: Wire::H3,
             tls: None,
             listener: self.listener,
+            held: Holding::default(),
         };
         let Some(place) = self.handler.admit(&conn) else {
             incoming.refuse();

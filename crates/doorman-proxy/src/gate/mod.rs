@@ -1,0 +1,177 @@
+//! What a request must pass before anything is done for it.
+//!
+//! Each gate is plain code over a room and knows nothing of the plan that built it. Their order is the house's: first
+//! what costs least to refuse, and who somebody is before what he may do. What a gate has to say to the client, whether
+//! it passes or not, it leaves in [`Marks`], and what a request holds while it lasts in its record.
+
+mod ban;
+mod limit;
+mod places;
+mod throttle;
+
+use std::sync::Arc;
+
+use doorman_http::{RequestHead, Response};
+use doorman_limit::{KeyMaker, Prefixes, Secret};
+use doorman_net::Clock;
+
+use crate::exchange::Exchange;
+use crate::stop::Fault;
+
+pub use ban::{BanRules, BanSign};
+pub(crate) use ban::{PlanBan, Signs};
+pub(crate) use limit::PlanLimit;
+pub use limit::{LimitBooks, LimitSeen};
+pub(crate) use places::{Crowded, PlanConcurrency, PlanConnections};
+pub(crate) use throttle::{PlanThrottle, throttle};
+
+/// The gates of a route.
+pub(crate) struct PlanGuard {
+    pub(crate) bans: Arc<[PlanBan]>,
+    pub(crate) connections: Option<PlanConnections>,
+    pub(crate) limits: Vec<PlanLimit>,
+    pub(crate) concurrency: Option<PlanConcurrency>,
+    pub(crate) throttle: Option<PlanThrottle>,
+}
+
+impl PlanGuard {
+    /// Whether nothing is guarded.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bans.is_empty()
+            && self.connections.is_none()
+            && self.limits.is_empty()
+            && self.concurrency.is_none()
+            && self.throttle.is_none()
+    }
+}
+
+/// Part of what requests are counted by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeyPart {
+    ClientIp(Prefixes),
+    Header(Box<str>),
+    Cookie(Box<str>),
+    Path,
+    Host,
+    User,
+    Claim(Box<str>),
+}
+
+/// What answers carry because of the gates that their requests came through.
+#[derive(Default)]
+pub(crate) struct Marks {
+    fields: Vec<(&'static [u8], String)>,
+}
+
+impl Marks {
+    /// A field that every answer carries.
+    pub(crate) fn field(&mut self, name: &'static [u8], value: String) {
+        self.fields.push((name, value));
+    }
+
+    /// Writes them.
+    pub(crate) fn write(self, response: &mut Response) {
+        for (name, value) in self.fields {
+            // Made by us of checked parts: a value that cannot be sent is left out.
+            let _ = response.head.fields.append(name, value.as_bytes());
+        }
+    }
+}
+
+/// Lets a request pass, or says why not.
+pub(crate) async fn check(
+    guard: &PlanGuard,
+    clock: Clock,
+    exchange: &mut Exchange,
+) -> Result<(), Fault> {
+    for ban in &*guard.bans {
+        ban.check(exchange)?;
+    }
+    if let Some(connections) = &guard.connections {
+        connections.check(exchange)?;
+    }
+    limit::check(&guard.limits, exchange)?;
+    if let Some(concurrency) = &guard.concurrency {
+        concurrency.enter(clock, exchange).await?;
+    }
+    Ok(())
+}
+
+/// Puts what a request has of a part of a key into it.
+fn part(maker: &mut KeyMaker, part: &KeyPart, exchange: &Exchange) {
+    let head: &RequestHead = &exchange.head;
+    match part {
+        KeyPart::ClientIp(prefixes) => match exchange.client() {
+            Some(client) => maker.client(client, *prefixes),
+            None => maker.absent(),
+        },
+        KeyPart::Header(name) => {
+            let mut any = false;
+            for value in head.fields.all_named(name.as_bytes()) {
+                maker.part(value);
+                any = true;
+            }
+            if !any {
+                maker.absent();
+            }
+        }
+        KeyPart::Cookie(name) => match head.cookie(name.as_bytes()) {
+            Some(value) => maker.part(value),
+            None => maker.absent(),
+        },
+        KeyPart::Path => maker.part(head.path()),
+        KeyPart::Host => maker.part(head.host()),
+        KeyPart::User => match exchange.identity() {
+            Some(identity) => maker.part(identity.user.as_bytes()),
+            None => maker.absent(),
+        },
+        KeyPart::Claim(name) => match exchange.identity().and_then(|who| who.claim(name)) {
+            Some(value) => maker.part(value.as_bytes()),
+            None => maker.absent(),
+        },
+    }
+}
+
+/// The key of a request by these parts; all requests have the same where there are none.
+pub(crate) fn key(secret: Secret, parts: &[KeyPart], exchange: &Exchange) -> doorman_limit::Key {
+    if parts.is_empty() {
+        return doorman_limit::Key::ALL;
+    }
+    let mut maker = KeyMaker::new(secret);
+    parts.iter().for_each(|each| part(&mut maker, each, exchange));
+    maker.key()
+}
+
+/// Who a key is, for people.
+pub(crate) fn name(parts: &[KeyPart], exchange: &Exchange) -> String {
+    let head: &RequestHead = &exchange.head;
+    let text = |bytes: Option<&[u8]>| {
+        bytes.map_or_else(|| "-".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())
+    };
+    let part = |part: &KeyPart| match part {
+        KeyPart::ClientIp(prefixes) => {
+            exchange.client().map_or_else(|| "-".to_owned(), |client| network(client, *prefixes))
+        }
+        KeyPart::Header(name) => text(head.fields.all_named(name.as_bytes()).next()),
+        KeyPart::Cookie(name) => text(head.cookie(name.as_bytes())),
+        KeyPart::Path => text(Some(head.path())),
+        KeyPart::Host => text(Some(head.host())),
+        KeyPart::User => text(exchange.identity().map(|who| who.user.as_bytes())),
+        KeyPart::Claim(name) => {
+            text(exchange.identity().and_then(|who| who.claim(name)).map(str::as_bytes))
+        }
+    };
+    let parts: Vec<_> = parts.iter().map(part).collect();
+    if parts.is_empty() { "all".to_owned() } else { parts.join(" ") }
+}
+
+/// A client's network as text; an address where it is one.
+pub(crate) fn network(client: std::net::IpAddr, prefixes: Prefixes) -> String {
+    let network = prefixes.network(client);
+    match network {
+        std::net::IpAddr::V4(_) if prefixes.v4 >= 32 => network.to_string(),
+        std::net::IpAddr::V4(_) => format!("{network}/{}", prefixes.v4),
+        std::net::IpAddr::V6(_) if prefixes.v6 >= 128 => network.to_string(),
+        std::net::IpAddr::V6(_) => format!("{network}/{}", prefixes.v6),
+    }
+}
