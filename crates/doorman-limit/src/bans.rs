@@ -1,8 +1,8 @@
 //! Clients that did wrong too often, and are turned away for a time.
 //!
 //! Signals of a client are counted as requests are: by a [`Table`], so many in a time. Who is past it is banned. Bans
-//! lie in a table of a fixed size, eight places to a bucket, and two words a ban; when all eight are taken, the one that
-//! would end first goes. Nobody banned means one look at one word; else a check is a walk over two cache lines.
+//! lie in a table of a fixed size, eight places to a bucket, and two words a ban; when all eight are taken, the one
+//! that would end first goes. Nobody banned means one look at one word; else a check is a walk over two cache lines.
 //!
 //! The two words of a place cannot be written at once. So the first holds the key xor the second: who reads the halves
 //! of two bans reads a key that is neither's, and finds nothing. Who writes takes a mutex: clients are banned seldom.
@@ -54,9 +54,9 @@ impl std::error::Error for BanRuleError {}
 impl BanRule {
     /// Bans for `length` with the `signals`-th signal within `per`.
     ///
-    /// Signals are counted by a meter that leaks `signals` in `per`, as a limit does, not in windows: who gives them all
-    /// at once is banned with exactly that many; who spreads them evenly over `per` with at most twice as many; and who
-    /// keeps below the rate of `signals` in `per` never is.
+    /// Signals are counted by a meter that leaks `signals` in `per`, as a limit does, not in windows: who gives them
+    /// all at once is banned with exactly that many; who spreads them evenly over `per` with at most twice as many; and
+    /// who keeps below the rate of `signals` in `per` never is.
     ///
     /// # Errors
     /// If signals come closer than they can be counted, or `per` is longer than a year.
@@ -208,8 +208,8 @@ impl Bans {
         self.signals.reset_all();
     }
 
-    /// The bans in force, those that end last first; no more than `most`. It walks over the whole table: for a page, not
-    /// for a path.
+    /// The bans in force, those that end last first; no more than `most`. It walks over the whole table: for a page,
+    /// not for a path.
     #[must_use]
     pub fn list(&self, most: usize, now: Instant) -> Vec<Ban> {
         let mut found: Vec<_> = self.live(now).collect();

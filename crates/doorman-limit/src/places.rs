@@ -6,9 +6,10 @@
 //!       --neither-------------------> Full
 //! ```
 //!
-//! How many have a place and how many wait is one word, so cores agree on it without a lock, and a request that need not
-//! wait swaps it once. The mutex of the line is taken only by who waits, and by who leaves while somebody waits. A place
-//! is handed to the first in line as it is: nobody can overtake, and whoever goes away before he takes it hands it on.
+//! How many have a place and how many wait is one word, so cores agree on it without a lock, and a request that need
+//! not wait swaps it once. The mutex of the line is taken only by who waits, and by who leaves while somebody waits. A
+//! place is handed to the first in line as it is: nobody can overtake, and whoever goes away before he takes it hands
+//! it on.
 //!
 //! Nothing here waits or knows a clock. The shell polls [`Waiting::poll_place`], and drops it when its time is up.
 

@@ -2,10 +2,10 @@
 //!
 //! What is measured is how long work waited before the core came to it. From CoDel (RFC 8289) come the measure and the
 //! control law: the *least* delay in an interval, as a burst makes a queue that is gone at once and only a standing
-//! queue shows in the minimum (section 4.2); and steps that follow each other by `interval / sqrt(count)` while it stands
-//! (section 5.4). Facebook's servers watch their queues so (Maurer, *Fail at Scale*, 2015). From WeChat's DAGOR (Zhou and
-//! others, *Overload Control for Scaling WeChat Microservices*, 2018) comes what a step does: it moves a cut through
-//! priorities, so that what matters least is refused completely before anything that matters more is touched.
+//! queue shows in the minimum (section 4.2); and steps that follow each other by `interval / sqrt(count)` while it
+//! stands (section 5.4). Facebook's servers watch their queues so (Maurer, *Fail at Scale*, 2015). From WeChat's DAGOR
+//! (Zhou and others, *Overload Control for Scaling WeChat Microservices*, 2018) comes what a step does: it moves a cut
+//! through priorities, so that what matters least is refused completely before anything that matters more is touched.
 //!
 //! ```text
 //! level     0 ........ 333 ........ 667 ........ 1000
@@ -14,8 +14,8 @@
 //! high                              some......   nearly all
 //! ```
 //!
-//! A level that has risen falls slowly at first and faster the longer all is well, so it settles around what the core can
-//! do and does not swing. Between half the target and the target nothing moves.
+//! A level that has risen falls slowly at first and faster the longer all is well, so it settles around what the core
+//! can do and does not swing. Between half the target and the target nothing moves.
 //!
 //! One value for each core; nothing is shared.
 
@@ -138,7 +138,8 @@ impl Shed {
             return;
         }
         self.judge();
-        // Nobody came for longer than an interval: whole ones without a sample are calm. Beyond so many nothing is left.
+        // Nobody came for longer than an interval: whole ones without a sample are calm. Beyond so many nothing is
+        // left.
         let idle = (passed - length) / nanos(self.rules.interval).max(1);
         for _ in 0..idle.min(u64::from(LEVEL_MAX)) {
             self.judge();

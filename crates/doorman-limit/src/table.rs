@@ -10,11 +10,13 @@
 //!
 //! A key belongs into one bucket of seven places. A place is a key and its theoretical arrival time (`tat`). Taking is
 //! one compare-and-swap of the time. A time that has passed says nothing, so its place may be given to another key,
-//! and that loses nothing: this is exact, unlike the eviction of a cache. There is no clock hand, no list and no clean-up.
+//! and that loses nothing: this is exact, unlike the eviction of a cache. There is no clock hand, no list and no
+//! clean-up.
 //!
 //! Where seven live keys are in a bucket already, an eighth is counted in the sketch: a count-min sketch (Cormode and
 //! Muthukrishnan, 2005) whose cells hold arrival times instead of counts, with conservative update (Estan and Varghese,
-//! 2002). The key's time is the least of its four cells. When a place becomes free, the key takes it over with that time.
+//! 2002). The key's time is the least of its four cells. When a place becomes free, the key takes it over with that
+//! time.
 //!
 //! # What is exact, and what is not
 //!
@@ -30,7 +32,7 @@
 //! - A core that loses the processor while it gives a place to a key makes others that ask for the same key at that
 //!   moment wait for an interval, as if nothing were left. That takes a few nanoseconds of bad luck.
 //!
-//! Cores' clocks may differ by `SKEW` without harm; by more, the bounds of [`Rate`] hold for a span that is longer by
+//! Cores' clocks may differ by 10 ms without harm; by more, the bounds of [`Rate`] hold for a span that is longer by
 //! the difference. A clock that goes back makes keys wait at most for one burst.
 
 mod bucket;
@@ -132,16 +134,16 @@ impl Table {
     #[must_use]
     pub fn show(&self, key: Key, rate: &Rate, now: Instant) -> Level {
         let bucket = self.bucket(key);
-        let arrival =
-            bucket.arrival(key.number()).unwrap_or_else(|| match bucket.has_spilt(now.0) {
-                true => self.sketch.arrival(key.number()),
-                false => 0,
-            });
+        let in_sketch = || {
+            if bucket.has_spilt(now.0) { self.sketch.arrival(key.number()) } else { 0 }
+        };
+        let arrival = bucket.arrival(key.number()).unwrap_or_else(in_sketch);
         rate.stands(arrival, now.0)
     }
 
     /// Notes who a refused key is, for [`Table::top`]. `name` is called only if that is not known; no more than
-    /// [`crate::NAMES_MAX`] names are kept, of [`crate::NAME_BYTES_MAX`] bytes. It allocates: call it off the fast path.
+    /// [`crate::NAMES_MAX`] names are kept, of [`crate::NAME_BYTES_MAX`] bytes. It allocates: call it off the fast
+    /// path.
     pub fn refused(&self, key: Key, name: impl FnOnce() -> String) {
         self.names.note(key, name);
     }

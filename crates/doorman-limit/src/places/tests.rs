@@ -44,7 +44,7 @@ fn places_go_round_in_order() {
     assert_eq!((places.active(), places.waiting()), (1, 2));
     let bells = [Arc::new(Bell::default()), Arc::new(Bell::default())];
     let wakers = bells.clone().map(Waker::from);
-    let mut contexts = wakers.each_ref().map(|waker| Context::from_waker(waker));
+    let mut contexts = wakers.each_ref().map(Context::from_waker);
     assert!(second.poll_place(&mut contexts[0]).is_pending());
     assert!(third.poll_place(&mut contexts[1]).is_pending());
     drop(first);

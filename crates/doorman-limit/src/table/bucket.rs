@@ -1,9 +1,9 @@
 //! Seven places for keys, in two neighbouring cache lines.
 //!
-//! Why a charge is never lost. The time of a place goes only up, but for an operator's reset and for times that are mended. A place is given to
-//! another key only when its time has passed, and then it first becomes `LOCKED`, and then a time in the future. So
-//! whoever read key, time, key, and swaps the time he read, swaps it for the key he read: had the place changed hands
-//! between, the time would be another.
+//! Why a charge is never lost. The time of a place goes only up, but for an operator's reset and for times that are
+//! mended. A place is given to another key only when its time has passed, and then it first becomes `LOCKED`, and then
+//! a time in the future. So whoever read key, time, key, and swaps the time he read, swaps it for the key he read: had
+//! the place changed hands between, the time would be another.
 //!
 //! Why a key never has two places. Only who holds the bucket's lock gives places away, and looks for the key once more
 //! under it. The lock is tried, never waited for: who does not get it counts in the sketch.
