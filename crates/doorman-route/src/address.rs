@@ -15,8 +15,8 @@ use crate::{AddressRange, PrefixError};
 /// IPv4 and IPv6 are apart: `::/0` holds no IPv4 address. An IPv4 address mapped into IPv6
 /// (`::ffff:a.b.c.d`) is the IPv4 address, in prefixes, in ranges and in look-ups.
 ///
-/// A range that touches no other takes 8 bytes for IPv4 and 32 for IPv6, and up to 4 bytes more in sets of 256
-/// ranges and more, which have an index.
+/// A range that touches no other takes 8 bytes for IPv4 and 32 for IPv6. Sets of some hundred ranges and more have an
+/// index, which takes about 3 bytes a range, and 20 at worst.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AddressSet {
     v4: Ranks<u32>,
@@ -225,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
         fn the_set_is_the_union_of_its_ranges((ranges, asked) in ranges()) {

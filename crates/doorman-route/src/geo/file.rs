@@ -102,6 +102,8 @@ struct Metadata {
 impl Metadata {
     fn read(bytes: &[u8], at: usize) -> Result<Self, GeoError> {
         let mut section = Section::new(bytes, at);
+        // To its end, so that a file which lost its last bytes is noticed.
+        section.skip(0)?;
         let Value::Map(map) = section.value(0)? else {
             return Err(GeoError::Metadata("it is no map"));
         };

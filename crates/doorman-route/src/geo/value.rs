@@ -97,7 +97,7 @@ impl<'a> Section<'a> {
     }
 
     /// Where the value at this place ends.
-    fn skip(&mut self, mut at: usize) -> Result<usize, GeoError> {
+    pub(super) fn skip(&mut self, mut at: usize) -> Result<usize, GeoError> {
         let mut pending = 1_u64;
         while pending > 0 {
             pending -= 1;
