@@ -101,6 +101,22 @@ fn credentials_that_are_read() {
     }
 }
 
+/// RFC 7617 sections 2 and 2.1.
+#[test]
+fn examples_of_the_standard() {
+    for (value, user, password) in [
+        ("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Aladdin", "open sesame"),
+        ("Basic dGVzdDoxMjPCow==", "test", "123\u{A3}"),
+    ] {
+        let mut room = [0; CODED_MAX];
+        let found =
+            credentials(&request(&[value.as_bytes()]), &mut room).map(|(user, password)| {
+                (user.to_owned(), String::from_utf8_lossy(password).into_owned())
+            });
+        assert_eq!(found, Ok((user.to_owned(), password.to_owned())));
+    }
+}
+
 #[test]
 fn there_is_one_field_or_none() {
     let (gate, verified) = (usual(), Verified::new(&[1; 32], 16));
@@ -197,7 +213,7 @@ proptest! {
     fn no_field_panics(value in prop::collection::vec(any::<u8>(), 0..60), scheme: bool) {
         let value = if scheme { [b"Basic ", &value[..]].concat() } else { value };
         let verified = Verified::new(&[1; 32], 4);
-        let _ = self::gate("").check(&request(&[&value]), &verified, Instant(1));
+        let _ = gate("").check(&request(&[&value]), &verified, Instant(1));
     }
 
     #[test]

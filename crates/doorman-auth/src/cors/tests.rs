@@ -250,7 +250,7 @@ proptest! {
         }
         if let Some(allowed) = said(&lines, "allow-origin") {
             prop_assert_eq!(allowed, &*origin);
-            let host = crate::origin::read(origin.as_bytes()).map(|parts| parts.host.ends_with(".a.example"));
+            let host = origin::read(origin.as_bytes()).map(|parts| parts.host.ends_with(".a.example"));
             prop_assert_eq!(host, Some(true));
         }
     }

@@ -42,8 +42,8 @@ pub struct PasswordHash {
     kind: Kind,
     /// What the password has to come to.
     digest: Box<[u8]>,
-    /// The hash as it was written: what tells it from one that has been changed.
-    text: Box<str>,
+    /// A digest of the hash as it was written: what tells it from one that has been changed.
+    mark: [u8; 16],
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -95,10 +95,10 @@ impl PasswordHash {
         }
     }
 
-    /// The hash as it was written.
+    /// A digest of the hash as it was written: another hash has another one.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
+    pub const fn mark(&self) -> &[u8; 16] {
+        &self.mark
     }
 
     /// What a check costs, as a word: two hashes with equal ones take equally long.
@@ -207,7 +207,7 @@ pub(crate) fn nobody() -> PasswordHash {
             .expect("constants within Argon2's own bounds"),
         salt: Box::from(*b"nobody's salt..."),
     };
-    PasswordHash { kind, digest: Box::from([0; 32]), text: "".into() }
+    PasswordHash { kind, digest: Box::from([0; 32]), mark: [0; 16] }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use argon2::{Algorithm, Params, Version};
 use base64ct::{Base64Unpadded, Encoding};
+use sha2::{Digest, Sha256};
 
 use super::crypt64::{SHA256_ORDER, SHA512_ORDER, decode_bcrypt, decode_sha};
 use super::{
@@ -69,15 +70,17 @@ pub(super) fn read(text: &str) -> Result<PasswordHash, HashError> {
     } else if let Some(rest) = text.strip_prefix("$5$") {
         let (rounds, salt, digest) = sha_crypt(rest)?;
         let digest = decode_sha(digest, &SHA256_ORDER).ok_or(HashError::Malformed("its digest"))?;
-        (Kind::Sha256Crypt { rounds, salt }, Box::from(digest))
+        (Kind::Sha256Crypt { rounds, salt: salt.into() }, Box::from(digest))
     } else if let Some(rest) = text.strip_prefix("$6$") {
         let (rounds, salt, digest) = sha_crypt(rest)?;
         let digest = decode_sha(digest, &SHA512_ORDER).ok_or(HashError::Malformed("its digest"))?;
-        (Kind::Sha512Crypt { rounds, salt }, Box::from(digest))
+        (Kind::Sha512Crypt { rounds, salt: salt.into() }, Box::from(digest))
     } else {
         return Err(other(text));
     };
-    Ok(PasswordHash { kind, digest, text: text.into() })
+    let mut mark = [0; 16];
+    mark.copy_from_slice(&Sha256::digest(text)[..16]);
+    Ok(PasswordHash { kind, digest, mark })
 }
 
 /// What is not taken, by its mark.
@@ -188,7 +191,7 @@ fn bcrypt(rest: &str) -> Result<(Kind, Box<[u8]>), HashError> {
 }
 
 /// `rounds=5000$salt$digest`; without `rounds` they are 5000.
-fn sha_crypt(rest: &str) -> Result<(u32, Box<[u8]>, &[u8]), HashError> {
+fn sha_crypt(rest: &str) -> Result<(u32, &[u8], &[u8]), HashError> {
     let mut rounds = sha_crypt::Params::RECOMMENDED_ROUNDS;
     let mut rest = rest;
     if let Some(costs) = rest.strip_prefix("rounds=") {
@@ -207,7 +210,7 @@ fn sha_crypt(rest: &str) -> Result<(u32, Box<[u8]>, &[u8]), HashError> {
     if salt.len() > 16 || !salt.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(HashError::Malformed("its salt"));
     }
-    Ok((rounds, salt.as_bytes().into(), digest.as_bytes()))
+    Ok((rounds, salt.as_bytes(), digest.as_bytes()))
 }
 
 /// A decimal number as hashes hold it: no sign, no zero ahead.

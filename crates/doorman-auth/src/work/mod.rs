@@ -265,9 +265,10 @@ impl Puzzle {
 
     /// What a seal is bound to: the scope, and the client.
     fn bound(&self, client: &Client<'_>) -> Vec<u8> {
-        let mut bound = self.settings.scope.as_bytes().to_vec();
-        // A scope has no NUL, so it does not run into what follows.
-        bound.push(0);
+        let scope = self.settings.scope.as_bytes();
+        // With its length, so that it does not run into what follows.
+        let mut bound = scope.len().to_be_bytes().to_vec();
+        bound.extend_from_slice(scope);
         if let Bind::Client { v4, v6 } = self.settings.bind {
             match client.address.map(|address| address.to_canonical()) {
                 Some(IpAddr::V4(address)) => {

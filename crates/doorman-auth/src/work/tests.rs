@@ -195,9 +195,12 @@ fn what_is_no_solution() {
     }
     // Given out while puzzles were easier.
     let harder = puzzle_of(|settings| settings.difficulty = 9);
-    assert!(asked(&harder, &CLIENT, &[good.clone()], NOW).failed);
+    assert!(asked(&harder, &CLIENT, std::slice::from_ref(&good), NOW).failed);
     for seconds in [NOW, NOW + PUZZLE_LIFETIME.as_secs(), NOW - SKEW] {
-        assert_eq!(admitted(check(&puzzle, &CLIENT, &[good.clone()], seconds)).0, Paid::Worked);
+        assert_eq!(
+            admitted(check(&puzzle, &CLIENT, std::slice::from_ref(&good), seconds)).0,
+            Paid::Worked
+        );
     }
 }
 
