@@ -38,7 +38,7 @@ pub(crate) struct Exchange {
     /// What its answer carries because of the gates that it came through; `None`: nothing.
     marks: Option<Box<Marks>>,
     /// Who asks, where its route wants to know; `None`: nobody is known.
-    pub(crate) identity: Option<Box<Identity>>,
+    pub(crate) identity: Option<Arc<Identity>>,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,

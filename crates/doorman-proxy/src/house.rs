@@ -11,7 +11,7 @@ use doorman_net::seam::Stream;
 use doorman_net::{Clock, Core, Net};
 use doorman_transform::Coders;
 
-use crate::gate::PlanBan;
+use crate::gate::{PlanBan, Tokens};
 use crate::inspection::Desk;
 use crate::leash::Leash;
 use crate::metrics::{CoreCounters, ListenerCounters};
@@ -221,6 +221,8 @@ pub struct Proxy<N: Net> {
     pools: RefCell<Pools<N::Stream>>,
     /// What bodies are coded with.
     pub(crate) coders: Coders,
+    /// What is remembered of tokens.
+    pub(crate) tokens: Rc<Tokens>,
     /// Books that nobody reads, for what is no request of a client.
     unread: OnceCell<Rc<Books>>,
 }
@@ -239,8 +241,9 @@ impl<N: Net> Proxy<N> {
         let pools = RefCell::default();
         let current = Rc::new(core_plan(&net, core.clock, &books, &pools, &[], plan));
         let unread = OnceCell::new();
-        let coders = Coders::new();
-        Rc::new(Self { net, core, books, current: RefCell::new(current), pools, coders, unread })
+        let (coders, tokens) = (Coders::new(), Rc::default());
+        let current = RefCell::new(current);
+        Rc::new(Self { net, core, books, current, pools, coders, tokens, unread })
     }
 
     /// Follows another plan from now on. Requests under way end with the plan they began with;
@@ -267,6 +270,7 @@ impl<N: Net> Proxy<N> {
             current: RefCell::new(Rc::clone(plan)),
             pools: RefCell::default(),
             coders: self.coders.clone(),
+            tokens: Rc::clone(&self.tokens),
             unread: OnceCell::new(),
         }
     }

@@ -76,19 +76,25 @@ pub enum End {
     WafError,
     /// The client is kept out for some time.
     Banned,
+    /// It may not come.
+    Denied,
     /// It was above a limit.
     Limited,
     /// Its client had too many connections.
     TooManyConnections,
     /// Too many requests were under way.
     Crowded,
+    /// A browser sent it for a page of another site.
+    CrossSite,
+    /// Nobody knew who asked.
+    Unauthorized,
     /// The drain deadline passed.
     Drained,
 }
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -115,9 +121,12 @@ impl End {
         Self::WafBlock,
         Self::WafError,
         Self::Banned,
+        Self::Denied,
         Self::Limited,
         Self::TooManyConnections,
         Self::Crowded,
+        Self::CrossSite,
+        Self::Unauthorized,
         Self::Drained,
     ];
 
@@ -151,9 +160,12 @@ impl End {
             Self::WafBlock => "waf-block",
             Self::WafError => "waf-error",
             Self::Banned => "banned",
+            Self::Denied => "denied",
             Self::Limited => "limited",
             Self::TooManyConnections => "too-many-connections",
             Self::Crowded => "crowded",
+            Self::CrossSite => "cross-site",
+            Self::Unauthorized => "unauthorized",
             Self::Drained => "drained",
         }
     }
@@ -238,6 +250,8 @@ pub struct Record {
     pub(crate) guard: Option<Guard>,
     /// Places among the requests under way, given back when it is over.
     pub(crate) places: Vec<doorman_limit::Place>,
+    /// Who asked, where its route wants to know.
+    pub user: Option<Box<str>>,
     /// Whether its credentials were not good.
     pub(crate) auth_failed: bool,
     /// Whether its proof of work was not good.
@@ -401,6 +415,7 @@ impl Record {
             lease: None,
             guard: None,
             places: Vec::new(),
+            user: None,
             auth_failed: false,
             proof_failed: false,
             told: None,
@@ -431,6 +446,7 @@ impl Record {
         self.kept_coding = None;
         self.again.clear();
         self.waited_micros = 0;
+        self.user = None;
         (self.auth_failed, self.proof_failed) = (false, false);
         self.books = books;
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use doorman_auth::Refusal;
 use doorman_balance::Refused;
 use doorman_http::{BodyError, Response};
 use doorman_net::dial::DialError;
@@ -47,6 +48,8 @@ pub enum GrpcCode {
     Unimplemented,
     /// PERMISSION_DENIED: this client may not.
     PermissionDenied,
+    /// UNAUTHENTICATED: nobody knows who asks.
+    Unauthenticated,
     /// INTERNAL: a message is malformed, or cannot be sent.
     Internal,
     /// UNAVAILABLE: no server can be reached, or it broke off; trying again may help.
@@ -64,6 +67,7 @@ impl GrpcCode {
             Self::Unimplemented => b"12",
             Self::Internal => b"13",
             Self::Unavailable => b"14",
+            Self::Unauthenticated => b"16",
         }
     }
 
@@ -96,6 +100,7 @@ impl GrpcCode {
             Self::Cancelled => "the client gave up",
             Self::DeadlineExceeded => "the server took too long",
             Self::PermissionDenied => "a client certificate is needed",
+            Self::Unauthenticated => "credentials are needed",
             Self::ResourceExhausted => "the message is too large",
             Self::Unimplemented => "no route takes this call",
             Self::Internal => "the call cannot be passed on",
@@ -152,6 +157,12 @@ pub enum Fault {
     Limited(Arc<str>, u16, u32),
     /// It has too many connections.
     TooManyConnections,
+    /// The client may not come: the entry that says so, if one does, and the status.
+    Denied(Option<Box<str>>, u16),
+    /// A browser sends it for a page of another site.
+    CrossSite(Refusal),
+    /// Nobody knows who asks.
+    Unauthorized(Refusal),
     /// Too many requests are under way: how, and the seconds after which it may ask again.
     Crowded(&'static str, u32),
 }
@@ -165,7 +176,10 @@ impl Fault {
             // RFC 9110 section 15.5.20: on a connection of its own the client will be asked.
             Self::Misdirected => 421,
             Self::NoClientCertificate | Self::WafError | Self::Banned(_) => 403,
-            Self::WafBlock(_, status) | Self::Limited(_, status, _) => *status,
+            Self::WafBlock(_, status) | Self::Limited(_, status, _) | Self::Denied(_, status) => {
+                *status
+            }
+            Self::CrossSite(refusal) | Self::Unauthorized(refusal) => refusal.status(),
             // RFC 6585 section 4: of one client's requests, and so of its connections.
             Self::TooManyConnections => 429,
             Self::Crowded(..) => 503,
@@ -224,9 +238,14 @@ impl Fault {
             Self::NoSite | Self::NoRoute | Self::NoScript => GrpcCode::Unimplemented,
             // UNAVAILABLE is what clients try again for, on another connection.
             Self::Misdirected | Self::TooEarly => GrpcCode::Unavailable,
-            Self::NoClientCertificate | Self::WafBlock(..) | Self::WafError | Self::Banned(_) => {
-                GrpcCode::PermissionDenied
-            }
+            Self::Unauthorized(refusal) if refusal.status() >= 500 => GrpcCode::Unavailable,
+            Self::Unauthorized(_) => GrpcCode::Unauthenticated,
+            Self::NoClientCertificate
+            | Self::WafBlock(..)
+            | Self::WafError
+            | Self::Banned(_)
+            | Self::Denied(..)
+            | Self::CrossSite(_) => GrpcCode::PermissionDenied,
             Self::Limited(..)
             | Self::TooManyConnections
             | Self::Crowded(..)
@@ -252,7 +271,11 @@ impl Fault {
     /// Words for a client of gRPC.
     pub(crate) const fn grpc_words(&self) -> &'static str {
         match self {
-            Self::WafBlock(..) | Self::WafError | Self::Banned(_) => "the request is not allowed",
+            Self::WafBlock(..)
+            | Self::WafError
+            | Self::Banned(_)
+            | Self::Denied(..)
+            | Self::CrossSite(_) => "the request is not allowed",
             Self::Limited(..) | Self::TooManyConnections | Self::Crowded(..) => {
                 "there are too many requests"
             }
@@ -282,6 +305,8 @@ impl Fault {
             | Self::Banned(_)
             | Self::Limited(..)
             | Self::TooManyConnections
+            | Self::Denied(..)
+            | Self::CrossSite(_)
             | Self::Client(_)
             | Self::Upstream(DialError::Client(_)) => Side::Client,
             Self::Upstream(DialError::Unsendable(_)) => Side::House,
@@ -290,7 +315,10 @@ impl Fault {
             | Self::Refused(..)
             | Self::Upstream(_)
             | Self::DeadlinePassed => Side::Upstream,
-            Self::BadEdit(_) | Self::WafError | Self::Crowded(..) => Side::House,
+            Self::Unauthorized(refusal) if refusal.status() < 500 => Side::Client,
+            Self::BadEdit(_) | Self::WafError | Self::Crowded(..) | Self::Unauthorized(_) => {
+                Side::House
+            }
         }
     }
 
@@ -339,6 +367,9 @@ impl Fault {
             Self::Limited(..) => End::Limited,
             Self::TooManyConnections => End::TooManyConnections,
             Self::Crowded(..) => End::Crowded,
+            Self::Denied(..) => End::Denied,
+            Self::CrossSite(_) => End::CrossSite,
+            Self::Unauthorized(_) => End::Unauthorized,
         }
     }
 
@@ -356,6 +387,11 @@ impl Fault {
             Self::WafError => Some(UNSEEN.to_owned()),
             Self::Limited(name, ..) => Some(format!("above the limit {name}")),
             Self::Crowded(how, _) => Some((*how).to_owned()),
+            Self::Denied(Some(by), _) => Some(format!("denied by {by}")),
+            Self::Denied(None, _) => Some("not allowed by any entry".to_owned()),
+            Self::CrossSite(refusal) | Self::Unauthorized(refusal) => {
+                Some(refusal.word().to_owned())
+            }
             Self::BadPath => Some("path cannot be one of a script".to_owned()),
             _ => None,
         }

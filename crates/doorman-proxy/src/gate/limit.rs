@@ -55,6 +55,13 @@ pub(crate) struct PlanLimit {
     pub(crate) fields: bool,
 }
 
+impl PlanLimit {
+    /// Whether it counts by who somebody is.
+    pub(crate) fn is_own(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, KeyPart::User | KeyPart::Claim(_)))
+    }
+}
+
 /// A limit as people see it.
 #[derive(Clone)]
 pub struct LimitSeen(pub(crate) PlanLimit);

@@ -4,22 +4,31 @@
 //! what costs least to refuse, and who somebody is before what he may do. What a gate has to say to the client, whether
 //! it passes or not, it leaves in [`Marks`], and what a request holds while it lasts in its record.
 
+mod access;
 mod ban;
+mod browsers;
+mod identity;
 mod limit;
 mod places;
 mod throttle;
 
 use std::sync::Arc;
 
+use doorman_auth::cors::{Line, Policy};
+use doorman_auth::csrf::Csrf;
+use doorman_auth::identity::Names;
+use doorman_auth::preset::{Preset, Transport};
 use doorman_http::{RequestHead, Response};
 use doorman_limit::{KeyMaker, Prefixes, Secret};
 use doorman_net::Clock;
 
 use crate::exchange::Exchange;
-use crate::stop::Fault;
+use crate::stop::{Fault, Stop};
 
+pub(crate) use access::PlanAccess;
 pub use ban::{BanRules, BanSign};
 pub(crate) use ban::{PlanBan, Signs};
+pub(crate) use identity::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens};
 pub(crate) use limit::PlanLimit;
 pub use limit::{LimitBooks, LimitSeen};
 pub(crate) use places::{Crowded, PlanConcurrency, PlanConnections};
@@ -27,9 +36,19 @@ pub(crate) use throttle::{PlanThrottle, throttle};
 
 /// The gates of a route.
 pub(crate) struct PlanGuard {
+    /// Fields that tell the origin who asks: clients' own are taken off.
+    pub(crate) strip: Names,
     pub(crate) bans: Arc<[PlanBan]>,
+    pub(crate) access: Vec<PlanAccess>,
     pub(crate) connections: Option<PlanConnections>,
     pub(crate) limits: Vec<PlanLimit>,
+    pub(crate) cors: Option<Policy>,
+    pub(crate) csrf: Option<Csrf>,
+    pub(crate) preset: Option<Preset>,
+    /// Who is asked who somebody is; none: nobody has to be known.
+    pub(crate) identity: Vec<PlanGate>,
+    /// Limits by who somebody is.
+    pub(crate) own_limits: Vec<PlanLimit>,
     pub(crate) concurrency: Option<PlanConcurrency>,
     pub(crate) throttle: Option<PlanThrottle>,
 }
@@ -37,7 +56,14 @@ pub(crate) struct PlanGuard {
 impl PlanGuard {
     /// Whether nothing is guarded.
     pub(crate) fn is_empty(&self) -> bool {
-        self.bans.is_empty()
+        self.strip.is_empty()
+            && self.bans.is_empty()
+            && self.access.is_empty()
+            && self.cors.is_none()
+            && self.csrf.is_none()
+            && self.preset.is_none()
+            && self.identity.is_empty()
+            && self.own_limits.is_empty()
             && self.connections.is_none()
             && self.limits.is_empty()
             && self.concurrency.is_none()
@@ -61,6 +87,8 @@ pub(crate) enum KeyPart {
 #[derive(Default)]
 pub(crate) struct Marks {
     fields: Vec<(&'static [u8], String)>,
+    cors: Option<Vec<Line>>,
+    preset: Option<(Preset, Transport)>,
 }
 
 impl Marks {
@@ -71,9 +99,16 @@ impl Marks {
 
     /// Writes them.
     pub(crate) fn write(self, response: &mut Response) {
+        let fields = &mut response.head.fields;
+        if let Some(lines) = self.cors {
+            browsers::write_cors(lines, fields);
+        }
+        if let Some((preset, transport)) = self.preset {
+            browsers::write_preset(preset, transport, fields);
+        }
         for (name, value) in self.fields {
             // Made by us of checked parts: a value that cannot be sent is left out.
-            let _ = response.head.fields.append(name, value.as_bytes());
+            let _ = fields.append(name, value.as_bytes());
         }
     }
 }
@@ -81,16 +116,37 @@ impl Marks {
 /// Lets a request pass, or says why not.
 pub(crate) async fn check(
     guard: &PlanGuard,
+    tokens: &Tokens,
     clock: Clock,
     exchange: &mut Exchange,
-) -> Result<(), Fault> {
+) -> Result<(), Stop> {
+    if let Some(preset) = guard.preset {
+        let transport = browsers::transport(exchange);
+        exchange.marks().careful(preset, transport);
+    }
+    if !guard.strip.is_empty() {
+        guard.strip.strip(&mut exchange.head.fields);
+    }
     for ban in &*guard.bans {
         ban.check(exchange)?;
+    }
+    for access in &guard.access {
+        access.check(exchange)?;
     }
     if let Some(connections) = &guard.connections {
         connections.check(exchange)?;
     }
     limit::check(&guard.limits, exchange)?;
+    if let Some(policy) = &guard.cors {
+        browsers::cors(policy, exchange)?;
+    }
+    if let Some(csrf) = &guard.csrf {
+        csrf.check(&exchange.head).map_err(Fault::CrossSite)?;
+    }
+    if !guard.identity.is_empty() {
+        identity::check(&guard.identity, tokens, clock, exchange).await?;
+        limit::check(&guard.own_limits, exchange)?;
+    }
     if let Some(concurrency) = &guard.concurrency {
         concurrency.enter(clock, exchange).await?;
     }

@@ -86,6 +86,3 @@ impl PlanConnections {
         }
     }
 }
-
-/// Kept by a record until its answer is over.
-pub(crate) type Kept = Place;

@@ -70,7 +70,7 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
     let upstreams = upstreams::compile(config, ground, &mut faults);
     let clients = clients::compile(config, ground, &mut faults);
     let mut inspecting = waf::Maker::new(&ground.rules);
-    let mut guarding = guard::Maker::new(&ground.guards);
+    let mut guarding = guard::Maker::new(config, ground, &mut faults);
     let (mut sites, table) =
         routes::compile(config, ground, &mut inspecting, &mut guarding, &mut faults);
     clients::place(config, &clients, &mut sites);

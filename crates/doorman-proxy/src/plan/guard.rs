@@ -10,16 +10,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use doorman_config::{
-    Ban, BanSignal, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Guard, Limit, LimitKey,
-    LimitMode, Span, Throttle,
+    Ban, BanSignal, ClientPrefixes, ConcurrencyLimit, Config, ConnectionsLimit, Guard, Limit,
+    LimitKey, LimitMode, Span, Throttle,
 };
 use doorman_limit::{
     BANS_MAX, BanRule, Bans, KEYS_MAX, KeyedPlaces, Places, PlacesBounds, Prefixes, Rate, Secret,
 };
 use doorman_net::seal::secret_words;
+use doorman_route::Geo;
 
-use super::Plan;
 use super::compile::{Faults, code};
+use super::{Ground, Plan, access, identity};
 use crate::gate::{
     BanRules, BanSign, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan, PlanConcurrency,
     PlanConnections, PlanGuard, PlanLimit, PlanThrottle, Signs,
@@ -38,6 +39,15 @@ pub(crate) struct GuardGround {
     bans: Known<Bans>,
     places: Known<Places>,
     keyed: Known<KeyedPlaces>,
+    /// Passwords that are hashed, of all gates together.
+    hashing: Arc<Places>,
+}
+
+impl GuardGround {
+    /// Who may hash a password now.
+    pub(super) fn hashing(&self) -> Arc<Places> {
+        Arc::clone(&self.hashing)
+    }
 }
 
 /// Things that lines of configurations stand for, by what the lines say.
@@ -64,27 +74,51 @@ impl<T> Known<T> {
 
 /// Makes the guards of one plan.
 pub(super) struct Maker<'g> {
+    all: &'g Ground,
     ground: &'g GuardGround,
+    geo: Arc<Geo>,
     /// Lines that say the same, in their order.
     lines: HashMap<(&'static str, String), Vec<Span>>,
 }
 
 impl<'g> Maker<'g> {
-    pub(super) fn new(ground: &'g GuardGround) -> Self {
-        Self { ground, lines: HashMap::new() }
+    pub(super) fn new(config: &Config, all: &'g Ground, faults: &mut Faults) -> Self {
+        let geo = access::geo(config, all, faults);
+        Self { all, ground: &all.guards, geo, lines: HashMap::new() }
     }
 
     /// The gates of a route; `None` if it has none.
     pub(super) fn compile(&mut self, guard: &Guard, faults: &mut Faults) -> Option<Box<PlanGuard>> {
         let bans = guard.bans.iter().filter_map(|ban| self.ban(ban, faults));
         let bans: Vec<_> = bans.collect();
-        let limits = guard.limits.iter().filter_map(|limit| self.limit(limit, faults)).collect();
+        let limits = guard.limits.iter().filter_map(|limit| self.limit(limit, faults));
+        let (own_limits, limits) = limits.partition(PlanLimit::is_own);
+        let access = guard.access.iter();
+        let access =
+            access.map(|lists| access::access(lists, &self.geo, self.all, faults)).collect();
+        let (identity, strip) = identity::gates(guard, self.all, faults);
+        let cors = guard.cors.as_ref().and_then(|cors| identity::cors(cors, faults));
+        let csrf = guard.csrf.as_ref().and_then(|csrf| identity::csrf(csrf, faults));
+        let preset = guard.security_headers.as_ref().map(|which| identity::preset(which.value));
         let connections =
             guard.connections.as_ref().and_then(|bound| self.connections(bound, faults));
         let concurrency =
             guard.concurrency.as_ref().and_then(|bound| self.concurrency(bound, faults));
         let throttle = guard.throttle.as_ref().map(throttle);
-        let guard = PlanGuard { bans: bans.into(), connections, limits, concurrency, throttle };
+        let guard = PlanGuard {
+            strip,
+            bans: bans.into(),
+            access,
+            connections,
+            limits,
+            cors,
+            csrf,
+            preset,
+            identity,
+            own_limits,
+            concurrency,
+            throttle,
+        };
         (!guard.is_empty()).then(|| Box::new(guard))
     }
 
@@ -308,9 +342,12 @@ impl Plan {
     #[must_use]
     pub fn limits(&self) -> Vec<LimitSeen> {
         let mut seen: Vec<LimitSeen> = Vec::new();
-        for limit in self.guards().flat_map(|guard| &guard.limits) {
+        let both = |guard: &PlanGuard| {
+            guard.limits.iter().chain(&guard.own_limits).cloned().collect::<Vec<_>>()
+        };
+        for limit in self.guards().flat_map(both) {
             if !seen.iter().any(|known| Arc::ptr_eq(&known.0.books, &limit.books)) {
-                seen.push(LimitSeen(limit.clone()));
+                seen.push(LimitSeen(limit));
             }
         }
         seen

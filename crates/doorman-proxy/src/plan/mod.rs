@@ -4,6 +4,7 @@
 //! compiled, names are indices, files are read. This folder is the only part of the crate that
 //! names the configuration.
 
+mod access;
 mod cache;
 mod clients;
 mod compile;
@@ -14,6 +15,7 @@ mod discovered;
 mod edits;
 mod guard;
 mod health;
+mod identity;
 mod materials;
 mod mirror;
 mod optimize;

@@ -123,7 +123,7 @@ fn expand(exchange: &mut Exchange, text: &Template) -> Result<Bytes, Fault> {
     .map_err(|_| Fault::BadEdit("respond made a text that is too long"))
 }
 
-fn plain(status: u16, content: Bytes) -> Response {
+pub(crate) fn plain(status: u16, content: Bytes) -> Response {
     let mut head = heads::response();
     head.status = status;
     // 204 and 304 have no content, and no length of one (RFC 9110 section 8.6).

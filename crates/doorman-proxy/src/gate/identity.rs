@@ -1,0 +1,224 @@
+//! Who somebody is. All gates of a route are alternatives: who satisfies one of them passes.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorman_auth::basic::{Basic, Verified};
+use doorman_auth::jwt::{Cache, Keys, Place, Verifier};
+use doorman_auth::key::ApiKey;
+use doorman_auth::{Challenge, Identity, Outcome, Refusal};
+use doorman_limit::{Entered, Places, PlacesBounds};
+use doorman_net::{Clock, within_deadline};
+
+use super::Marks;
+use crate::exchange::Exchange;
+use crate::stop::Fault;
+
+/// Who is asked who somebody is.
+pub(crate) enum PlanIdentity {
+    /// A name and a password.
+    Basic(Arc<Basic>, Arc<PasswordDesk>),
+    /// A key.
+    Key(ApiKey),
+    /// A token.
+    Token(PlanToken),
+}
+
+/// A gate of identity, and what it tells the origin.
+pub(crate) struct PlanGate {
+    pub(crate) identity: PlanIdentity,
+    /// The field that tells the user's name.
+    pub(crate) name_field: Option<Box<str>>,
+    /// Claims, and the fields that tell them.
+    pub(crate) claim_fields: Vec<(Box<str>, Box<str>)>,
+}
+
+/// How tokens are checked.
+pub(crate) struct PlanToken {
+    pub(crate) verifier: Verifier,
+    pub(crate) places: Vec<Place>,
+    pub(crate) keys: Arc<TokenKeys>,
+    pub(crate) challenge: Challenge,
+    /// Whether the origin does not see the token.
+    pub(crate) strip: bool,
+}
+
+/// Keys of tokens, which all cores share.
+pub(crate) struct TokenKeys {
+    pub(crate) keys: Keys,
+    /// Chance that makes what is remembered of tokens unguessable.
+    pub(crate) chance: [u64; 2],
+}
+
+/// Where passwords are hashed, and what is known of them.
+pub(crate) struct PasswordDesk {
+    pub(crate) verified: Verified,
+    /// So many at once, and so many more that wait.
+    pub(crate) places: Arc<Places>,
+}
+
+/// Passwords that are hashed at once: each takes a core and its memory for tens of milliseconds.
+const HASHED_AT_ONCE: u32 = 2;
+/// Those that wait for their turn.
+const HASHES_QUEUED: u32 = 64;
+/// How long they wait.
+const HASH_WAIT: Duration = Duration::from_secs(10);
+/// Tokens that a core remembers for one gate.
+const TOKENS: usize = 4_096;
+
+/// What one core remembers of tokens, by what they are checked with.
+#[derive(Default)]
+pub(crate) struct Tokens(RefCell<Vec<(Arc<TokenKeys>, Cache)>>);
+
+impl Tokens {
+    fn check(&self, gate: &PlanToken, token: &[u8], now: doorman_http::Now) -> Outcome {
+        let mut all = self.0.borrow_mut();
+        let at = all.iter().position(|(keys, _)| Arc::ptr_eq(keys, &gate.keys));
+        let at = at.unwrap_or_else(|| {
+            // What no plan holds any more is forgotten.
+            all.retain(|(keys, _)| Arc::strong_count(keys) > 1);
+            all.push((Arc::clone(&gate.keys), Cache::new(TOKENS, gate.keys.chance)));
+            all.len() - 1
+        });
+        gate.verifier.check(token, Some(&gate.keys.keys), &mut all[at].1, now)
+    }
+}
+
+/// Finds out who asks.
+pub(super) async fn check(
+    gates: &[PlanGate],
+    tokens: &Tokens,
+    clock: Clock,
+    exchange: &mut Exchange,
+) -> Result<(), Fault> {
+    let mut refused = Refusal::NoCredentials;
+    for gate in gates {
+        match gate.ask(tokens, clock, exchange).await {
+            Ok(identity) => {
+                gate.tell(&identity, exchange);
+                exchange.record().user = Some(identity.user.clone());
+                exchange.identity = Some(identity);
+                return Ok(());
+            }
+            // What was shown and does not hold says more than that something was not shown.
+            Err(refusal) if refused == Refusal::NoCredentials => refused = refusal,
+            Err(_) => {}
+        }
+    }
+    exchange.record().auth_failed = refused.is_auth_failure();
+    let marks = exchange.marks();
+    gates.iter().for_each(|gate| gate.challenge(refused, marks));
+    Err(Fault::Unauthorized(refused))
+}
+
+impl PlanGate {
+    async fn ask(
+        &self,
+        tokens: &Tokens,
+        clock: Clock,
+        exchange: &mut Exchange,
+    ) -> Result<Arc<Identity>, Refusal> {
+        let now = exchange.started();
+        let outcome = match &self.identity {
+            PlanIdentity::Basic(basic, desk) => {
+                match basic.check(&exchange.head.fields, &desk.verified, now.instant) {
+                    Outcome::Work(job) => {
+                        let done = desk.hash(job, clock).await?;
+                        basic.finish(&done, &desk.verified, clock.instant())
+                    }
+                    known => known,
+                }
+            }
+            PlanIdentity::Key(gate) => {
+                let found = gate.check(&exchange.head.fields, exchange.head.query());
+                if let Some(query) = exchange.head.query().and_then(|all| gate.without_key(all)) {
+                    // A query without one of its parts is a query.
+                    let _ = exchange.head.rewrite_query(Some(&query));
+                }
+                found
+            }
+            PlanIdentity::Token(gate) => gate.ask(tokens, now, exchange),
+        };
+        match outcome {
+            Outcome::Pass(identity) => Ok(identity),
+            Outcome::Refuse(refusal) => Err(refusal),
+            Outcome::Ask(_) => Err(Refusal::UnknownKey),
+            Outcome::Work(_) => Err(Refusal::Busy),
+        }
+    }
+
+    /// Tells the origin who asks. What the client said of that itself is gone already.
+    fn tell(&self, identity: &Identity, exchange: &mut Exchange) {
+        let fields = &mut exchange.head.fields;
+        if let Some(name) = &self.name_field {
+            let _ = fields.set(name.as_bytes(), identity.user.as_bytes());
+        }
+        for (claim, field) in &self.claim_fields {
+            if let Some(value) = identity.claim(claim) {
+                let _ = fields.set(field.as_bytes(), value.as_bytes());
+            }
+        }
+    }
+
+    /// What a refused client is asked for.
+    fn challenge(&self, refusal: Refusal, marks: &mut Marks) {
+        let challenge = match &self.identity {
+            PlanIdentity::Basic(basic, _) => basic.challenge(),
+            PlanIdentity::Key(gate) => gate.challenge(),
+            PlanIdentity::Token(gate) => &gate.challenge,
+        };
+        if let Some(value) = refusal.challenge(challenge) {
+            marks.field(b"www-authenticate", value);
+        }
+    }
+}
+
+impl PlanToken {
+    fn ask(&self, tokens: &Tokens, now: doorman_http::Now, exchange: &mut Exchange) -> Outcome {
+        let mut refused = Refusal::NoCredentials;
+        for place in &self.places {
+            match place.token(&exchange.head) {
+                Ok(token) => {
+                    let outcome = tokens.check(self, token, now);
+                    if self.strip
+                        && let Place::Field { name, .. } = place
+                    {
+                        exchange.head.fields.remove(name);
+                    }
+                    return outcome;
+                }
+                Err(refusal) if refused == Refusal::NoCredentials => refused = refusal,
+                Err(_) => {}
+            }
+        }
+        Outcome::Refuse(refused)
+    }
+}
+
+impl PasswordDesk {
+    /// Hashes a password where no request waits for it. So many at once are hashed and so many more wait: guessing
+    /// passwords takes no more of the machine than that.
+    async fn hash(
+        &self,
+        job: doorman_auth::basic::Job,
+        clock: Clock,
+    ) -> Result<doorman_auth::basic::Done, Refusal> {
+        let bounds = PlacesBounds { places: HASHED_AT_ONCE, queue: HASHES_QUEUED };
+        let place = match self.places.enter(bounds) {
+            Entered::Place(place) => place,
+            Entered::Full => return Err(Refusal::Busy),
+            Entered::Wait(mut waiting) => {
+                let called = std::future::poll_fn(|cx| waiting.poll_place(cx));
+                within_deadline(clock, HASH_WAIT, called).await.ok_or(Refusal::Busy)?
+            }
+        };
+        let hashed = tokio::task::spawn_blocking(move || {
+            let done = job.run();
+            // Held until it is hashed, even if nobody waits for it any more.
+            drop(place);
+            done
+        });
+        hashed.await.map_err(|_| Refusal::Busy)
+    }
+}

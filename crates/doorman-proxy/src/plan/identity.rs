@@ -1,0 +1,278 @@
+//! Who is asked who somebody is, and what browsers are told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use doorman_auth::basic::{Accounts, Basic, Verified};
+use doorman_auth::cors::{Listed, Policy, Settings};
+use doorman_auth::csrf::Csrf;
+use doorman_auth::identity::Names;
+use doorman_auth::jwt::{
+    Algorithm, Algorithms, JWKS_BYTES_MAX, KeySet, Keys, Place, Required, Rules, Verifier,
+};
+use doorman_auth::key::{ApiKey, Keys as ApiKeys, Places};
+use doorman_auth::preset::Preset;
+use doorman_auth::{Challenge, Scheme};
+use doorman_config::{
+    BasicAuth, Cors, CorsFields, CredentialList, CredentialPlace, Guard, Jwt, JwtKeys, Origin,
+    SecurityHeaders, Span, Spanned,
+};
+use doorman_net::seal::secret_words;
+
+use super::Ground;
+use super::access::material;
+use super::compile::{Faults, code};
+use crate::gate::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys};
+
+/// Most bytes of a list of users or keys.
+const LIST_BYTES: usize = 32 << 20;
+/// Users whose passwords are remembered as verified, by one gate.
+const VERIFIED: usize = 16_384;
+
+/// Keys of files and secrets get numbers of their own, so that what was remembered of tokens goes with them.
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// The gates of a route, all of which are alternatives, and the fields by which they tell origins who asks.
+pub(super) fn gates(guard: &Guard, ground: &Ground, faults: &mut Faults) -> (Vec<PlanGate>, Names) {
+    let mut gates = Vec::new();
+    gates.extend(guard.basic_auth.as_ref().and_then(|basic| self::basic(basic, ground, faults)));
+    gates.extend(guard.api_key.as_ref().and_then(|key| self::key(key, ground, faults)));
+    gates.extend(guard.jwt.as_ref().and_then(|jwt| token(jwt, ground, faults)));
+    let mut names = Names::new();
+    for gate in &gates {
+        let claims = gate.claim_fields.iter().map(|(_, field)| field);
+        for name in gate.name_field.iter().chain(claims) {
+            // Names of fields were checked when they were read.
+            let _ = names.add(name);
+        }
+    }
+    (gates, names)
+}
+
+/// 32 bytes that nobody outside knows.
+fn chance(span: Span, faults: &mut Faults) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for half in bytes.chunks_exact_mut(16) {
+        let Ok([first, second]) = secret_words() else {
+            faults.error(code::SEAL_KEY, span, "the system gives no random numbers");
+            return None;
+        };
+        half[..8].copy_from_slice(&first.to_le_bytes());
+        half[8..].copy_from_slice(&second.to_le_bytes());
+    }
+    Some(bytes)
+}
+
+/// The text of a list.
+fn text(
+    list: &Spanned<CredentialList>,
+    ground: &Ground,
+    faults: &mut Faults,
+) -> Option<Arc<Vec<u8>>> {
+    match &list.value {
+        CredentialList::File(path) => {
+            let file = Spanned { value: path.clone(), span: list.span };
+            material(ground, "credentials", &file, LIST_BYTES, faults, Ok)
+        }
+        CredentialList::Lines(lines) => Some(Arc::new(lines.0.clone().into_bytes())),
+    }
+}
+
+fn basic(written: &BasicAuth, ground: &Ground, faults: &mut Faults) -> Option<PlanGate> {
+    let mut accounts = Accounts::new();
+    for list in &written.lists {
+        let text = text(list, ground, faults)?;
+        if let Err(lines) = accounts.add_file(&text) {
+            faults.error(code::GUARD, list.span, lines.to_string());
+        }
+    }
+    for user in &written.users {
+        let (name, hash) = &user.value;
+        if let Err(error) = accounts.add(name, &hash.0) {
+            faults.error(code::GUARD, user.span, error.to_string());
+        }
+    }
+    let verified = Verified::new(&chance(written.span, faults)?, VERIFIED);
+    let desk = PasswordDesk { verified, places: ground.guards.hashing() };
+    match Basic::new(accounts, &written.realm.value) {
+        Ok(basic) => Some(PlanGate {
+            identity: PlanIdentity::Basic(Arc::new(basic), Arc::new(desk)),
+            name_field: written.forward.value.as_deref().map(Into::into),
+            claim_fields: Vec::new(),
+        }),
+        Err(error) => {
+            faults.error(code::GUARD, written.span, error.to_string());
+            None
+        }
+    }
+}
+
+fn key(written: &doorman_config::ApiKey, ground: &Ground, faults: &mut Faults) -> Option<PlanGate> {
+    let mut keys = ApiKeys::new();
+    for list in &written.lists {
+        let text = text(list, ground, faults)?;
+        if let Err(lines) = keys.add_file(&text) {
+            faults.error(code::GUARD, list.span, lines.to_string());
+        }
+    }
+    for one in &written.keys {
+        let (name, hash) = &one.value;
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        if let Err(error) = keys.add(name, &format!("sha256:{hash}")) {
+            faults.error(code::GUARD, one.span, error.to_string());
+        }
+    }
+    let (mut header, mut query) = (None, None);
+    for place in &written.places {
+        match place {
+            CredentialPlace::Header { name, .. } => header = Some(name.as_str()),
+            CredentialPlace::Query(name) => query = Some(name.as_str()),
+            CredentialPlace::Cookie(_) => {}
+        }
+    }
+    let gate = Places::new(header, query).map(|places| ApiKey::new(keys, places, "api"));
+    match gate {
+        Some(Ok(gate)) => Some(PlanGate {
+            identity: PlanIdentity::Key(gate),
+            name_field: written.forward.value.as_deref().map(Into::into),
+            claim_fields: Vec::new(),
+        }),
+        Some(Err(error)) => {
+            faults.error(code::GUARD, written.span, error.to_string());
+            None
+        }
+        None => {
+            faults.error(code::GUARD, written.span, "keys are looked for nowhere");
+            None
+        }
+    }
+}
+
+fn token(written: &Jwt, ground: &Ground, faults: &mut Faults) -> Option<PlanGate> {
+    let mut algorithms = Algorithms::NONE;
+    for algorithm in &written.algorithms.value {
+        match Algorithm::read(algorithm.word()) {
+            Some(known) => algorithms = algorithms.with(known),
+            None => {
+                let text = format!(
+                    "{} is not taken: use ES256, RS256, PS256 or EdDSA, or HS256 with a secret",
+                    algorithm.word()
+                );
+                faults.error(code::GUARD, written.span, text);
+                return None;
+            }
+        }
+    }
+    let set: Arc<KeySet> = match &written.keys.value {
+        JwtKeys::File(path) => {
+            let file = Spanned { value: path.clone(), span: written.keys.span };
+            let kind = format!("keys {algorithms:?}");
+            material(ground, &kind, &file, JWKS_BYTES_MAX, faults, |bytes| {
+                KeySet::read(&bytes, algorithms).map_err(|error| error.to_string())
+            })?
+        }
+        JwtKeys::Secret(secret) => match KeySet::secret(secret.0.as_bytes()) {
+            Ok(set) => Arc::new(set),
+            Err(error) => {
+                faults.error(code::GUARD, written.keys.span, error.to_string());
+                return None;
+            }
+        },
+        JwtKeys::Url(_) => {
+            faults.error(
+                code::GUARD,
+                written.keys.span,
+                "keys are not fetched yet: name a file with `jwks FILE`",
+            );
+            return None;
+        }
+    };
+    let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+    let Ok(chance) = secret_words() else {
+        faults.error(code::SEAL_KEY, written.span, "the system gives no random numbers");
+        return None;
+    };
+    let keys = Arc::new(TokenKeys { keys: Keys::fixed(set, generation), chance });
+    let required = |rule: &Spanned<doorman_config::ClaimRule>| Required {
+        claim: rule.value.claim.as_str().into(),
+        values: rule.value.values.iter().map(|value| value.as_str().into()).collect(),
+    };
+    let limited = written.forward.iter().map(|told| told.value.claim.as_str().into());
+    let rules = Rules {
+        issuer: written.issuer.as_ref().map(|issuer| issuer.value.as_str().into()),
+        audiences: written.audiences.iter().map(|one| one.value.as_str().into()).collect(),
+        required: written.claims.iter().map(required).collect(),
+        keep: limited.collect(),
+        leeway: written.leeway.value,
+    };
+    let challenge = Challenge::new(Scheme::Bearer, "token").ok()?;
+    let claim_fields = written
+        .forward
+        .iter()
+        .map(|told| (told.value.claim.as_str().into(), told.value.field.as_str().into()));
+    Some(PlanGate {
+        identity: PlanIdentity::Token(PlanToken {
+            verifier: Verifier { algorithms, rules },
+            places: written.places.iter().filter_map(place).collect(),
+            keys,
+            challenge,
+            strip: written.strip.value,
+        }),
+        name_field: None,
+        claim_fields: claim_fields.collect(),
+    })
+}
+
+fn place(place: &CredentialPlace) -> Option<Place> {
+    Some(match place {
+        CredentialPlace::Header { name, scheme } => Place::Field {
+            name: name.as_bytes().into(),
+            scheme: scheme.as_ref().map(|scheme| scheme.as_bytes().into()),
+        },
+        CredentialPlace::Cookie(name) => Place::Cookie(name.as_bytes().into()),
+        CredentialPlace::Query(_) => return None,
+    })
+}
+
+/// Whose pages may use what is here.
+pub(super) fn cors(written: &Cors, faults: &mut Faults) -> Option<Policy> {
+    let settings = Settings {
+        origins: written.origins.iter().map(|origin| origin_words(&origin.value)).collect(),
+        methods: Listed::These(written.methods.value.iter().map(|m| m.as_str().into()).collect()),
+        headers: match &written.headers.value {
+            CorsFields::Any => Listed::Any,
+            CorsFields::These(names) => {
+                Listed::These(names.iter().map(|name| name.as_str().into()).collect())
+            }
+        },
+        expose: written.expose.iter().map(|name| name.value.as_str().into()).collect(),
+        credentials: written.credentials.value,
+        max_age: Some(written.max_age.value),
+        private_network: written.private_network.value,
+    };
+    let policy = Policy::new(&settings);
+    policy.map_err(|error| faults.error(code::GUARD, written.span, error.to_string())).ok()
+}
+
+/// Whether pages of others may change something.
+pub(super) fn csrf(written: &doorman_config::Csrf, faults: &mut Faults) -> Option<Csrf> {
+    let trusted: Vec<_> = written.allow.iter().map(|one| origin_words(&one.value)).collect();
+    let guard = Csrf::new(trusted.iter().map(String::as_str));
+    guard.map_err(|error| faults.error(code::GUARD, written.span, error.to_string())).ok()
+}
+
+fn origin_words(origin: &Origin) -> String {
+    match origin {
+        Origin::Any => "*".to_owned(),
+        Origin::Exact(text) => text.clone(),
+        Origin::Below { scheme, suffix } => format!("{scheme}*{suffix}"),
+    }
+}
+
+/// Which fields make browsers careful.
+pub(super) const fn preset(written: SecurityHeaders) -> Preset {
+    match written {
+        SecurityHeaders::Basic => Preset::Basic,
+        SecurityHeaders::Strict => Preset::Strict,
+    }
+}
