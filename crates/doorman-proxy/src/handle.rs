@@ -77,7 +77,8 @@ impl<N: Net> Proxy<N> {
         }
         if let Some(guard) = &route.guard {
             // In a box: who is not guarded must not be larger for it.
-            Box::pin(gate::check(guard, &self.tokens, self.core.clock, exchange)).await?;
+            let dice = || self.net.dice();
+            Box::pin(gate::check(guard, &self.tokens, self.core.clock, dice, exchange)).await?;
         }
         admit::check(route, exchange).await?;
         if let Some(waf) = &route.waf {

@@ -84,6 +84,8 @@ pub enum End {
     TooManyConnections,
     /// Too many requests were under way.
     Crowded,
+    /// Its client was asked for some work first.
+    Challenged,
     /// A browser sent it for a page of another site.
     CrossSite,
     /// Nobody knew who asked.
@@ -94,7 +96,7 @@ pub enum End {
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -125,6 +127,7 @@ impl End {
         Self::Limited,
         Self::TooManyConnections,
         Self::Crowded,
+        Self::Challenged,
         Self::CrossSite,
         Self::Unauthorized,
         Self::Drained,
@@ -164,6 +167,7 @@ impl End {
             Self::Limited => "limited",
             Self::TooManyConnections => "too-many-connections",
             Self::Crowded => "crowded",
+            Self::Challenged => "challenged",
             Self::CrossSite => "cross-site",
             Self::Unauthorized => "unauthorized",
             Self::Drained => "drained",

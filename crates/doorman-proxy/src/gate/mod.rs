@@ -7,6 +7,7 @@
 mod access;
 mod ban;
 mod browsers;
+mod challenge;
 mod identity;
 mod limit;
 mod places;
@@ -18,7 +19,7 @@ use doorman_auth::cors::{Line, Policy};
 use doorman_auth::csrf::Csrf;
 use doorman_auth::identity::Names;
 use doorman_auth::preset::{Preset, Transport};
-use doorman_http::{RequestHead, Response};
+use doorman_http::{FieldId, RequestHead, Response};
 use doorman_limit::{KeyMaker, Prefixes, Secret};
 use doorman_net::Clock;
 
@@ -28,6 +29,7 @@ use crate::stop::{Fault, Stop};
 pub(crate) use access::PlanAccess;
 pub use ban::{BanRules, BanSign};
 pub(crate) use ban::{PlanBan, Signs};
+pub(crate) use challenge::PlanChallenge;
 pub(crate) use identity::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens};
 pub(crate) use limit::PlanLimit;
 pub use limit::{LimitBooks, LimitSeen};
@@ -42,6 +44,7 @@ pub(crate) struct PlanGuard {
     pub(crate) access: Vec<PlanAccess>,
     pub(crate) connections: Option<PlanConnections>,
     pub(crate) limits: Vec<PlanLimit>,
+    pub(crate) challenge: Option<PlanChallenge>,
     pub(crate) cors: Option<Policy>,
     pub(crate) csrf: Option<Csrf>,
     pub(crate) preset: Option<Preset>,
@@ -59,6 +62,7 @@ impl PlanGuard {
         self.strip.is_empty()
             && self.bans.is_empty()
             && self.access.is_empty()
+            && self.challenge.is_none()
             && self.cors.is_none()
             && self.csrf.is_none()
             && self.preset.is_none()
@@ -88,6 +92,8 @@ pub(crate) enum KeyPart {
 pub(crate) struct Marks {
     fields: Vec<(&'static [u8], String)>,
     cors: Option<Vec<Line>>,
+    /// Whether nobody may keep the answer.
+    is_private: bool,
     preset: Option<(Preset, Transport)>,
 }
 
@@ -100,6 +106,10 @@ impl Marks {
     /// Writes them.
     pub(crate) fn write(self, response: &mut Response) {
         let fields = &mut response.head.fields;
+        if self.is_private {
+            fields.remove(b"cache-control");
+            fields.push_id(FieldId::CacheControl, b"no-store");
+        }
         if let Some(lines) = self.cors {
             browsers::write_cors(lines, fields);
         }
@@ -118,6 +128,7 @@ pub(crate) async fn check(
     guard: &PlanGuard,
     tokens: &Tokens,
     clock: Clock,
+    dice: impl FnMut() -> u64,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
     if let Some(preset) = guard.preset {
@@ -137,6 +148,9 @@ pub(crate) async fn check(
         connections.check(exchange)?;
     }
     limit::check(&guard.limits, exchange)?;
+    if let Some(challenge) = &guard.challenge {
+        challenge.check(exchange, dice)?;
+    }
     if let Some(policy) = &guard.cors {
         browsers::cors(policy, exchange)?;
     }

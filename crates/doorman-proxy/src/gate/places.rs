@@ -4,9 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorman_limit::{
-    Entered, KeyMaker, KeyedPlaces, Place, Places, PlacesBounds, Prefixes, Secret,
-};
+use doorman_limit::{Entered, KeyMaker, KeyedPlaces, Places, PlacesBounds, Prefixes, Secret};
 use doorman_net::{Clock, within_deadline};
 
 use super::{KeyPart, key};

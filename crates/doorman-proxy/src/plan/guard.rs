@@ -9,9 +9,11 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use doorman_auth::seal::Secret as Secret32;
+use doorman_auth::work::{Bind, Puzzle, Settings};
 use doorman_config::{
-    Ban, BanSignal, ClientPrefixes, ConcurrencyLimit, Config, ConnectionsLimit, Guard, Limit,
-    LimitKey, LimitMode, Span, Throttle,
+    Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen, ClientPrefixes, ConcurrencyLimit,
+    Config, ConnectionsLimit, Guard, Limit, LimitKey, LimitMode, Span, Throttle,
 };
 use doorman_limit::{
     BANS_MAX, BanRule, Bans, KEYS_MAX, KeyedPlaces, Places, PlacesBounds, Prefixes, Rate, Secret,
@@ -22,10 +24,12 @@ use doorman_route::Geo;
 use super::compile::{Faults, code};
 use super::{Ground, Plan, access, identity};
 use crate::gate::{
-    BanRules, BanSign, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan, PlanConcurrency,
-    PlanConnections, PlanGuard, PlanLimit, PlanThrottle, Signs,
+    BanRules, BanSign, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan, PlanChallenge,
+    PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanThrottle, Signs,
 };
 
+/// How long those wait who have no scripts: much longer than the work takes, and short enough for people.
+const NO_SCRIPT_WAIT: Duration = Duration::from_secs(15);
 /// Clients that may be banned at once by one line.
 const BANS: usize = 65_536;
 /// Clients whose signs are counted at once by one line.
@@ -99,6 +103,7 @@ impl<'g> Maker<'g> {
         let (identity, strip) = identity::gates(guard, self.all, faults);
         let cors = guard.cors.as_ref().and_then(|cors| identity::cors(cors, faults));
         let csrf = guard.csrf.as_ref().and_then(|csrf| identity::csrf(csrf, faults));
+        let challenge = guard.challenge.as_ref().and_then(|one| self.challenge(one, faults));
         let preset = guard.security_headers.as_ref().map(|which| identity::preset(which.value));
         let connections =
             guard.connections.as_ref().and_then(|bound| self.connections(bound, faults));
@@ -111,6 +116,7 @@ impl<'g> Maker<'g> {
             access,
             connections,
             limits,
+            challenge,
             cors,
             csrf,
             preset,
@@ -206,6 +212,37 @@ impl<'g> Maker<'g> {
             secret: self.secret(ban.span, faults)?,
             bans,
         })
+    }
+
+    fn challenge(&self, written: &Challenge, faults: &mut Faults) -> Option<PlanChallenge> {
+        let suspicious = match written.when.value {
+            ChallengeWhen::Always => false,
+            ChallengeWhen::Suspicious => true,
+            ChallengeWhen::WhenBusy => {
+                let text = "`challenge when-busy` comes with a later version";
+                faults.error(code::GUARD, written.when.span, text);
+                return None;
+            }
+        };
+        // Kept in the data folder: a restart asks nobody again.
+        let seal: [u8; 32] = self.all.seal_key(written.span, faults)?.seal(&[b"challenge"]);
+        let settings = Settings {
+            difficulty: written.difficulty.value,
+            ttl: written.ttl.value,
+            bind: match written.bind.value {
+                ChallengeBind::ClientIp => Bind::Client { v4: 32, v6: 64 },
+                ChallengeBind::Nothing => Bind::Nobody,
+            },
+            no_script: written.no_script.value.then_some(NO_SCRIPT_WAIT),
+            scope: Box::default(),
+        };
+        match Puzzle::new(Secret32::new(&seal), settings) {
+            Ok(puzzle) => Some(PlanChallenge { puzzle, suspicious }),
+            Err(error) => {
+                faults.error(code::GUARD, written.span, error.to_string());
+                None
+            }
+        }
     }
 
     fn connections(
