@@ -1,5 +1,7 @@
 //! Files are made here, by the format's description; nothing is taken from those of others.
 
+#![expect(clippy::cast_possible_truncation, reason = "the tests' own numbers are small")]
+
 use proptest::prelude::*;
 
 use super::*;
