@@ -1,5 +1,5 @@
-//! List files: no panic; what is taken is what each line alone would give, and faults are told for every bad line, within
-//! the bound.
+//! List files: no panic; what is taken is what each line alone would give, and faults are told for every bad line,
+//! within the bound.
 #![no_main]
 
 use doorman_route::{AgentList, ListError, list};

@@ -1,5 +1,5 @@
-//! Files of countries and networks: no panic when one is opened, nor at any look-up after that; what is told is a code or a
-//! number.
+//! Files of countries and networks: no panic when one is opened, nor at any look-up after that; what is told is a code
+//! or a number.
 #![no_main]
 
 use std::net::IpAddr;

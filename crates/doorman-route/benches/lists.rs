@@ -1,7 +1,7 @@
 //! What a look-up in long lists costs: sets of addresses, and a list of words for user agents.
 //!
-//! Run `cargo bench -p doorman-route --bench lists`. Each number is the median of several rounds. Addresses are asked for
-//! at random, half of them near what the set holds, so that neither caches nor the prediction of branches help more
+//! Run `cargo bench -p doorman-route --bench lists`. Each number is the median of several rounds. Addresses are
+//! asked for at random, half of them in the set, so that neither caches nor the prediction of branches help more
 //! than they would with clients; a look-up waits for the one before it.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]

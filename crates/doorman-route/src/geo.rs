@@ -1,8 +1,8 @@
 //! Countries and networks of addresses, from files of the MaxMind DB format.
 //!
 //! A file is read once, as a whole: its tree is walked, what is known of each network is taken out, and neighbours of
-//! which the same is known become one range. What is kept is as small as the file or smaller, needs one search a look-up,
-//! and cannot be broken any more: whatever is wrong with a file is told when it is opened.
+//! which the same is known become one range. What is kept is as small as the file or smaller, needs one search
+//! a look-up, and cannot be broken any more: whatever is wrong with a file is told when it is opened.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};

@@ -245,7 +245,8 @@ mod tests {
         ) {
             let mut state = u128::from(seed) | 1;
             let mut dice = || {
-                state = state.wrapping_mul(0xDA94_2042_E4DD_58B5_0000_0000_0000_0001).wrapping_add(0x9E37_79B9_7F4A_7C15);
+                state = state.wrapping_mul(0xDA94_2042_E4DD_58B5_0000_0000_0000_0001);
+                state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
                 state ^ state >> 64
             };
             let mut numbers = Vec::new();

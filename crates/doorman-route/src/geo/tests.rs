@@ -1,5 +1,7 @@
 //! Files are made here, by the format's description; nothing is taken from those of others.
 
+#![expect(clippy::cast_possible_truncation, reason = "the tests' own numbers are small")]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -250,7 +252,11 @@ proptest! {
     ) {
         // Sixteen bits of an address are used: networks touch and lie within each other.
         let address = |bits: u16| -> IpAddr {
-            if six { Ipv6Addr::from_bits(u128::from(bits) << 80 | 0x2001 << 112).into() } else { [192, 0, (bits >> 8) as u8, bits as u8].into() }
+            if six {
+                Ipv6Addr::from_bits(u128::from(bits) << 80 | 0x2001 << 112).into()
+            } else {
+                [192, 0, (bits >> 8) as u8, bits as u8].into()
+            }
         };
         let mut sorted = networks.clone();
         sorted.sort_by_key(|(_, length, _)| *length);
@@ -270,7 +276,9 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_changed_do_no_harm(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+    fn bytes_that_are_changed_do_no_harm(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
         let mut file = database(6, 24, &[("192.0.2.0/24", country("DE")), ("2001:db8::/32", country("FR"))]);
         for (at, byte) in changes {
             let at = at.index(file.len());
