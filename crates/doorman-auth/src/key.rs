@@ -364,7 +364,7 @@ mod tests {
         let found = match gate.check(&fields, query.map(str::as_bytes)) {
             Outcome::Pass(identity) => Ok(identity.user.to_string()),
             Outcome::Refuse(refusal) => Err(refusal),
-            Outcome::Work(job) => panic!("{job:?}"),
+            other => panic!("{other:?}"),
         };
         assert_eq!(found, expect.map(str::to_owned), "{lines:?} {query:?}");
     }

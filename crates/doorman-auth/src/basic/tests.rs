@@ -46,7 +46,7 @@ fn ask(
             (Ok(identity.user.to_string()), worked)
         }
         Outcome::Refuse(refusal) => (Err(refusal), worked),
-        Outcome::Work(job) => panic!("work without end: {job:?}"),
+        other => panic!("no end of it: {other:?}"),
     }
 }
 
