@@ -23,10 +23,10 @@ mod outcome;
 pub mod password;
 pub mod preset;
 pub mod seal;
-mod sip;
-pub mod work;
 #[cfg(test)]
 mod signer;
+mod sip;
+pub mod work;
 
 pub use lines::{BadLine, BadLines};
 pub use origin::BadOrigin;

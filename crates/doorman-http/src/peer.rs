@@ -168,9 +168,12 @@ pub struct Conn {
 }
 
 /// What is held for a connection until it closes: places that it takes up, each by the number of who counts them and
-/// the number of whom they are counted for.
-#[derive(Default)]
-pub struct Holding(RefCell<Vec<((u64, u64), Box<dyn Any>)>>);
+/// the number of whom they are counted for. Copies are of one thing.
+#[derive(Clone, Default)]
+pub struct Holding(Rc<RefCell<Held>>);
+
+/// Things that are held, by their numbers.
+type Held = Vec<((u64, u64), Box<dyn Any>)>;
 
 impl Holding {
     /// Whether this is held already.
@@ -183,12 +186,10 @@ impl Holding {
     pub fn keep(&self, id: (u64, u64), what: Box<dyn Any>) {
         self.0.borrow_mut().push((id, what));
     }
-}
 
-impl Clone for Holding {
-    /// What is held is held once: a copy holds nothing.
-    fn clone(&self) -> Self {
-        Self::default()
+    /// Lets go of all of it: the connection is closed, whoever still speaks of it.
+    pub fn let_go(&self) {
+        self.0.take();
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use doorman_http::Wire;
+use doorman_http::{Holding, Wire};
 
 use crate::metrics::{ListenerCounters, wire_place};
 
@@ -99,17 +99,23 @@ impl Drop for Entry {
 pub struct Admitted {
     counters: Option<Arc<ListenerCounters>>,
     pub(crate) entry: Entry,
+    /// What is held for it beside that.
+    held: Holding,
     /// What it speaks, once that is known.
     wire: Option<Wire>,
     is_refused: bool,
 }
 
 impl Admitted {
-    pub(crate) fn new(counters: Option<Arc<ListenerCounters>>, entry: Entry) -> Self {
+    pub(crate) fn new(
+        counters: Option<Arc<ListenerCounters>>,
+        entry: Entry,
+        held: Holding,
+    ) -> Self {
         if let Some(counters) = &counters {
             counters.open[wire_place(None)].add(1);
         }
-        Self { counters, entry, wire: None, is_refused: false }
+        Self { counters, entry, held, wire: None, is_refused: false }
     }
 
     /// Counts it among those that speak the same.
@@ -133,6 +139,8 @@ impl Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
+        // Records that speak of the connection may outlive it.
+        self.held.let_go();
         let Some(counters) = &self.counters else { return };
         let place = wire_place(self.wire);
         counters.open[place].subtract(1);
@@ -171,7 +179,11 @@ mod tests {
         let counters = Arc::new(ListenerCounters::default());
         let admit = || {
             let limits = CrowdLimits { connections: 9, per_client: None };
-            Admitted::new(Some(Arc::clone(&counters)), crowd.enter(None, limits).unwrap())
+            Admitted::new(
+                Some(Arc::clone(&counters)),
+                crowd.enter(None, limits).unwrap(),
+                Holding::default(),
+            )
         };
         let read = |of: &crate::metrics::ByWire| of.each_ref().map(crate::metrics::Counter::read);
         let (mut settled, lost, refused) = (admit(), admit(), admit());

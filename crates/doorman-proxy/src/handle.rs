@@ -414,7 +414,7 @@ impl<N: Net> Handler for Proxy<N> {
         let counters = plan.listener(conn.listener).cloned();
         let entry = plan.plan.crowd.enter(conn.peer.ip(), plan.plan.crowd_limits);
         match (entry, counters) {
-            (Some(entry), counters) => Some(Admitted::new(counters, entry)),
+            (Some(entry), counters) => Some(Admitted::new(counters, entry, conn.held.clone())),
             (None, Some(counters)) => {
                 counters.refused.add(1);
                 None

@@ -17,7 +17,7 @@ fn who_is_denied_reaches_no_origin_by_any_wire() {
 fn where_somebody_is_allowed_everybody_else_stays_out_and_deny_goes_first() {
     let site = "route /in { allow 127.0.0.1; proxy web }\n\
                 route /out { allow 192.0.2.0/24 status 404; proxy web }\n\
-                route /both { allow 127.0.0.1; deny 127.0.0.0/30; proxy web }\n\
+                route /both { allow 127.0.0.0/8; deny 127.0.0.0/30; proxy web }\n\
                 route * { proxy web }";
     let house = House::with(site);
     for (path, status) in [("/in", 200), ("/out", 404), ("/both", 403), ("/any", 200)] {

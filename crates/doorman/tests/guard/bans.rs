@@ -4,13 +4,14 @@ use crate::rig::{FRONTS, House, said};
 
 #[test]
 fn who_looks_for_what_is_not_there_is_kept_out_of_every_wire() {
-    let house = House::before("ban 3 within 1m for 1h on not-found", |seen| {
-        if seen.target() == "/" {
-            said("", "fine")
-        } else {
-            doorman_testkit::origin::reply("404 Not Found", "", b"no")
-        }
-    });
+    let house =
+        House::before("policy all { ban 3 within 1m for 1h on not-found }\n---\nuse all", |seen| {
+            if seen.target() == "/" {
+                said("", "fine")
+            } else {
+                doorman_testkit::origin::reply("404 Not Found", "", b"no")
+            }
+        });
     assert_eq!(house.get("/", &[]).status, 200);
     for path in ["/a", "/b", "/c"] {
         assert_eq!(house.get(path, &[]).status, 404);

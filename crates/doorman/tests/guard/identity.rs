@@ -107,7 +107,7 @@ fn one_of_several_ways_suffices_and_limits_may_count_by_who_it_is() {
 
 #[test]
 fn guessing_is_a_sign_that_bans() {
-    let house = House::with("respond 200");
+    let house = House::with("");
     house.configure(&format!(
         "basic-auth user alice '{HASH}'\nban 3 within 1m for 1h on auth-failure"
     ));

@@ -11,7 +11,7 @@ use crate::rig::{FRONTS, Front, House, said};
 
 #[test]
 fn a_limit_counts_over_all_wires_and_its_refusals_reach_no_origin() {
-    let house = House::with("limit 4/h burst 4");
+    let house = House::with("policy all { limit 4/h burst 4 }\n---\nuse all");
     for front in FRONTS {
         let got = house.ask(front, "GET", "/", &[], b"");
         assert_eq!(got.status, 200, "{front:?}");
