@@ -7,8 +7,14 @@
 
 #![forbid(unsafe_code)]
 
+mod base64url;
 pub mod basic;
+mod json;
+pub mod jwt;
 mod outcome;
+#[cfg(test)]
+mod signer;
+mod sip;
 
 pub use outcome::{
     Challenge, Claim, Identity, Outcome, REALM_MAX, RealmError, Refusal, Scheme, Via,

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::basic::Job;
+use crate::jwt::KeysWanted;
 
 /// How somebody proved who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -348,6 +349,9 @@ pub enum Outcome {
     /// A password has to be hashed first, which takes long: run it where no request waits for it, and bring
     /// what it gives back to the gate's `finish`.
     Work(Job),
+    /// A token names a key that isn't in its issuer's set, and the issuer may have a new one: fetch it if that
+    /// may be now, and ask the gate again; else it is [`Refusal::UnknownKey`].
+    Ask(KeysWanted),
 }
 
 #[cfg(test)]
