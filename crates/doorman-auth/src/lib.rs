@@ -11,6 +11,7 @@ mod base64url;
 pub mod basic;
 mod json;
 pub mod jwt;
+pub mod oidc;
 mod outcome;
 #[cfg(test)]
 mod signer;
