@@ -81,7 +81,8 @@ fn client() -> Client {
 
 fn sign_in(input: &[u8]) {
     let client = client();
-    let mut head = RequestHead { scheme: Scheme::Https, ..RequestHead::default() };
+    let mut head = RequestHead::default();
+    head.scheme = Scheme::Https;
     head.fields.push(b"Cookie", &[b"__Host-s=1", input].concat());
     head.fields.push(b"Cookie", &[b"__Host-s-login-0=1", input].concat());
     let visit = client.visit(&head, NOW);

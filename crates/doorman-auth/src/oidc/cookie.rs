@@ -83,7 +83,7 @@ impl Cookie {
     }
 
     fn take_back(&self, from: usize, had: &Fields) -> impl Iterator<Item = String> {
-        let has = |part: &usize| {
+        let has = move |part: &usize| {
             let name = self.part(*part);
             let mut pairs = had.all(FieldId::Cookie).flat_map(|line| line.split(|b| *b == b';'));
             pairs.any(|pair| {
@@ -92,7 +92,7 @@ impl Cookie {
                     .is_some_and(|found| found.trim_ascii() == name.as_bytes())
             })
         };
-        (from..PARTS_MAX).filter(has).map(|part| self.line(part, "", 0))
+        (from..PARTS_MAX).filter(has).map(move |part| self.line(part, "", 0))
     }
 
     /// `Lax`: a link from another site finds its visitor signed in, and its forms do not (RFC 6265bis section 5.6.7).

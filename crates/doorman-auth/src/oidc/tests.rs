@@ -54,7 +54,8 @@ fn provider() -> Provider {
 }
 
 fn request(target: &str, fields: &[(&str, &str)]) -> RequestHead {
-    let mut head = RequestHead { scheme: Scheme::Https, ..RequestHead::default() };
+    let mut head = RequestHead::default();
+    head.scheme = Scheme::Https;
     for (name, value) in fields {
         head.fields.push(name.as_bytes(), value.as_bytes());
     }
