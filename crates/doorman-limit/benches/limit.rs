@@ -53,13 +53,13 @@ fn tables(rate: &Rate, slow: &Rate) {
     for threads in [1, 2] {
         for (what, rate) in [("live keys", slow), ("keys whose time has passed", rate)] {
             let take = |n: u64| {
-                let now = START + Duration::from_nanos(n * 500);
+                let now = START + Duration::from_nanos((n & 0xFFFF_FFFF) * 500);
                 u64::from(table.take(key(mix(n) % KEYS), rate, 1, now).is_pass())
             };
             line(&format!("take of 1,000,000 {what}, {threads} threads"), each(threads, &take));
         }
         let one = |n: u64| {
-            let now = START + Duration::from_nanos(n * 500);
+            let now = START + Duration::from_nanos((n & 0xFFFF_FFFF) * 500);
             u64::from(table.take(Key::ALL, rate, 1, now).is_pass())
         };
         line(&format!("take of one key, {threads} threads"), each(threads, &one));
