@@ -28,6 +28,7 @@ mod workshop;
 pub use again::Again;
 pub use crowd::{Admitted, Crowd, CrowdLimits};
 pub use doorman_balance as balance;
+pub use doorman_limit as limit;
 pub use doorman_route::{Reason, Tried, Verdict};
 pub use form::{Direction, KINDS, Made, MadeOf, Tally, form_name};
 pub use gate::{BanRules, BanSign, LimitBooks, LimitSeen};

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::cache::Wrong;
 use super::guard::Guard;
 use super::serve::Caller;
-use super::{cache, certs, diff, lock, purge, status, upstreams, waf};
+use super::{cache, certs, diff, limits, lock, purge, status, upstreams, waf};
 use crate::command::explain::running;
 use crate::engine::{Engine, NOBODY, NotSet, Refused, Reloaded};
 use crate::metrics::Exporter;
@@ -39,7 +39,8 @@ impl Shared {
 }
 
 /// Calls that show parts of the configuration, or what clients asked for.
-const SHOWING: [&str; 5] = ["/explain", "/diff", "/cache/ls", "/cache/show", "/cache/why"];
+const SHOWING: [&str; 7] =
+    ["/explain", "/diff", "/cache/ls", "/cache/show", "/cache/why", "/limits", "/bans"];
 
 /// Whether a call is one of these, or shows what rules found.
 fn shows(path: &str) -> bool {
@@ -78,6 +79,10 @@ pub(super) fn admin(shared: &Arc<Shared>) -> Router {
         .route("/waf/events", get(events))
         .route("/waf/events/{id}", get(event))
         .route("/waf/rules", get(rules))
+        .route("/limits", get(limited))
+        .route("/limits/reset", post(given_back))
+        .route("/bans", get(banned))
+        .route("/bans/lift", post(lifted))
         .route("/explain", get(explain))
         .route("/diff", get(differences))
         .route("/metrics", get(page))
@@ -254,6 +259,48 @@ async fn rules(
     Asking(asked): Asking<waf::AskedRules>,
 ) -> Response {
     Json(waf::rules(&shared.engine, &asked)).into_response()
+}
+
+async fn limited(
+    State(shared): State<Arc<Shared>>,
+    Asking(asked): Asking<limits::Asked>,
+) -> Response {
+    let look = move |engine: &Engine| Ok(limits::limits(engine, &asked));
+    answered(beside(&shared, look).await)
+}
+
+async fn given_back(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Asking(asked): Asking<limits::Asked>,
+) -> Response {
+    let reset = move |engine: &Engine| {
+        let count = limits::reset(engine, &asked).map_err(Wrong::Usage)?;
+        tracing::info!("levels of {count} limits given back by {}", caller.who);
+        Ok(json!({ "reset": count }))
+    };
+    answered(beside(&shared, reset).await)
+}
+
+async fn banned(
+    State(shared): State<Arc<Shared>>,
+    Asking(asked): Asking<limits::Asked>,
+) -> Response {
+    let look = move |engine: &Engine| Ok(limits::bans(engine, &asked));
+    answered(beside(&shared, look).await)
+}
+
+async fn lifted(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Asking(asked): Asking<limits::Asked>,
+) -> Response {
+    let lift = move |engine: &Engine| {
+        let count = limits::lift(engine, &asked).map_err(Wrong::Usage)?;
+        tracing::info!("{count} bans lifted by {}", caller.who);
+        Ok(json!({ "lifted": count }))
+    };
+    answered(beside(&shared, lift).await)
 }
 
 async fn explain(

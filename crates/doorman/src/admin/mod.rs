@@ -10,6 +10,7 @@ pub(crate) mod certs;
 mod client;
 pub(crate) mod diff;
 mod guard;
+pub(crate) mod limits;
 pub(crate) mod purge;
 mod serve;
 mod socket;

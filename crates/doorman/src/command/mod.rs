@@ -13,6 +13,7 @@ mod diff;
 pub(crate) mod explain;
 mod fmt;
 mod help;
+mod limits;
 mod man;
 mod proxy;
 mod purge;
@@ -92,6 +93,8 @@ enum Command {
     Certs(certs::Certs),
     Upstreams(upstreams::Upstreams),
     Cache(cache::Cache),
+    Limits(limits::Limits),
+    Bans(limits::Bans),
     Purge(purge::Purge),
     Waf(waf::Waf),
     Diff(diff::Diff),
@@ -121,6 +124,8 @@ pub fn main() -> ExitCode {
         Some(Command::Certs(certs)) => certs.run(&screen),
         Some(Command::Upstreams(upstreams)) => upstreams.run(&screen),
         Some(Command::Cache(cache)) => cache.run(&screen),
+        Some(Command::Limits(limits)) => limits.run(&screen),
+        Some(Command::Bans(bans)) => bans.run(&screen),
         Some(Command::Purge(purge)) => purge.run(),
         Some(Command::Waf(waf)) => waf.run(&screen),
         Some(Command::Diff(diff)) => diff.run(&screen),

@@ -6,6 +6,7 @@
 
 mod cache;
 mod coding;
+mod guard;
 mod managed;
 mod optimize;
 mod process;
@@ -97,6 +98,7 @@ impl Exporter {
         coding::write(&mut page, engine);
         optimize::write(&mut page, engine);
         waf::write(&mut page, engine);
+        guard::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);
         handshakes(&mut page, engine);

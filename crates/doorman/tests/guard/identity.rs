@@ -119,5 +119,6 @@ fn guessing_is_a_sign_that_bans() {
     for _ in 0..3 {
         assert_eq!(house.get("/", &[("authorization", WRONG)]).status, 401);
     }
+    crate::bans::await_ban(&house);
     assert_eq!(house.get("/", &[("authorization", RIGHT)]).status, 403);
 }

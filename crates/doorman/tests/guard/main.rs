@@ -11,6 +11,7 @@
 mod access;
 mod bans;
 mod browsers;
+mod commands;
 mod identity;
 mod limits;
 #[path = "../waf/rig.rs"]
