@@ -6,6 +6,7 @@
 
 mod cache;
 mod form;
+mod guard;
 mod waf;
 
 use std::cell::Cell;
@@ -37,6 +38,7 @@ use crate::{Books, CoreCounters, NoJournal};
 
 pub use cache::{Cache, CacheWay, Decision, Kept};
 pub use form::{Codes, Decodes, Optimizes};
+pub use guard::Guarded;
 pub use waf::Waf;
 
 /// Port that the client of an explained request calls from: the first that systems give out.
@@ -94,6 +96,8 @@ pub struct Explanation {
     pub route: Option<usize>,
     /// Whether a certificate authority would be answered here, if it were proving the name now.
     pub is_proof: bool,
+    /// What its route's gates say, in their order.
+    pub guards: Vec<Guarded>,
     /// By which rules it is inspected, and what they say; `None`: by none.
     pub waf: Option<Waf>,
     /// What becomes of the request.
@@ -226,6 +230,7 @@ impl Plan {
             tried: Vec::new(),
             route: None,
             is_proof: false,
+            guards: Vec::new(),
             waf: None,
             outcome: Outcome::NoListener,
         };
@@ -414,6 +419,9 @@ impl Explanation {
         };
         (self.site, self.route) = (Some(site), Some(index));
         let route = &plan.sites[site].routes[index];
+        if let Some(guard) = &route.guard {
+            self.guards = guard::guards(guard, exchange);
+        }
         // Told beside the outcome, not instead of it: people ask what would become of it otherwise.
         self.waf = route.waf.as_ref().map(|rules| waf::waf(rules, exchange, body, clock));
         self.outcome = match &route.ending {

@@ -70,12 +70,14 @@ pub(crate) struct PlanBan {
 impl PlanBan {
     /// Keeps a banned client out.
     pub(super) fn check(&self, exchange: &Exchange) -> Result<(), Fault> {
+        self.until(exchange).map_or(Ok(()), |seconds| Err(Fault::Banned(seconds)))
+    }
+
+    /// For how many seconds the client of a request is kept out; `None`: it is not.
+    pub(crate) fn until(&self, exchange: &Exchange) -> Option<u32> {
         let now = exchange.started().instant;
-        let Some(client) = exchange.client() else { return Ok(()) };
-        match self.bans.check(self.key(client), now) {
-            None => Ok(()),
-            Some(until) => Err(Fault::Banned(seconds(until, now))),
-        }
+        let until = self.bans.check(self.key(exchange.client()?), now)?;
+        Some(seconds(until, now))
     }
 
     /// Counts an exchange that is over, if it is a sign.

@@ -4,7 +4,7 @@
 //! is a cheap way past it for whoever writes one, and so a challenge stands beside limits and in place of none.
 
 use doorman_auth::work::{Client, Puzzle, STATUS, Verdict};
-use doorman_http::{FieldId, Fields, Method};
+use doorman_http::{FieldId, Fields, Method, RequestHead};
 
 use super::browsers::transport;
 use crate::exchange::Exchange;
@@ -20,19 +20,24 @@ pub(crate) struct PlanChallenge {
 }
 
 impl PlanChallenge {
+    /// Whether who sends this has to have paid.
+    pub(crate) fn asks(&self, head: &RequestHead) -> bool {
+        matches!(head.method, Method::Get | Method::Head)
+            && head.upgrade.is_none()
+            && wants_page(&head.fields)
+            && !(self.suspicious && looks_like_a_browser(&head.fields))
+    }
+
     /// Lets pass who has paid, or asks for it.
     pub(super) fn check(
         &self,
         exchange: &mut Exchange,
         mut dice: impl FnMut() -> u64,
     ) -> Result<(), Stop> {
-        let fields = &exchange.head.fields;
-        let asks_page = matches!(exchange.head.method, Method::Get | Method::Head)
-            && exchange.head.upgrade.is_none()
-            && wants_page(fields);
-        if !asks_page || (self.suspicious && looks_like_a_browser(fields)) {
+        if !self.asks(&exchange.head) {
             return Ok(());
         }
+        let fields = &exchange.head.fields;
         let mut chance = [0; 16];
         chance[..8].copy_from_slice(&dice().to_le_bytes());
         chance[8..].copy_from_slice(&dice().to_le_bytes());

@@ -91,6 +91,8 @@ pub(crate) struct Line<'a> {
     pub early: bool,
     /// Subject of the certificate that the client showed.
     pub client_cert: Option<&'a str>,
+    /// Who asked, where the route wants to know.
+    pub user: Option<&'a str>,
 }
 
 /// What a line tells of a request's head.
@@ -156,6 +158,7 @@ impl<'a> Line<'a> {
             waited_micros: record.waited_micros,
             tls: record.conn.tls.as_ref().map(|tls| tls.version),
             early: record.head.as_ref().is_some_and(|head| head.early),
+            user: record.user.as_deref(),
             client_cert: record
                 .conn
                 .tls
@@ -266,6 +269,9 @@ impl<'a> Line<'a> {
         }
         if let Some(subject) = self.client_cert {
             field(out, b",\"client_cert\":\"", subject.as_bytes());
+        }
+        if let Some(user) = self.user {
+            field(out, b",\"user\":\"", user.as_bytes());
         }
         if let Some(agent) = self.head.as_ref().and_then(|head| head.agent) {
             field(out, b",\"user_agent\":\"", agent);

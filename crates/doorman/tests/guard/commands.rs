@@ -47,3 +47,22 @@ fn bans_are_shown_and_lifted() {
     assert_eq!(house.get("/", &[]).status, 200);
     assert!(says(&house, &["bans", "lift", "--all"]).contains("nobody"));
 }
+
+#[test]
+fn what_gates_would_say_is_explained() {
+    let house =
+        House::with("policy all { deny 192.0.2.0/24; limit 5/h burst 5 name api }\n---\nuse all");
+    let url = format!("http://localhost:{}/", house.plain.port());
+    let ask = |from: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_doorman"))
+            .args(["explain", &url, "--from", from, "-c", "doorman.conf"])
+            .current_dir(house.process.folder())
+            .output()
+            .expect("the program can be run");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let denied = ask("192.0.2.7");
+    assert!(denied.contains("denied by `192.0.2.0/24`: refused"), "{denied}");
+    let passes = ask("198.51.100.1");
+    assert!(passes.contains("api; 5 of 5 left") && !passes.contains("refused"), "{passes}");
+}

@@ -2,7 +2,7 @@
 
 use doorman_config::{ClientAuthMode, Span};
 use doorman_proxy::Verdict;
-use doorman_proxy::explain::{Answer, Forward, Line, Outcome, Way};
+use doorman_proxy::explain::{Answer, Forward, Guarded, Line, Outcome, Way};
 use serde_json::{Value, json};
 
 use super::{Told, cache, form, running, text, waf};
@@ -54,6 +54,7 @@ pub fn value(told: &Told<'_>) -> Value {
         "mtls": told.route().is_some_and(|route| route.options.mtls.is_some()),
         "routes": routes.collect::<Vec<_>>(),
         "route": explanation.route.map(|route| told.route_name(route).to_owned()),
+        "guards": explanation.guards.iter().map(guarded).collect::<Vec<_>>(),
         "waf": explanation.waf.as_ref().map(waf::value),
         "outcome": outcome(told),
     })
@@ -179,4 +180,13 @@ fn upstream(way: &Way, told: &Told<'_>) -> Value {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn guarded(one: &Guarded) -> Value {
+    json!({
+        "word": one.word,
+        "rule": one.rule,
+        "says": one.says,
+        "refuses": one.refuses,
+    })
 }

@@ -12,6 +12,7 @@ use doorman_proxy::plan::PlanUpstream;
 
 use super::{Told, cache, form, running, waf};
 use crate::command::screen::Screen;
+use crate::log::printable;
 
 /// Columns of the labels.
 const LABEL: usize = 10;
@@ -85,6 +86,11 @@ pub fn render(told: &Told<'_>, screen: &Screen) -> String {
     routes(told, &mut page);
     if told.route().is_some_and(|route| route.options.mtls.is_some()) {
         page.line("mtls", "403 for clients that showed no certificate");
+    }
+    for guarded in &explanation.guards {
+        let refuses = if guarded.refuses { ": refused" } else { "" };
+        let rule = printable(guarded.rule.as_bytes());
+        page.line(guarded.word, &format!("{rule}; {}{refuses}", guarded.says));
     }
     if let Some(waf) = &explanation.waf {
         waf::lines(waf, told, &mut page);

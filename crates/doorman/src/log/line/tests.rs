@@ -39,6 +39,7 @@ fn line() -> Line<'static> {
         tls: Some("TLSv1.3"),
         early: true,
         client_cert: Some("CN=ann"),
+        user: Some("ann"),
     }
 }
 
@@ -60,7 +61,7 @@ fn a_line_of_each_format() {
             r#""host":"shop.example","path":"/api/orders","query":"q=1","proto":"HTTP/1.1","#,
             r#""status":200,"bytes_in":0,"bytes_out":1234,"connect_us":40,"answer_us":2960,"#,
             r#""total_us":3456,"end":"ok","upstream":"api","server":"one","attempts":1,"#,
-            r#""sticky":"hit","tls":"TLSv1.3","early":true,"client_cert":"CN=ann","user_agent":"curl/8"}"#
+            r#""sticky":"hit","tls":"TLSv1.3","early":true,"client_cert":"CN=ann","user":"ann","user_agent":"curl/8"}"#
         ),
     );
     check(
@@ -123,6 +124,7 @@ fn what_is_not_known_is_left_out() {
         tls: None,
         early: false,
         client_cert: None,
+        user: None,
         ..line()
     };
     check(

@@ -1,0 +1,101 @@
+//! What the gates of a route say of a request. Nothing is taken from a limit by asking, and no password is hashed.
+
+use crate::exchange::Exchange;
+use crate::gate::{PlanGuard, PlanIdentity, PlanLimit, key};
+
+/// What one gate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// The word of the configuration that it is for.
+    pub word: &'static str,
+    /// What it lets pass.
+    pub rule: String,
+    /// What it says of this request, and of now.
+    pub says: String,
+    /// Whether it refuses it.
+    pub refuses: bool,
+}
+
+impl Guarded {
+    fn new(word: &'static str, rule: impl Into<String>, says: impl Into<String>) -> Self {
+        Self { word, rule: rule.into(), says: says.into(), refuses: false }
+    }
+
+    fn refusing(self, refuses: bool) -> Self {
+        Self { refuses, ..self }
+    }
+}
+
+/// Asks the gates, in their order.
+pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
+    let mut said = Vec::new();
+    for ban in &*guard.bans {
+        let until = ban.until(exchange);
+        let says = until.map_or_else(
+            || "the client is not kept out".to_owned(),
+            |seconds| format!("the client is kept out for {seconds} s more"),
+        );
+        said.push(Guarded::new("ban", &*ban.name, says).refusing(until.is_some()));
+    }
+    for access in &guard.access {
+        let verdict = access.judge(exchange);
+        let word = if access.access.deny.is_empty() { "allow" } else { "deny" };
+        let names: Vec<_> =
+            access.access.deny.iter().chain(&access.access.allow).map(|one| &*one.name).collect();
+        let refuses = !verdict.is_pass();
+        said.push(Guarded::new(word, names.join(", "), verdict.to_string()).refusing(refuses));
+    }
+    if let Some(connections) = &guard.connections {
+        let rule = format!("{} of a client", connections.most);
+        said.push(Guarded::new("connections", rule, "counted when it comes"));
+    }
+    said.extend(guard.limits.iter().map(|limit| self::limit(limit, exchange)));
+    if let Some(challenge) = &guard.challenge {
+        let asked = challenge.asks(&exchange.head);
+        let rule = if challenge.suspicious { "suspicious" } else { "always" };
+        let says = if asked { "asked to pay first, unless it has" } else { "not asked" };
+        said.push(Guarded::new("challenge", rule, says));
+    }
+    if let Some(csrf) = &guard.csrf {
+        let checked = csrf.check(&exchange.head);
+        let says =
+            checked.map_or_else(|refusal| refusal.word().to_owned(), |()| "passes".to_owned());
+        said.push(Guarded::new("csrf", "on", says).refusing(checked.is_err()));
+    }
+    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity)));
+    said.extend(
+        guard
+            .own_limits
+            .iter()
+            .map(|limit| Guarded::new("limit", &*limit.name, "counted once it is known who asks")),
+    );
+    if let Some(concurrency) = &guard.concurrency {
+        let bounds = concurrency.bounds;
+        let rule = format!("{} at once, {} more may wait", bounds.places, bounds.queue);
+        said.push(Guarded::new("concurrency", rule, "counted when it comes"));
+    }
+    if let Some(throttle) = guard.throttle {
+        let rule = format!("{} bytes a second after {}", throttle.rate, throttle.after);
+        said.push(Guarded::new("throttle", rule, "slows the response"));
+    }
+    said
+}
+
+fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
+    let now = exchange.started().instant;
+    let key = key(limit.secret, &limit.parts, exchange);
+    let level = limit.books.table.show(key, &limit.rate, now);
+    let says = format!("{} of {} left", level.left, limit.rate.burst());
+    let shadow = if limit.shadow { " (a shadow)" } else { "" };
+    Guarded::new("limit", format!("{}{shadow}", limit.name), says)
+        .refusing(level.left == 0 && !limit.shadow)
+}
+
+fn identity(identity: &PlanIdentity) -> Guarded {
+    let word = match identity {
+        PlanIdentity::Basic(..) => "basic-auth",
+        PlanIdentity::Key(_) => "api-key",
+        PlanIdentity::Token(_) => "jwt",
+    };
+    Guarded::new(word, "one way to be let in", "checked when it comes")
+}
