@@ -9,14 +9,27 @@
 
 mod base64url;
 pub mod basic;
+pub mod cors;
+pub mod csrf;
+pub mod forward;
+pub mod identity;
 mod json;
 pub mod jwt;
+pub mod key;
+mod lines;
 pub mod oidc;
+mod origin;
 mod outcome;
+pub mod password;
+pub mod preset;
+pub mod seal;
 #[cfg(test)]
 mod signer;
 mod sip;
+pub mod work;
 
+pub use lines::{BadLine, BadLines};
+pub use origin::BadOrigin;
 pub use outcome::{
     Challenge, Claim, Identity, Outcome, REALM_MAX, RealmError, Refusal, Scheme, Via,
 };
