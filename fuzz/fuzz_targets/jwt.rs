@@ -91,7 +91,7 @@ fn sign_in(input: &[u8]) {
     let document = br#"{"issuer":"https://id.test","authorization_endpoint":"https://id.test/a",
         "token_endpoint":"https://id.test/t","jwks_uri":"https://id.test/k"}"#;
     let provider = Provider::read(document, "https://id.test").expect("a document");
-    if head.set_target(&[b"/callback?", input].concat()).is_ok() {
+    if head.set_path_and_query(&[b"/callback?", input].concat()).is_ok() {
         assert!(client.callback(&provider, &head, NOW).is_err());
     }
 }

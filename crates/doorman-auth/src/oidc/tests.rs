@@ -60,7 +60,7 @@ fn request(target: &str, fields: &[(&str, &str)]) -> RequestHead {
         head.fields.push(name.as_bytes(), value.as_bytes());
     }
     head.set_authority(b"app.test:8443").expect("an authority");
-    head.set_target(target.as_bytes()).expect("a target");
+    head.set_path_and_query(target.as_bytes()).expect("a target");
     head
 }
 

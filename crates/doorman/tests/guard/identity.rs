@@ -122,3 +122,23 @@ fn guessing_is_a_sign_that_bans() {
     crate::bans::await_ban(&house);
     assert_eq!(house.get("/", &[("authorization", RIGHT)]).status, 403);
 }
+
+#[test]
+fn what_somebody_may_see_is_kept_for_nobody_else() {
+    const OTHER: &str = "5bd955e165d4e6c8cff8fd2cf2dd1d072a0547f1457bb9151e89165088e1f0a8";
+    let site = format!(
+        "store s {{ memory 8MiB }}\n---\ncache s ttl 1h\n\
+         api-key key shop sha256:{KEY} key other sha256:{OTHER} forward X-Api-Client"
+    );
+    let house = House::before(&site, |seen| {
+        said("Cache-Control: max-age=600\r\n", seen.all("x-api-client").join("|"))
+    });
+    let ask = |key| {
+        let got = house.get("/page", &[("x-api-key", key)]);
+        (got.status, String::from_utf8_lossy(&got.body).into_owned())
+    };
+    assert_eq!(ask("key-of-the-shop"), (200, "shop".to_owned()));
+    assert_eq!(ask("key-of-another"), (200, "other".to_owned()));
+    assert_eq!(house.get("/page", &[]).status, 401);
+    assert_eq!(house.asked(), 2);
+}
