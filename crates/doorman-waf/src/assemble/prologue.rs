@@ -17,13 +17,14 @@ use super::wanted::{Base, Wanted};
 pub(super) const SETTINGS_ID: u32 = 200_100;
 
 /// How bodies are read. A type that is none of these is not read; its bytes are seen where a rule asks
-/// for `REQUEST_BODY`.
+/// for `REQUEST_BODY`. Some applications know a type by how it begins, or by an older name of it: what
+/// any of them reads is read here, too.
 const PROCESSORS: [(u32, &str, &str); 5] = [
-    (200_000, r"^\s*[a-z0-9.-]+/(?:[^\s;,]+\+)?xml(?:[\s;,]|$)", "XML"),
-    (200_001, r"^\s*(?:application|text)/json(?:[\s;,]|$)", "JSON"),
+    (200_000, r"^\s*[a-z0-9.-]+/(?:[^\s;,]+\+|x-)?xml(?:[\s;,]|$)", "XML"),
+    (200_001, r"^\s*(?:application|text)/(?:x-)?json(?:request)?(?:[\s;,]|$)", "JSON"),
     (200_006, r"^\s*[a-z0-9.-]+/[^\s;,]+\+json(?:[\s;,]|$)", "JSON"),
-    (200_008, r"^\s*application/x-www-form-urlencoded(?:[\s;,]|$)", "URLENCODED"),
-    (200_009, r"^\s*multipart/form-data(?:[\s;,]|$)", "MULTIPART"),
+    (200_008, r"^\s*application/x-www-form-urlencoded", "URLENCODED"),
+    (200_009, r"^\s*multipart/", "MULTIPART"),
 ];
 
 /// What is said of a multipart body that is not as it should be.

@@ -135,10 +135,12 @@ impl Transaction {
         let bounds = Bounds::of(&self.engine.rules().settings);
         let content_type = self.seen.request.content_type();
         let reader = controls.processor.map(|p| Reader::new(p, content_type, &bounds));
-        let structured = matches!(
-            controls.processor,
-            Some(Processor::Multipart | Processor::Json | Processor::Xml)
-        );
+        let structured = match controls.processor {
+            // Of others there may be parts that are no arguments.
+            Some(Processor::Multipart) => body::is_form(content_type),
+            Some(Processor::Json | Processor::Xml) => true,
+            Some(Processor::UrlEncoded | Processor::Raw) | None => false,
+        };
         let raw = (!structured || controls.force_request_body).then(Vec::new);
         Intake { reader, raw, left: limit }
     }

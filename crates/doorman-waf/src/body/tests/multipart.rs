@@ -302,6 +302,41 @@ fn content_types() {
 }
 
 #[test]
+fn types_that_are_no_form() {
+    let check = |content_type: &str, text: &str, expected: &[&str]| {
+        let said = read(Processor::Multipart, content_type, &Bounds::default(), &body(text));
+        assert_eq!(told(&said), expected, "{content_type} {text}");
+    };
+    let mixed = "multipart/mixed; boundary=0000";
+    let form = "--0000\nContent-Disposition: form-data; name=a\n\n1\n";
+    let end = "--0000--\n";
+    check(mixed, &format!("{form}{end}"), &["a=1"]);
+    check(
+        "Multipart/Related; type=\"a/b\"; BOUNDARY = \"0000\" ; start=x",
+        &format!("{form}{end}"),
+        &["a=1"],
+    );
+    // What is none of a form says nothing, however it is written.
+    check(
+        mixed,
+        &format!("preamble\n\n--0000\n\n1\n--0000\nContent-ID: <x>\n\n2\n{end}epilogue"),
+        &[],
+    );
+    check(mixed, "--0000\nContent-Disposition: attachment; filename=x\n\n1\n", &[]);
+    check("multipart/mixed", "x", &[]);
+    // With one that is, it is looked at as a form is.
+    let fault = |text: &str| format!("!MULTIPART: {text}");
+    check(mixed, form, &["a=1", &fault("the final boundary is missing")]);
+    check(
+        mixed,
+        &format!("--0000\nContent-Disposition : Form-Data; name=a\n\n1\n{end}"),
+        &["=1", "part", &fault("a part without Content-Disposition")],
+    );
+    let several = fault("the Content-Type has several boundaries");
+    check("multipart/mixed; boundary=0000; boundary=1", &format!("{form}{end}"), &[&several]);
+}
+
+#[test]
 fn quotes_around_a_boundary() {
     let text =
         body("--0000\nContent-Disposition: form-data; name=a\n\n1\n--\"0000\"--\n--0000--\n");
