@@ -422,6 +422,20 @@ impl Multipart {
             Ok(()) => self.part.file = disposition.filenames.iter().any(|name| !name.is_empty()),
             Err(fault) => self.keeper.malformed(format_args!("{fault}")),
         }
+        if !self.part.file && self.is_coded() {
+            self.keeper.malformed(format_args!("a part that is coded"));
+        }
+    }
+
+    /// Whether the content of a part is something else than what it says. Forms have no such codings
+    /// (RFC 7578, section 4.7), but some applications undo them.
+    fn is_coded(&self) -> bool {
+        const PLAIN: [&[u8]; 3] = [b"7bit", b"8bit", b"binary"];
+        let coding = self.field_named(b"Content-Transfer-Encoding").map(|field| field.value());
+        coding.is_some_and(|coding| {
+            let coding = coding.trim_ascii();
+            !coding.is_empty() && !PLAIN.iter().any(|plain| coding.eq_ignore_ascii_case(plain))
+        })
     }
 
     /// A line of content, or a piece of one.

@@ -112,6 +112,18 @@ fn headers() {
         "--0000\na: b\n\n1\n--0000--\n",
         &["=1", "part", &fault("a part without Content-Disposition")],
     );
+    for plain in ["8bit", "BINARY ", ""] {
+        check(&around(&format!("Content-Transfer-Encoding: {plain}\n")), &["a=1"]);
+    }
+    for coded in ["base64", "Quoted-Printable", "8bit, base64", "x"] {
+        let header = format!("content-transfer-encoding:{coded}\n");
+        check(&around(&header), &["a=1", &fault("a part that is coded")]);
+    }
+    check(
+        "--0000\nContent-Disposition: form-data; name=a; filename=b\n\
+         Content-Transfer-Encoding: base64\n\n1\n--0000--\n",
+        &["a:b:1"],
+    );
     let long = format!("a: {}\n", "b".repeat(5000));
     check(&around(&long), &["a=1", &fault("a header line over 4096 bytes")]);
 }
