@@ -118,7 +118,26 @@ fn refusals(text: &mut String, on_error: OnError) {
         OnError::Closed => deny,
         OnError::Open => "phase:2,pass,log,auditlog,t:none,severity:CRITICAL",
     };
-    // First, because such a body is not read to its end either, and this says why.
+    // Each reader takes another of them, and what follows reads as one of them says.
+    line(
+        text,
+        &format!(
+            "SecRule &REQUEST_HEADERS:Content-Type \"@gt 1\" \"id:200010,{deny},\
+             msg:'More than one type of the body'\""
+        ),
+    );
+    // Many applications undo a coding without being asked to. Said before what comes of reading one,
+    // which is a fault of some types and an argument of a form.
+    line(
+        text,
+        &format!(
+            "SecRule REQUEST_HEADERS:Content-Encoding \"!@rx ^\\s*(?:identity\\s*)?$\" \
+             \"id:200011,{unseen},t:lowercase,msg:'A coded body, of which rules see the code alone',chain\""
+        ),
+    );
+    line(text, "SecRule REQBODY_PROCESSOR \"@rx .\" \"t:none,chain\"");
+    line(text, "SecRule REQUEST_BODY_LENGTH \"@gt 0\" \"t:none\"");
+    // Ahead of the next, because such a body is not read to its end either, and this says why.
     line(
         text,
         &format!(
