@@ -109,10 +109,12 @@ impl Transaction {
     pub(super) fn judge_reading(&mut self) -> Verdict {
         let read = &self.seen.request.body.read;
         let partial = self.engine.rules().settings.request_over_limit == OverLimit::Partial;
+        // That a body may be looked at in part says nothing of the query.
+        let query_over = self.seen.request.query_over;
         let (kind, tolerated) = match &read.fault {
             Some(body::Fault::Malformed(_)) => (FaultKind::BodyMalformed, false),
-            Some(body::Fault::Over(_)) => (FaultKind::BodyOverBounds, partial),
-            None if self.seen.request.query_over => (FaultKind::BodyOverBounds, false),
+            Some(body::Fault::Over(_)) => (FaultKind::BodyOverBounds, partial && !query_over),
+            None if query_over => (FaultKind::BodyOverBounds, false),
             None => return Verdict::Pass,
         };
         let phase = Phase::RequestBody;
