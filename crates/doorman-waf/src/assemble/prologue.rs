@@ -17,13 +17,14 @@ use super::wanted::{Base, Wanted};
 pub(super) const SETTINGS_ID: u32 = 200_100;
 
 /// How bodies are read. A type that is none of these is not read; its bytes are seen where a rule asks
-/// for `REQUEST_BODY`.
+/// for `REQUEST_BODY`. Some applications know a type by how it begins, or by an older name of it: what
+/// any of them reads is read here, too.
 const PROCESSORS: [(u32, &str, &str); 5] = [
-    (200_000, r"^\s*[a-z0-9.-]+/(?:[^\s;,]+\+)?xml(?:[\s;,]|$)", "XML"),
-    (200_001, r"^\s*(?:application|text)/json(?:[\s;,]|$)", "JSON"),
+    (200_000, r"^\s*[a-z0-9.-]+/(?:[^\s;,]+\+|x-)?xml(?:[\s;,]|$)", "XML"),
+    (200_001, r"^\s*(?:application|text)/(?:x-)?json(?:request)?(?:[\s;,]|$)", "JSON"),
     (200_006, r"^\s*[a-z0-9.-]+/[^\s;,]+\+json(?:[\s;,]|$)", "JSON"),
-    (200_008, r"^\s*application/x-www-form-urlencoded(?:[\s;,]|$)", "URLENCODED"),
-    (200_009, r"^\s*multipart/form-data(?:[\s;,]|$)", "MULTIPART"),
+    (200_008, r"^\s*application/x-www-form-urlencoded", "URLENCODED"),
+    (200_009, r"^\s*multipart/", "MULTIPART"),
 ];
 
 /// What is said of a multipart body that is not as it should be.
@@ -117,7 +118,26 @@ fn refusals(text: &mut String, on_error: OnError) {
         OnError::Closed => deny,
         OnError::Open => "phase:2,pass,log,auditlog,t:none,severity:CRITICAL",
     };
-    // First, because such a body is not read to its end either, and this says why.
+    // Each reader takes another of them, and what follows reads as one of them says.
+    line(
+        text,
+        &format!(
+            "SecRule &REQUEST_HEADERS:Content-Type \"@gt 1\" \"id:200010,{deny},\
+             msg:'More than one type of the body'\""
+        ),
+    );
+    // Many applications undo a coding without being asked to. Said before what comes of reading one,
+    // which is a fault of some types and an argument of a form.
+    line(
+        text,
+        &format!(
+            "SecRule REQUEST_HEADERS:Content-Encoding \"!@rx ^\\s*(?:identity\\s*)?$\" \
+             \"id:200011,{unseen},t:lowercase,msg:'A coded body, of which rules see the code alone',chain\""
+        ),
+    );
+    line(text, "SecRule REQBODY_PROCESSOR \"@rx .\" \"t:none,chain\"");
+    line(text, "SecRule REQUEST_BODY_LENGTH \"@gt 0\" \"t:none\"");
+    // Ahead of the next, because such a body is not read to its end either, and this says why.
     line(
         text,
         &format!(

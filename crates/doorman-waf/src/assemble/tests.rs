@@ -143,6 +143,15 @@ fn bodies_are_read_by_their_type() {
     check("text/xml; charset=utf-8", "XML");
     check("application/soap+xml", "XML");
     check("image/svg+xml", "XML");
+    // As some applications know them, too.
+    check("text/x-json", "JSON");
+    check("application/jsonrequest", "JSON");
+    check("application/x-xml", "XML");
+    check("application/x-www-form-urlencodedx", "URLENCODED");
+    check("application/x-www-form-urlencoded/x", "URLENCODED");
+    check("multipart/form-datax; boundary=x", "MULTIPART");
+    check("multipart/mixed; boundary=x", "MULTIPART");
+    check("multipart/related; boundary=x", "MULTIPART");
     for other in
         ["application/json-seq", "application/x-ndjson", "application/xmlish", "text/plain"]
     {
@@ -168,6 +177,67 @@ fn bodies_that_cannot_be_read_are_refused() {
     check("multipart/form-data; boundary=x", &folded, Some((200_003, 400)));
     check("application/x-www-form-urlencoded", &"a=1&".repeat(1_100), Some((200_007, 400)));
     check("application/x-www-form-urlencoded", &"a=1&".repeat(900), None);
+}
+
+#[test]
+fn bodies_that_are_coded_are_refused_where_they_would_be_read() {
+    let check = |content_type: &str, coding: &str, expected: Option<(u32, u16)>| {
+        let fields = [("Content-Type", content_type), ("Content-Encoding", coding)];
+        for (body, expected) in [(&b"q=bad"[..], expected), (b"", None)] {
+            let request = Request { method: "POST", target: "/", fields: &fields, body };
+            assert_eq!(refusal(&wanted(""), &request), expected, "{content_type} {coding}");
+        }
+    };
+    let form = "application/x-www-form-urlencoded";
+    for coding in ["gzip", "deflate", "br", "identity, gzip", "x"] {
+        check(form, coding, Some((200_011, 400)));
+        check("application/json", coding, Some((200_011, 400)));
+        check("application/octet-stream", coding, None);
+    }
+    check(form, " Identity ", None);
+    check(form, "", None);
+    let fields = [("Content-Type", form), ("Content-Encoding", "gzip")];
+    let request = Request { method: "POST", target: "/", fields: &fields, body: b"q=bad" };
+    let mut open = wanted("");
+    open.on_error = OnError::Open;
+    assert_eq!(refusal(&open, &request), None);
+}
+
+#[test]
+fn parts_of_any_multipart_body_that_are_of_a_form_are_read() {
+    let rules = "SecRule ARGS \"@contains bad\" \"id:5001,phase:2,pass,log\"\n\
+                 SecRule REQUEST_BODY \"@contains bad\" \"id:5002,phase:2,pass,log\"";
+    let check = |content_type: &str, head: &str, expected: &[u32]| {
+        let body = format!("--x\r\n{head}\r\n\r\nbad\r\n--x--\r\n");
+        let fields = [("Content-Type", content_type)];
+        let request =
+            Request { method: "POST", target: "/", fields: &fields, body: body.as_bytes() };
+        let (_, report, _) = run(&wanted(rules), &request);
+        let ids: Vec<_> = report.matches.iter().map(|found| found.rule.id).collect();
+        assert_eq!(ids, expected, "{content_type} {head}");
+    };
+    let part = "Content-Disposition: form-data; name=a";
+    check("multipart/form-data; boundary=x", part, &[5_001]);
+    for kind in ["mixed; boundary=x", "related; type=\"text/xml\"; boundary=\"x\"; start=a"] {
+        let kind = format!("multipart/{kind}");
+        check(&kind, part, &[5_001, 5_002]);
+        check(&kind, "Content-ID: <a>", &[5_002]);
+    }
+}
+
+#[test]
+fn two_types_of_a_body_are_refused() {
+    let check = |fields: &[(&str, &str)], expected: Option<(u32, u16)>| {
+        let request = Request { method: "POST", target: "/", fields, body: b"{\"a\":1}" };
+        assert_eq!(refusal(&wanted(""), &request), expected, "{fields:?}");
+        let mut open = wanted("");
+        open.on_error = OnError::Open;
+        assert_eq!(refusal(&open, &request), expected, "{fields:?}");
+    };
+    let two = Some((200_010, 400));
+    check(&[("Content-Type", "application/json")], None);
+    check(&[("Content-Type", "text/plain"), ("content-type", "application/json")], two);
+    check(&[("Content-Type", "text/plain"), ("Content-Type", "text/plain")], two);
 }
 
 #[test]
