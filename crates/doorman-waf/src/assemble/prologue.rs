@@ -46,6 +46,10 @@ const MULTIPART_FLAGS: [&str; 12] = [
 /// Arguments of one request. Applications stop at about as many.
 const ARGUMENTS_MAX: u32 = 1_000;
 
+/// What sets may take for a version of HTTP: all that are spoken here. Releases before 4 know nothing of
+/// HTTP/3, and a request over it would reach the usual score by that alone.
+const VERSIONS: &str = "HTTP/1.0 HTTP/1.1 HTTP/2 HTTP/2.0 HTTP/3 HTTP/3.0";
+
 /// The prologue's text. Every byte of it is a constant or a number.
 pub(super) fn prologue(wanted: &Wanted) -> Vec<u8> {
     let mut text = String::new();
@@ -187,6 +191,9 @@ pub(super) fn settings(wanted: &Wanted) -> Vec<u8> {
     let mut action = format!("SecAction \"id:{SETTINGS_ID},phase:1,pass,nolog,t:none");
     for (name, value) in variables(wanted) {
         let _ = write!(action, ",setvar:'tx.{name}={value}'");
+    }
+    if matches!(wanted.base, Base::Crs { .. }) {
+        let _ = write!(action, ",setvar:'tx.allowed_http_versions={VERSIONS}'");
     }
     if without_setup(&wanted.base) {
         // The set asks only whether there is one.

@@ -78,12 +78,13 @@ fn warnings(wanted: &Wanted) -> Vec<String> {
 struct Request<'a> {
     method: &'a str,
     target: &'a str,
+    protocol: &'a str,
     fields: &'a [(&'a str, &'a str)],
     body: &'a [u8],
 }
 
 const fn get<'a>(target: &'a str, fields: &'a [(&'a str, &'a str)]) -> Request<'a> {
-    Request { method: "GET", target, fields, body: b"" }
+    Request { method: "GET", target, protocol: "HTTP/1.1", fields, body: b"" }
 }
 
 fn run(wanted: &Wanted, request: &Request<'_>) -> (Transaction, Report, Vec<Verdict>) {
@@ -96,7 +97,7 @@ fn run(wanted: &Wanted, request: &Request<'_>) -> (Transaction, Report, Vec<Verd
     let mut worker = Worker::new(&engine);
     let mut transaction = Transaction::new(engine, facts);
     let (method, target) = (request.method.as_bytes(), request.target.as_bytes());
-    transaction.request_line(method, target, b"HTTP/1.1");
+    transaction.request_line(method, target, request.protocol.as_bytes());
     for (name, value) in request.fields {
         transaction.request_field(name.as_bytes(), value.as_bytes());
     }
@@ -163,8 +164,7 @@ fn bodies_are_read_by_their_type() {
 fn bodies_that_cannot_be_read_are_refused() {
     let check = |content_type: &str, body: &str, expected: Option<(u32, u16)>| {
         let fields = [("Content-Type", content_type)];
-        let request =
-            Request { method: "POST", target: "/", fields: &fields, body: body.as_bytes() };
+        let request = Request { method: "POST", body: body.as_bytes(), ..get("/", &fields) };
         assert_eq!(refusal(&wanted(""), &request), expected, "{content_type} {body}");
     };
     check("application/json", "{\"a\":1}", None);
@@ -243,7 +243,7 @@ fn two_types_of_a_body_are_refused() {
 #[test]
 fn bodies_that_cannot_be_read_pass_where_errors_are_open() {
     let fields = [("Content-Type", "application/json")];
-    let request = Request { method: "POST", target: "/", fields: &fields, body: b"{\"a\":\"bad\"" };
+    let request = Request { method: "POST", body: b"{\"a\":\"bad\"", ..get("/", &fields) };
     let mut wanted = wanted(RULES);
     wanted.on_error = OnError::Open;
     assert_eq!(refusal(&wanted, &request), None);
@@ -256,7 +256,7 @@ fn bodies_that_cannot_be_read_pass_where_errors_are_open() {
 fn long_bodies_are_refused_or_looked_at_in_part() {
     let fields = [("Content-Type", "application/json")];
     let body = format!("{{\"a\":\"bad\",\"b\":\"{}\"}}", "x".repeat(2_000));
-    let request = Request { method: "POST", target: "/", fields: &fields, body: body.as_bytes() };
+    let request = Request { method: "POST", body: body.as_bytes(), ..get("/", &fields) };
     let mut wanted = wanted(RULES);
     wanted.request_body_max = 1_024;
     assert_eq!(refusal(&wanted, &request), Some((0, 413)));
@@ -299,6 +299,28 @@ fn settings_have_the_names_of_all_releases() {
     }
     wanted.base = crs(Some(""), "");
     assert_eq!(value(&wanted, "crs_setup_version"), None, "the set's own setup says it");
+}
+
+/// As releases before 4 have it: a default that knows no HTTP/3, and a rule that goes by it.
+const OF_VERSIONS: &str = r#"
+SecRule &TX:allowed_http_versions "@eq 0" \
+    "id:5020,phase:1,pass,nolog,setvar:'tx.allowed_http_versions=HTTP/1.1 HTTP/2.0'"
+SecRule REQUEST_PROTOCOL "!@within %{tx.allowed_http_versions}" "id:5021,phase:1,pass,log"
+"#;
+
+#[test]
+fn every_version_that_is_spoken_is_a_good_one() {
+    let over = |protocol| Request { protocol, ..get("/", &[]) };
+    let mut wanted = wanted(OF_VERSIONS);
+    for protocol in ["HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"] {
+        assert_eq!(matches(&wanted, &over(protocol)), [0; 0], "{protocol}");
+    }
+    assert_eq!(matches(&wanted, &over("HTTP/4.0")), [5_021]);
+    let setup =
+        "SecAction \"id:5010,phase:1,pass,nolog,setvar:'tx.allowed_http_versions=HTTP/2.0'\"";
+    wanted.base = crs(Some(setup), OF_VERSIONS);
+    assert_eq!(matches(&wanted, &over("HTTP/3.0")), [5_021], "the set's own setup holds");
+    assert_eq!(warnings(&wanted), [""; 0], "nobody has said otherwise");
 }
 
 #[test]
