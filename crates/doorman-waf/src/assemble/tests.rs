@@ -184,7 +184,13 @@ fn bodies_that_are_coded_are_refused_where_they_would_be_read() {
     let check = |content_type: &str, coding: &str, expected: Option<(u32, u16)>| {
         let fields = [("Content-Type", content_type), ("Content-Encoding", coding)];
         for (body, expected) in [(&b"q=bad"[..], expected), (b"", None)] {
-            let request = Request { method: "POST", target: "/", fields: &fields, body };
+            let request = Request {
+                method: "POST",
+                target: "/",
+                protocol: "HTTP/1.1",
+                fields: &fields,
+                body,
+            };
             assert_eq!(refusal(&wanted(""), &request), expected, "{content_type} {coding}");
         }
     };
@@ -197,7 +203,13 @@ fn bodies_that_are_coded_are_refused_where_they_would_be_read() {
     check(form, " Identity ", None);
     check(form, "", None);
     let fields = [("Content-Type", form), ("Content-Encoding", "gzip")];
-    let request = Request { method: "POST", target: "/", fields: &fields, body: b"q=bad" };
+    let request = Request {
+        method: "POST",
+        target: "/",
+        protocol: "HTTP/1.1",
+        fields: &fields,
+        body: b"q=bad",
+    };
     let mut open = wanted("");
     open.on_error = OnError::Open;
     assert_eq!(refusal(&open, &request), None);
@@ -210,8 +222,13 @@ fn parts_of_any_multipart_body_that_are_of_a_form_are_read() {
     let check = |content_type: &str, head: &str, expected: &[u32]| {
         let body = format!("--x\r\n{head}\r\n\r\nbad\r\n--x--\r\n");
         let fields = [("Content-Type", content_type)];
-        let request =
-            Request { method: "POST", target: "/", fields: &fields, body: body.as_bytes() };
+        let request = Request {
+            method: "POST",
+            target: "/",
+            protocol: "HTTP/1.1",
+            fields: &fields,
+            body: body.as_bytes(),
+        };
         let (_, report, _) = run(&wanted(rules), &request);
         let ids: Vec<_> = report.matches.iter().map(|found| found.rule.id).collect();
         assert_eq!(ids, expected, "{content_type} {head}");
@@ -228,7 +245,13 @@ fn parts_of_any_multipart_body_that_are_of_a_form_are_read() {
 #[test]
 fn two_types_of_a_body_are_refused() {
     let check = |fields: &[(&str, &str)], expected: Option<(u32, u16)>| {
-        let request = Request { method: "POST", target: "/", fields, body: b"{\"a\":1}" };
+        let request = Request {
+            method: "POST",
+            target: "/",
+            protocol: "HTTP/1.1",
+            fields,
+            body: b"{\"a\":1}",
+        };
         assert_eq!(refusal(&wanted(""), &request), expected, "{fields:?}");
         let mut open = wanted("");
         open.on_error = OnError::Open;
