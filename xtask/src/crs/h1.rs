@@ -9,18 +9,20 @@ use crate::failure::{During, Failure};
 
 /// How long an answer may take before there is taken to be none: a server waits for the rest of a request
 /// that says it is longer than it is.
-const WAIT: Duration = Duration::from_secs(10);
+pub(crate) const WAIT: Duration = Duration::from_secs(10);
 
 /// Bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answered {
     /// `None` if it was nothing that begins like an answer.
     pub(crate) status: Option<u16>,
     /// `X-Request-Id`, by which the request can be told in a log.
     pub(crate) request_id: Option<String>,
+    /// The stream was reset as that of a malformed request, over wires that have streams.
+    pub(crate) is_reset: bool,
 }
 
 /// Sends `bytes` on a connection of its own, and reads until it ends, or has given its final head: one
@@ -46,7 +48,7 @@ pub(crate) fn send(server: SocketAddr, bytes: &[u8]) -> Result<Answered, Failure
         }
     }
     _ = connection.shutdown(Shutdown::Both);
-    Ok(answered(&received).unwrap_or(Answered { status: status(&received), request_id: None }))
+    Ok(answered(&received).unwrap_or(Answered { status: status(&received), ..Answered::default() }))
 }
 
 /// The first final answer, once its head is there.
@@ -57,7 +59,7 @@ fn answered(received: &[u8]) -> Option<Answered> {
         |line: &&str| line.get(..13).is_some_and(|name| name.eq_ignore_ascii_case("x-request-id:"));
     let head = String::from_utf8_lossy(head);
     let id = head.split("\r\n").find(is_id).map(|line| line[13..].trim().to_owned());
-    Some(Answered { status: status(rest), request_id: id })
+    Some(Answered { status: status(rest), request_id: id, ..Answered::default() })
 }
 
 /// The status of the first final answer.
@@ -101,7 +103,11 @@ mod tests {
     fn the_id_is_read_once_the_head_is_there() {
         let text =
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nx-request-ID: 7a\r\nB: c\r\n\r\nbody";
-        let expected = Answered { status: Some(200), request_id: Some("7a".to_owned()) };
+        let expected = Answered {
+            status: Some(200),
+            request_id: Some("7a".to_owned()),
+            ..Answered::default()
+        };
         assert_eq!(answered(text.as_bytes()), Some(expected));
         assert_eq!(answered(b"HTTP/1.1 200 OK\r\nX-Request-Id: 7a\r\n"), None);
         assert_eq!(answered(b"x\r\n\r\n"), None);

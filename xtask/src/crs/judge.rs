@@ -33,6 +33,8 @@ pub(crate) enum Outcome {
         reason: String,
         rules: Result<(), String>,
     },
+    /// The wire has no place for what makes the request: what that is. Nothing was sent.
+    Inexpressible(String),
 }
 
 /// Compares one stage.
@@ -150,7 +152,10 @@ mod tests {
 
     #[test]
     fn a_refusal_counts_where_it_is_asked_for() {
-        let refused = Seen { refused: Some(Refused { status: 400, reason: "bad" }), ..seen(&[5]) };
+        let refused = Seen {
+            refused: Some(Refused { status: 400, reason: "bad", is_reset: false }),
+            ..seen(&[5])
+        };
         check(&Expected { status: vec![403, 400], ..Expected::default() }, &refused, Ok(()));
         check(&Expected { error: true, ids: vec![1], ..Expected::default() }, &refused, Ok(()));
         let reason = "400: bad".to_owned();

@@ -66,8 +66,8 @@ impl Message {
     }
 }
 
-/// Takes a line off, with its end.
-fn line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+/// Takes a line off, with its end; what it says is given.
+pub(crate) fn line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     let end = memchr::memchr(b'\n', rest);
     let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
     *rest = after;
@@ -107,26 +107,33 @@ fn chunks(mut rest: &[u8]) -> Vec<u8> {
 /// Why the house's own parser refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
+    /// What the answer says, or would if there were one.
     pub(crate) status: u16,
     pub(crate) reason: &'static str,
+    /// There is no answer: the stream is reset, over wires that have streams.
+    pub(crate) is_reset: bool,
 }
+
+/// The reason where frames hold less or more than a request says of itself.
+pub(crate) const CUT: &str = "the content is not as long as Content-Length says";
 
 /// Whether the house's own parser takes `bytes` as one request, head and content.
 pub(crate) fn judge(bytes: &[u8]) -> Result<(), Refused> {
     let limits = Limits::default();
     let mut head = RequestHead::default();
-    let cut = |reason| Refused { status: 408, reason };
+    let refused = |status, reason| Refused { status, reason, is_reset: false };
+    let cut = |reason| refused(408, reason);
     let (consumed, framing) = match read_request(bytes, &limits, &mut head) {
         Ok(Progress::Done { consumed, framing }) => (consumed, framing),
         Ok(Progress::Partial) => return Err(cut("the head does not end")),
-        Err(refusal) => return Err(Refused { status: refusal.status, reason: refusal.reason }),
+        Err(refusal) => return Err(refused(refusal.status, refusal.reason)),
     };
     let mut body = Decoder::new(framing.body, &limits);
     let mut rest = bytes[consumed..].to_vec();
     let mut rest = rest.as_mut_slice();
     while !body.is_done() && !rest.is_empty() {
         let step = body.decode(rest);
-        let step = step.map_err(|fault| Refused { status: 400, reason: fault.reason })?;
+        let step = step.map_err(|fault| refused(400, fault.reason))?;
         rest = &mut std::mem::take(&mut rest)[step.consumed..];
     }
     if body.is_done() { Ok(()) } else { Err(cut("the body does not end")) }

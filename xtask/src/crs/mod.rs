@@ -5,7 +5,10 @@
 
 mod agree;
 mod base64;
+mod client;
 mod h1;
+mod h2;
+mod h3;
 mod judge;
 mod message;
 mod mutate;
@@ -23,6 +26,7 @@ mod suite;
 mod template;
 #[cfg(test)]
 mod tests;
+mod translate;
 mod yaml;
 
 use std::fs;
@@ -70,23 +74,44 @@ fn run_suite(options: &Options) -> Result<ExitCode, Failure> {
     };
     let loaded = rules::load_for(&rules, Setup::Suite, way)?;
     tell_of(&suite, &rules, &loaded);
+    let mut code = ExitCode::SUCCESS;
+    for &wire in &options.wires {
+        if run_over(wire, options, &suite, &rules, &loaded)? != Listed::All {
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}
 
+/// Whether all came to what is listed.
+#[derive(PartialEq, Eq)]
+enum Listed {
+    All,
+    NotAll,
+}
+
+fn run_over(
+    wire: Wire,
+    options: &Options,
+    suite: &Suite,
+    rules: &Path,
+    loaded: &Loaded,
+) -> Result<Listed, Failure> {
     let listed = options.ratchet.clone().unwrap_or_else(|| ratchet_of(&loaded.version));
     let text = fs::read_to_string(&listed).during(format!("reading {}", listed.display()))?;
-    let wire = options.wire.word();
-    let ratchet = Ratchet::read(&text, wire)
+    let ratchet = Ratchet::read(&text, wire.word())
         .map_err(|told| Failure::new(format!("{}: {told}", listed.display())))?;
 
     let chosen = |test: &&Test| test.id.starts_with(&options.filter);
     let tests: Vec<&Test> = suite.tests.iter().filter(chosen).collect();
     let start = Instant::now();
-    let outcomes = match options.wire {
+    let outcomes = match wire {
         Wire::None => process::run(&loaded.engine, &tests, options.jobs),
-        Wire::H1 => sockets::run(&options.doorman, &rules, &tests, options.jobs)?,
+        wire => sockets::run(&options.doorman, rules, &tests, options.jobs, wire)?,
     };
     let results = Results {
         version: &loaded.version,
-        way: wire,
+        way: wire.word(),
         tests: &tests,
         outcomes: &outcomes,
         ratchet: &ratchet,
@@ -94,7 +119,7 @@ fn run_suite(options: &Options) -> Result<ExitCode, Failure> {
         seconds: start.elapsed().as_secs_f64(),
     };
     print!("{}", results.text(options.form, paint()));
-    Ok(if results.surprises().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if results.surprises().is_empty() { Listed::All } else { Listed::NotAll })
 }
 
 /// Both ways of running rules must come to the same, whatever tests expect.

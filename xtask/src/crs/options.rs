@@ -16,7 +16,8 @@ the tests assume listens on a free port of loopback, which it prints, until it i
 
   --rules DIR       where the rules are (beside the tests, or where distributions put them)
   --in-process      ask the engine itself (the default)
-  --wire h1         start the program, and send every request over a socket as HTTP/1.1
+  --wire WIRE       start the program, and send every request over a socket: h1, as HTTP/1.1; h2, as
+                    HTTP/2 over TLS; h3, as HTTP/3; all: one after the other
   --doorman PATH    the program (target/debug/doorman)
   --way WAY         plan (the default): as a server runs rules; reference: each rule as it is written;
                     both: not whether tests pass, but whether the two come to the same for every request
@@ -27,7 +28,7 @@ the tests assume listens on a free port of loopback, which it prints, until it i
   --filter TEXT     only tests whose name starts with it: 942100, 942100-3
   --jobs N          threads (2)
   --verbose         also what is known not to pass, with the reason
-  --json            one JSON object instead of a table
+  --json            one JSON object for each wire instead of a table
 
 Exit code 1: something passes or fails that is not expected to.
 ";
@@ -42,7 +43,7 @@ pub(crate) struct Options {
     pub(crate) filter: String,
     pub(crate) jobs: usize,
     pub(crate) form: Form,
-    pub(crate) wire: Wire,
+    pub(crate) wires: Vec<Wire>,
     pub(crate) doorman: PathBuf,
     pub(crate) way: Way,
     pub(crate) mutations: usize,
@@ -56,6 +57,8 @@ pub(crate) enum Wire {
     None,
     /// Over sockets, to the program.
     H1,
+    H2,
+    H3,
 }
 
 impl Wire {
@@ -64,6 +67,8 @@ impl Wire {
         match self {
             Self::None => "in-process",
             Self::H1 => "h1",
+            Self::H2 => "h2",
+            Self::H3 => "h3",
         }
     }
 }
@@ -107,7 +112,7 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
         filter: String::new(),
         jobs: 2,
         form: Form::Short,
-        wire: Wire::None,
+        wires: vec![Wire::None],
         doorman: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/doorman"),
         way: Way::One(doorman_waf::Way::Plan),
         mutations: 1000,
@@ -128,7 +133,7 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
             "--ratchet" => options.ratchet = Some(value()?.into()),
             "--filter" => value()?.clone_into(&mut options.filter),
             "--jobs" => options.jobs = crate::number(value()?)?,
-            "--wire" => options.wire = wire(value()?)?,
+            "--wire" => options.wires = wires(value()?)?,
             "--doorman" => options.doorman = value()?.into(),
             "--way" => options.way = way(value()?)?,
             "--mutations" => options.mutations = crate::number(value()?)?,
@@ -145,10 +150,14 @@ pub(crate) fn read(words: &[&str]) -> Result<Option<Options>, Failure> {
     Ok(Some(options))
 }
 
-fn wire(word: &str) -> Result<Wire, Failure> {
-    match word {
-        "h1" => Ok(Wire::H1),
-        _ => Err(Failure::new(format!("{word} is no wire that requests are sent over: h1"))),
+fn wires(word: &str) -> Result<Vec<Wire>, Failure> {
+    let all = [Wire::H1, Wire::H2, Wire::H3];
+    match all.into_iter().find(|wire| wire.word() == word) {
+        Some(wire) => Ok(vec![wire]),
+        None if word == "all" => Ok(all.to_vec()),
+        None => Err(Failure::new(format!(
+            "{word} is no wire that requests are sent over: h1, h2, h3, all"
+        ))),
     }
 }
 
@@ -187,7 +196,7 @@ mod tests {
             filter: String::new(),
             jobs: 2,
             form: Form::Short,
-            wire: Wire::None,
+            wires: vec![Wire::None],
             doorman: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/doorman"),
             way: Way::One(doorman_waf::Way::Plan),
             mutations: 1000,
@@ -211,9 +220,10 @@ mod tests {
         );
         check(
             "d --wire h1 --doorman p",
-            Ok(Options { wire: Wire::H1, doorman: "p".into(), ..plain() }),
+            Ok(Options { wires: vec![Wire::H1], doorman: "p".into(), ..plain() }),
         );
-        check("d --wire x", Err("x is no wire that requests are sent over: h1"));
+        check("d --wire all", Ok(Options { wires: vec![Wire::H1, Wire::H2, Wire::H3], ..plain() }));
+        check("d --wire x", Err("x is no wire that requests are sent over: h1, h2, h3, all"));
         check("d --way x", Err("x is no way of running: plan, reference, both"));
         check("--ordinary", Ok(Options { tests: None, what: What::Ordinary, ..plain() }));
         check("", Err("crs wants the directory of the tests; see crs --help"));

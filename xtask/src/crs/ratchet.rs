@@ -3,8 +3,8 @@
 //! so that an improvement cannot get lost again.
 //!
 //! The form is a small part of TOML, read line by line: `name = number`, `"test" = "reason"`, and sections
-//! `[refused]` and `[failing]`, which hold for every way of running; a section with the name of a way behind
-//! it, such as `[failing.h2]`, holds for that one alone.
+//! `[refused]`, `[inexpressible]` and `[failing]`, which hold for every way of running; a section with names
+//! of ways behind it, such as `[failing.h2]` or `[failing.h2+h3]`, holds for those alone.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,6 +29,8 @@ struct Entry {
 enum Kind {
     /// The parser takes no such request.
     Refused,
+    /// The wire has no place for what makes the request.
+    Inexpressible,
     Failing,
 }
 
@@ -98,12 +100,16 @@ impl Ratchet {
             (Outcome::Passed, None) => Standing::Good,
             (Outcome::Passed, Some(_)) => Standing::Surprise("is listed and passes".to_owned()),
             (Outcome::Refused { .. }, Some(Entry { kind: Kind::Refused, reason }))
+            | (Outcome::Inexpressible(_), Some(Entry { kind: Kind::Inexpressible, reason }))
             | (Outcome::Failed(_), Some(Entry { kind: Kind::Failing, reason })) => {
                 Standing::Known(reason.clone())
             }
             (Outcome::Failed(told), _) => Standing::Surprise(format!("fails: {told}")),
             (Outcome::Refused { reason, .. }, _) => {
                 Standing::Surprise(format!("is refused by the parser: {reason}"))
+            }
+            (Outcome::Inexpressible(told), _) => {
+                Standing::Surprise(format!("cannot be said over this wire: {told}"))
             }
         }
     }
@@ -117,13 +123,14 @@ impl Ratchet {
 
 /// `Some(None)`: a section of another way of running.
 fn kind(name: &str, way: &str) -> Option<Option<Kind>> {
-    let (name, of) = name.split_once('.').map_or((name, way), |(name, of)| (name, of));
+    let (name, of) = name.split_once('.').unwrap_or((name, way));
     let kind = match name {
         "refused" => Kind::Refused,
+        "inexpressible" => Kind::Inexpressible,
         "failing" => Kind::Failing,
         _ => return None,
     };
-    Some((of == way).then_some(kind))
+    Some(of.split('+').any(|of| of == way).then_some(kind))
 }
 
 fn quoted(text: &str) -> Option<&str> {
@@ -147,6 +154,9 @@ tests = 12
 
 [failing.h2]
 "1-3" = "only there"
+
+[inexpressible.h2+h3]
+"1-4" = "no version"
 "#;
 
     fn failed() -> Outcome {
@@ -179,6 +189,12 @@ tests = 12
         check("h1", "1-3", &failed(), Err("fails: told"));
         check("h2", "1-3", &failed(), Ok("only there"));
         check("h2", "1-2", &failed(), Ok("why"));
+        let unsaid = Outcome::Inexpressible("told".to_owned());
+        check("h1", "1-4", &Outcome::Passed, Ok(""));
+        check("h2", "1-4", &unsaid, Ok("no version"));
+        check("h3", "1-4", &unsaid, Ok("no version"));
+        check("h3", "1-4", &failed(), Err("fails: told"));
+        check("h3", "1-3", &unsaid, Err("cannot be said over this wire: told"));
     }
 
     #[test]

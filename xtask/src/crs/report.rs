@@ -43,6 +43,7 @@ struct Count {
     tests: usize,
     passed: usize,
     refused: usize,
+    inexpressible: usize,
     failed: usize,
 }
 
@@ -52,6 +53,7 @@ impl Count {
         match outcome {
             Outcome::Passed => self.passed += 1,
             Outcome::Refused { .. } => self.refused += 1,
+            Outcome::Inexpressible(_) => self.inexpressible += 1,
             Outcome::Failed(_) => self.failed += 1,
         }
     }
@@ -102,8 +104,10 @@ impl<'a> Results<'a> {
         }
         let (version, way, seconds) = (self.version, self.way, self.seconds);
         let mut text = format!("Core Rule Set {version}, {way}, {seconds:.1} s\n\n");
-        let heading =
-            format!("{:<8}{:>7}{:>8}{:>9}{:>8}", "rules", "tests", "passed", "refused", "failed");
+        let heading = format!(
+            "{:<8}{:>7}{:>8}{:>9}{:>15}{:>8}",
+            "rules", "tests", "passed", "refused", "inexpressible", "failed"
+        );
         _ = writeln!(text, "{}", bold(&heading, paint));
         for (family, count) in &families {
             text.push_str(&row(family, *count));
@@ -120,6 +124,7 @@ impl<'a> Results<'a> {
                 let word = match outcome {
                     Outcome::Refused { rules: Err(told), .. } => format!("refused ({told})"),
                     Outcome::Refused { .. } => "refused".to_owned(),
+                    Outcome::Inexpressible(told) => format!("inexpressible ({told})"),
                     _ => "fails".to_owned(),
                 };
                 _ = writeln!(text, "  {} {word}: {reason}", test.id);
@@ -150,6 +155,7 @@ impl<'a> Results<'a> {
                 Outcome::Passed => continue,
                 Outcome::Failed(told) => ("failed", told, None),
                 Outcome::Refused { reason, rules } => ("refused", reason, rules.as_ref().err()),
+                Outcome::Inexpressible(told) => ("inexpressible", told, None),
             };
             others.push(json!({
                 "test": test.id, "file": *test.place.0, "line": test.place.1,
@@ -159,7 +165,7 @@ impl<'a> Results<'a> {
         json!({
             "rules": self.version, "way": self.way, "seconds": self.seconds,
             "tests": count.tests, "passed": count.passed,
-            "refused": count.refused, "failed": count.failed,
+            "refused": count.refused, "inexpressible": count.inexpressible, "failed": count.failed,
             "others": others, "surprises": self.surprises(),
         })
     }
@@ -190,8 +196,8 @@ pub(crate) fn ordinary(
 }
 
 fn row(name: &str, count: Count) -> String {
-    let Count { tests, passed, refused, failed } = count;
-    format!("{name:<8}{tests:>7}{passed:>8}{refused:>9}{failed:>8}\n")
+    let Count { tests, passed, refused, inexpressible, failed } = count;
+    format!("{name:<8}{tests:>7}{passed:>8}{refused:>9}{inexpressible:>15}{failed:>8}\n")
 }
 
 fn bold(text: &str, paint: Paint) -> String {
@@ -213,16 +219,17 @@ mod tests {
 
     #[test]
     fn a_report_reads() {
-        let tests = ["920100-1", "920100-2", "942100-1", "942100-2"].map(test);
+        let tests = ["920100-1", "920100-2", "920100-3", "942100-1", "942100-2"].map(test);
         let tests: Vec<&Test> = tests.iter().collect();
         let outcomes = [
             Outcome::Passed,
             Outcome::Refused { reason: "400: bad".to_owned(), rules: Err("1 matched".to_owned()) },
+            Outcome::Inexpressible("no version".to_owned()),
             Outcome::Failed("2 matched".to_owned()),
             Outcome::Passed,
         ];
-        let ratchet =
-            "tests = 5\n[refused]\n\"920100-2\" = \"no host\"\n[failing]\n\"9-9\" = \"x\"\n";
+        let ratchet = "tests = 6\n[refused]\n\"920100-2\" = \"no host\"\n[failing]\n\"9-9\" = \"x\"\n\
+             [inexpressible]\n\"920100-3\" = \"as it is\"\n";
         let ratchet = Ratchet::read(ratchet, "in-process").expect("a ratchet");
         let results = Results {
             version: "3.3.4",
@@ -236,24 +243,26 @@ mod tests {
         let expected = "\
 Core Rule Set 3.3.4, in-process, 1.2 s
 
-rules     tests  passed  refused  failed
-920           2       1        1       0
-942           2       1        0       1
-all           4       2        1       1
+rules     tests  passed  refused  inexpressible  failed
+920           3       1        1              1       0
+942           2       1        0              0       1
+all           5       2        1              1       1
 
 known:
   920100-2 refused (1 matched): no host
+  920100-3 inexpressible (no version): as it is
 
 Not as listed: 3
   942100-1 (f.yaml:7) fails: 2 matched
   9-9 is listed, and there is no such test
-  there are 4 tests, and the list is for 5
+  there are 5 tests, and the list is for 6
 ";
         assert_eq!(results.text(Form::Verbose, Paint::Plain), expected);
         assert!(results.text(Form::Short, Paint::Terminal).contains("\x1b[1mrules"));
         let json = results.json();
         assert_eq!(json["others"][0]["rules"], "1 matched");
         assert_eq!(json["passed"], 2);
+        assert_eq!(json["inexpressible"], 1);
 
         let part = Results { whole: Whole::Part, ..results };
         assert_eq!(part.surprises().len(), 1);

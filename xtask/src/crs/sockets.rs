@@ -4,7 +4,7 @@
 //! that the program gives it and the origin sends back.
 //!
 //! The same bytes go to the house's parser here, so a request that one refuses and the other takes is a
-//! difference too.
+//! difference too. Over HTTP/2 and HTTP/3 it is what [`translate`](super::translate) makes of them.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -16,9 +16,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::h1::{self, Answered};
+use super::client::{Client, Exchanged, Sent};
+use super::h1::Answered;
 use super::judge::{self, Outcome, Seen};
-use super::message::{self, Refused};
+use super::message::Refused;
+use super::options::Wire;
 use super::origin;
 use super::process;
 use super::request;
@@ -30,7 +32,7 @@ use crate::process::wait_until;
 /// How long the program may take to read its rules, and to end: a debug build reads them slowly.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What each test came to, in their order, over HTTP/1.1. `jobs` threads share the work.
+/// What each test came to, in their order, over `wire`. `jobs` threads share the work.
 ///
 /// # Errors
 /// The program could not be run.
@@ -39,62 +41,63 @@ pub(crate) fn run(
     rules: &Path,
     tests: &[&Test],
     jobs: usize,
+    wire: Wire,
 ) -> Result<Vec<Outcome>, Failure> {
-    let server = Server::start(program, rules)?;
-    let sent = process::spread(tests, jobs, || (), |(), test| send(&server, test));
+    let server = Server::start(program, rules, wire)?;
+    let client = || Client::new(wire);
+    let sent = process::spread(tests, jobs, client, |client, test| send(&server, client, test));
     let told = server.end()?;
-    let judged = tests.iter().zip(sent).map(|(test, sent)| outcome(test, &sent?, &told));
+    let judged = tests.iter().zip(sent).map(|(test, sent)| Ok(outcome(test, &sent?, &told)));
     judged.collect()
 }
 
 /// Sends the stages of a test, one after the other.
-fn send(server: &Server, test: &Test) -> Result<Vec<Sent>, Failure> {
-    let of_stage = |stage: &Stage| {
-        let bytes = request::bytes(&stage.input);
-        let refused = message::judge(&bytes).err();
-        Ok(Sent { refused, answered: h1::send(server.address, &bytes)? })
-    };
+fn send(
+    server: &Server,
+    client: &Result<Client, Failure>,
+    test: &Test,
+) -> Result<Vec<Exchanged>, Failure> {
+    let client = client.as_ref().map_err(|failure| Failure::new(failure.to_string()))?;
+    let of_stage = |stage: &Stage| client.send(server.address, &request::bytes(&stage.input));
     test.stages.iter().map(of_stage).collect()
 }
 
-/// A request that was sent.
-struct Sent {
-    /// What the parser says of it in this process.
-    refused: Option<Refused>,
-    answered: Answered,
-}
-
 /// The first stage that does not pass decides.
-fn outcome(test: &Test, sent: &[Sent], told: &Told) -> Result<Outcome, Failure> {
+fn outcome(test: &Test, sent: &[Exchanged], told: &Told) -> Outcome {
     for ((stage, sent), number) in test.stages.iter().zip(sent).zip(1_u32..) {
-        let outcome = match odd(sent) {
-            Some(told) => Outcome::Failed(told),
-            None => judge::stage(&stage.expected, &told.seen(sent)),
+        let outcome = match sent {
+            Err(told) => Outcome::Inexpressible(told.clone()),
+            Ok(sent) => match odd(sent) {
+                Some(told) => Outcome::Failed(told),
+                None => judge::stage(&stage.expected, &told.seen(sent)),
+            },
         };
         match outcome {
             Outcome::Passed => {}
             Outcome::Failed(told) if test.stages.len() > 1 => {
-                return Ok(Outcome::Failed(format!("stage {number}: {told}")));
+                return Outcome::Failed(format!("stage {number}: {told}"));
             }
-            other => return Ok(other),
+            other => return other,
         }
     }
-    Ok(Outcome::Passed)
+    Outcome::Passed
 }
 
 /// What the program made of a request where the parser, asked in this process, says otherwise.
 fn odd(sent: &Sent) -> Option<String> {
-    let Sent { refused, answered: Answered { status, request_id } } = sent;
+    let Sent { refused, answered: Answered { status, request_id, is_reset } } = sent;
     match (refused, status) {
         // It waits for the rest, longer than is waited for an answer here.
         (Some(Refused { status: 408, .. }), None | Some(408)) => None,
-        (Some(refused), Some(status)) if refused.status == *status => None,
+        (Some(Refused { is_reset: true, .. }), None) if *is_reset => None,
+        (Some(refused), Some(status)) if refused.status == *status && !refused.is_reset => None,
         (Some(refused), status) => {
-            let (wanted, reason) = (refused.status, refused.reason);
-            Some(format!(
-                "the parser refuses it with {wanted} ({reason}), and {status:?} came back"
-            ))
+            let Refused { status: wanted, reason, is_reset: resets } = refused;
+            let wanted = if *resets { "a reset".to_owned() } else { wanted.to_string() };
+            let came = if *is_reset { "a reset".to_owned() } else { format!("{status:?}") };
+            Some(format!("the parser refuses it with {wanted} ({reason}), and {came} came back"))
         }
+        (None, None) if *is_reset => Some("the stream was reset".to_owned()),
         (None, None) => Some("nothing came back".to_owned()),
         (None, Some(status)) if request_id.is_none() => {
             Some(format!("status {status}, and no origin has seen it"))
@@ -152,7 +155,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(program: &Path, rules: &Path) -> Result<Self, Failure> {
+    fn start(program: &Path, rules: &Path, wire: Wire) -> Result<Self, Failure> {
         let program = fs::canonicalize(program).during(format!("finding {}", program.display()))?;
         let folder = std::env::temp_dir().join(format!("doorman-crs-{}", std::process::id()));
         let set = folder.join("set");
@@ -161,7 +164,7 @@ impl Server {
         std::os::unix::fs::symlink(fs::canonicalize(rules)?, set.join("rules"))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        fs::write(folder.join("doorman.conf"), configuration(origin::start()?, port))?;
+        fs::write(folder.join("doorman.conf"), configuration(origin::start()?, port, wire))?;
         let child = Command::new(program)
             .args(["run", "-c", "doorman.conf"])
             .current_dir(&folder)
@@ -215,13 +218,17 @@ impl Drop for Server {
 }
 
 /// What the program is to do: the suite's setup behind its own way of reading bodies.
-fn configuration(origin: SocketAddr, port: u16) -> String {
+fn configuration(origin: SocketAddr, port: u16, wire: Wire) -> String {
+    let (scheme, tls) = match wire {
+        Wire::H2 | Wire::H3 => ("https", "tls internal\n"),
+        Wire::None | Wire::H1 => ("http", ""),
+    };
     format!(
         "doorman 1\n\
          global {{ data data; bind 127.0.0.1; admin unix:admin.sock; workers 2; drain 3s\n\
          log access json access.log; log waf json waf.log }}\n\
          upstream web {{ server {origin} }}\n\
-         site http://*:{port} {{\n\
+         site {scheme}://*:{port} {{\n{tls}\
          waf ./set level 4 mode detect {{\nbody max 12MiB\nresponse on\n}}\n\
          proxy web\n}}\n"
     )
@@ -232,8 +239,17 @@ mod tests {
     use super::*;
 
     fn sent(refused: Option<u16>, status: Option<u16>, request_id: Option<&str>) -> Sent {
-        let refused = refused.map(|status| Refused { status, reason: "why" });
-        Sent { refused, answered: Answered { status, request_id: request_id.map(str::to_owned) } }
+        let refused = refused.map(|status| Refused { status, reason: "why", is_reset: false });
+        let request_id = request_id.map(str::to_owned);
+        Sent { refused, answered: Answered { status, request_id, is_reset: false } }
+    }
+
+    /// What is to be reset, and whether it is.
+    fn reset(refused: Option<u16>, is_reset: bool, status: Option<u16>) -> Sent {
+        let mut sent = sent(refused, status, None);
+        sent.refused = sent.refused.map(|refused| Refused { is_reset: true, ..refused });
+        sent.answered.is_reset = is_reset;
+        sent
     }
 
     #[track_caller]
@@ -252,6 +268,16 @@ mod tests {
         );
         check(&sent(None, Some(400), None), Some("status 400, and no origin has seen it"));
         check(&sent(None, None, None), Some("nothing came back"));
+        check(&reset(Some(400), true, None), None);
+        check(
+            &reset(Some(400), false, Some(400)),
+            Some("the parser refuses it with a reset (why), and Some(400) came back"),
+        );
+        check(
+            &reset(Some(400), false, None),
+            Some("the parser refuses it with a reset (why), and None came back"),
+        );
+        check(&reset(None, true, None), Some("the stream was reset"));
     }
 
     #[test]

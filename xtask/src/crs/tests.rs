@@ -14,10 +14,7 @@ use super::*;
 
 /// Written past the harness, which would keep it from whoever reads the log.
 fn skipped(why: &str) {
-    _ = writeln!(
-        std::io::stderr(),
-        "SKIPPED, so that nothing of the Core Rule Set is tested: {why}"
-    );
+    _ = writeln!(std::io::stderr(), "SKIPPED, so that the Core Rule Set is not tested: {why}");
 }
 
 /// `DOORMAN_CRS_TESTS`, or `shared/crs-tests/3.3.4` beside the repository.
@@ -100,6 +97,44 @@ fn attacks_are_refused_where_ordinary_requests_pass() {
         );
         let exchange = process::exchange(&loaded.engine, &mut worker, request.as_bytes(), "attack");
         assert_eq!(exchange.status, 403, "{target}");
+    }
+}
+
+/// The program, where a build of the whole workspace has put it: beside this test's own.
+fn program_here() -> Option<PathBuf> {
+    let test = std::env::current_exe().expect("a test has a path");
+    let program = test.parent()?.parent()?.join("doorman");
+    if !program.is_file() {
+        skipped("there is no program to send requests to, which a build of the workspace makes");
+        return None;
+    }
+    Some(program)
+}
+
+/// A small part of what `crs --wire all` runs: one family of rules, over the sockets of HTTP/2 and HTTP/3.
+#[test]
+fn a_family_comes_to_what_is_listed_over_other_wires() {
+    let (Some(directory), Some(program)) = (suite_here(), program_here()) else { return };
+    let Some(rules) = rules_here(Some(&directory)) else { return };
+    let suite = suite::read(&directory).expect("tests that can be read");
+    let family = |test: &&Test| test.id.starts_with("92");
+    let tests: Vec<&Test> = suite.tests.iter().filter(family).collect();
+    let listed = fs::read_to_string(conformance().join("3.3.toml")).expect("a list");
+    for wire in [Wire::H2, Wire::H3] {
+        let ratchet = Ratchet::read(&listed, wire.word()).expect("a list that can be read");
+        let outcomes = sockets::run(&program, &rules, &tests, 2, wire).expect("a run");
+        let results = Results {
+            version: "3.3.4",
+            way: wire.word(),
+            tests: &tests,
+            outcomes: &outcomes,
+            ratchet: &ratchet,
+            whole: Whole::Part,
+            seconds: 0.0,
+        };
+        assert!(results.surprises().is_empty(), "{}", results.text(Form::Short, Paint::Plain));
+        let passed = outcomes.iter().filter(|outcome| **outcome == Outcome::Passed).count();
+        assert!(passed * 100 >= tests.len() * 90, "{wire:?}: {passed} of {} pass", tests.len());
     }
 }
 

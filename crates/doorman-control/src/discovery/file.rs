@@ -6,7 +6,7 @@
 //! https://10.0.0.12:8443 weight 2 tier 1 name spare-1
 //! ```
 //!
-//! ```json
+//! ```text
 //! { "servers": [ "10.0.0.11:8080", { "server": "10.0.0.12:8443", "weight": 2, "tier": 1, "name": "spare-1" } ] }
 //! ```
 //!

@@ -8,9 +8,9 @@
 //!
 //! What goes, and why nobody sees it:
 //!
-//! - Comments of people that follow a tag: those that begin with white space and a word. Everything
-//!   shorter or stranger may speak to a script in the page (`<!---->`, `<!--$-->`, `<!-- ko -->`), to an
-//!   old browser or to a server.
+//! - Comments of people that follow a tag: those that begin with white space and a word that ends as words
+//!   of people do. Everything shorter or stranger may speak to a script in the page (`<!---->`, `<!--$-->`,
+//!   `<!-- ko -->`, `<!-- HTML_TAG_START -->`, `<!-- react-text: 1 -->`), to an old browser or to a server.
 //! - White space within tags, around attributes: it is no part of the document.
 //! - Spaces and tabs in text that is nothing but white space, stands between two tags of block level and
 //!   has a line end, which stays; without one a single space stays. That is how the indentation of
@@ -509,11 +509,15 @@ fn is_for_people(body: &[u8]) -> bool {
     }
     let words = body.trim_ascii_start();
     let end = words.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(words.len());
-    let first = words.get(..end).unwrap_or_default();
+    let (first, behind) = words.split_at_checked(end).unwrap_or((words, &[]));
+    // Frameworks that take a page over look for marks of their own, which are words with signs in them.
+    let is_word = behind.first().is_some_and(|&byte| is_space(byte) || b",.!?".contains(&byte))
+        || matches!(behind, b"-->" | b"--!>");
     // Knockout, ESI and search engines; licences.
     let is_known = |known: &&[u8]| first.eq_ignore_ascii_case(known);
     let speaks = [&b"ko"[..], b"esi", b"noindex", b"googleoff", b"googleon"].iter().any(is_known);
     !first.is_empty()
+        && is_word
         && !speaks
         && [&b"@license"[..], b"@preserve", b"opyright"]
             .iter()

@@ -29,7 +29,7 @@ use doorman_proxy::{Books, CoreCounters, Ground, Journal, Plan, Proxy, Record};
 use doorman_testkit::sim::{Fault, Faults, Sim, simulate};
 
 /// Seeds of a run.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 1_500;
 /// One in so many seeds is run twice.
 const REPEATED: u64 = 100;
 /// Virtual time that a whole story may take: stalls of a minute, timeouts of a minute, six clients

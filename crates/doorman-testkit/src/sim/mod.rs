@@ -5,7 +5,7 @@
 //! clock paused: time jumps to the next timer whenever nothing else can happen, so a minute's
 //! stall costs nothing, and a seed that fails replays to the byte.
 //!
-//! ```
+//! ```text
 //! use std::time::Duration;
 //! use doorman_net::{Address, Net};
 //! use doorman_testkit::sim::{Faults, simulate};

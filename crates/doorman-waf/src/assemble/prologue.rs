@@ -17,13 +17,14 @@ use super::wanted::{Base, Wanted};
 pub(super) const SETTINGS_ID: u32 = 200_100;
 
 /// How bodies are read. A type that is none of these is not read; its bytes are seen where a rule asks
-/// for `REQUEST_BODY`.
+/// for `REQUEST_BODY`. Some applications know a type by how it begins, or by an older name of it: what
+/// any of them reads is read here, too.
 const PROCESSORS: [(u32, &str, &str); 5] = [
-    (200_000, r"^\s*[a-z0-9.-]+/(?:[^\s;,]+\+)?xml(?:[\s;,]|$)", "XML"),
-    (200_001, r"^\s*(?:application|text)/json(?:[\s;,]|$)", "JSON"),
+    (200_000, r"^\s*[a-z0-9.-]+/(?:[^\s;,]+\+|x-)?xml(?:[\s;,]|$)", "XML"),
+    (200_001, r"^\s*(?:application|text)/(?:x-)?json(?:request)?(?:[\s;,]|$)", "JSON"),
     (200_006, r"^\s*[a-z0-9.-]+/[^\s;,]+\+json(?:[\s;,]|$)", "JSON"),
-    (200_008, r"^\s*application/x-www-form-urlencoded(?:[\s;,]|$)", "URLENCODED"),
-    (200_009, r"^\s*multipart/form-data(?:[\s;,]|$)", "MULTIPART"),
+    (200_008, r"^\s*application/x-www-form-urlencoded", "URLENCODED"),
+    (200_009, r"^\s*multipart/", "MULTIPART"),
 ];
 
 /// What is said of a multipart body that is not as it should be.
@@ -44,6 +45,10 @@ const MULTIPART_FLAGS: [&str; 12] = [
 
 /// Arguments of one request. Applications stop at about as many.
 const ARGUMENTS_MAX: u32 = 1_000;
+
+/// What sets may take for a version of HTTP: all that are spoken here. Releases before 4 know nothing of
+/// HTTP/3, and a request over it would reach the usual score by that alone.
+const VERSIONS: &str = "HTTP/1.0 HTTP/1.1 HTTP/2 HTTP/2.0 HTTP/3 HTTP/3.0";
 
 /// The prologue's text. Every byte of it is a constant or a number.
 pub(super) fn prologue(wanted: &Wanted) -> Vec<u8> {
@@ -117,7 +122,26 @@ fn refusals(text: &mut String, on_error: OnError) {
         OnError::Closed => deny,
         OnError::Open => "phase:2,pass,log,auditlog,t:none,severity:CRITICAL",
     };
-    // First, because such a body is not read to its end either, and this says why.
+    // Each reader takes another of them, and what follows reads as one of them says.
+    line(
+        text,
+        &format!(
+            "SecRule &REQUEST_HEADERS:Content-Type \"@gt 1\" \"id:200010,{deny},\
+             msg:'More than one type of the body'\""
+        ),
+    );
+    // Many applications undo a coding without being asked to. Said before what comes of reading one,
+    // which is a fault of some types and an argument of a form.
+    line(
+        text,
+        &format!(
+            "SecRule REQUEST_HEADERS:Content-Encoding \"!@rx ^\\s*(?:identity\\s*)?$\" \
+             \"id:200011,{unseen},t:lowercase,msg:'A coded body, of which rules see the code alone',chain\""
+        ),
+    );
+    line(text, "SecRule REQBODY_PROCESSOR \"@rx .\" \"t:none,chain\"");
+    line(text, "SecRule REQUEST_BODY_LENGTH \"@gt 0\" \"t:none\"");
+    // Ahead of the next, because such a body is not read to its end either, and this says why.
     line(
         text,
         &format!(
@@ -167,6 +191,9 @@ pub(super) fn settings(wanted: &Wanted) -> Vec<u8> {
     let mut action = format!("SecAction \"id:{SETTINGS_ID},phase:1,pass,nolog,t:none");
     for (name, value) in variables(wanted) {
         let _ = write!(action, ",setvar:'tx.{name}={value}'");
+    }
+    if matches!(wanted.base, Base::Crs { .. }) {
+        let _ = write!(action, ",setvar:'tx.allowed_http_versions={VERSIONS}'");
     }
     if without_setup(&wanted.base) {
         // The set asks only whether there is one.

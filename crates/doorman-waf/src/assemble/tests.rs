@@ -78,12 +78,13 @@ fn warnings(wanted: &Wanted) -> Vec<String> {
 struct Request<'a> {
     method: &'a str,
     target: &'a str,
+    protocol: &'a str,
     fields: &'a [(&'a str, &'a str)],
     body: &'a [u8],
 }
 
 const fn get<'a>(target: &'a str, fields: &'a [(&'a str, &'a str)]) -> Request<'a> {
-    Request { method: "GET", target, fields, body: b"" }
+    Request { method: "GET", target, protocol: "HTTP/1.1", fields, body: b"" }
 }
 
 fn run(wanted: &Wanted, request: &Request<'_>) -> (Transaction, Report, Vec<Verdict>) {
@@ -96,7 +97,7 @@ fn run(wanted: &Wanted, request: &Request<'_>) -> (Transaction, Report, Vec<Verd
     let mut worker = Worker::new(&engine);
     let mut transaction = Transaction::new(engine, facts);
     let (method, target) = (request.method.as_bytes(), request.target.as_bytes());
-    transaction.request_line(method, target, b"HTTP/1.1");
+    transaction.request_line(method, target, request.protocol.as_bytes());
     for (name, value) in request.fields {
         transaction.request_field(name.as_bytes(), value.as_bytes());
     }
@@ -143,6 +144,15 @@ fn bodies_are_read_by_their_type() {
     check("text/xml; charset=utf-8", "XML");
     check("application/soap+xml", "XML");
     check("image/svg+xml", "XML");
+    // As some applications know them, too.
+    check("text/x-json", "JSON");
+    check("application/jsonrequest", "JSON");
+    check("application/x-xml", "XML");
+    check("application/x-www-form-urlencodedx", "URLENCODED");
+    check("application/x-www-form-urlencoded/x", "URLENCODED");
+    check("multipart/form-datax; boundary=x", "MULTIPART");
+    check("multipart/mixed; boundary=x", "MULTIPART");
+    check("multipart/related; boundary=x", "MULTIPART");
     for other in
         ["application/json-seq", "application/x-ndjson", "application/xmlish", "text/plain"]
     {
@@ -154,8 +164,7 @@ fn bodies_are_read_by_their_type() {
 fn bodies_that_cannot_be_read_are_refused() {
     let check = |content_type: &str, body: &str, expected: Option<(u32, u16)>| {
         let fields = [("Content-Type", content_type)];
-        let request =
-            Request { method: "POST", target: "/", fields: &fields, body: body.as_bytes() };
+        let request = Request { method: "POST", body: body.as_bytes(), ..get("/", &fields) };
         assert_eq!(refusal(&wanted(""), &request), expected, "{content_type} {body}");
     };
     check("application/json", "{\"a\":1}", None);
@@ -171,9 +180,93 @@ fn bodies_that_cannot_be_read_are_refused() {
 }
 
 #[test]
+fn bodies_that_are_coded_are_refused_where_they_would_be_read() {
+    let check = |content_type: &str, coding: &str, expected: Option<(u32, u16)>| {
+        let fields = [("Content-Type", content_type), ("Content-Encoding", coding)];
+        for (body, expected) in [(&b"q=bad"[..], expected), (b"", None)] {
+            let request = Request {
+                method: "POST",
+                target: "/",
+                protocol: "HTTP/1.1",
+                fields: &fields,
+                body,
+            };
+            assert_eq!(refusal(&wanted(""), &request), expected, "{content_type} {coding}");
+        }
+    };
+    let form = "application/x-www-form-urlencoded";
+    for coding in ["gzip", "deflate", "br", "identity, gzip", "x"] {
+        check(form, coding, Some((200_011, 400)));
+        check("application/json", coding, Some((200_011, 400)));
+        check("application/octet-stream", coding, None);
+    }
+    check(form, " Identity ", None);
+    check(form, "", None);
+    let fields = [("Content-Type", form), ("Content-Encoding", "gzip")];
+    let request = Request {
+        method: "POST",
+        target: "/",
+        protocol: "HTTP/1.1",
+        fields: &fields,
+        body: b"q=bad",
+    };
+    let mut open = wanted("");
+    open.on_error = OnError::Open;
+    assert_eq!(refusal(&open, &request), None);
+}
+
+#[test]
+fn parts_of_any_multipart_body_that_are_of_a_form_are_read() {
+    let rules = "SecRule ARGS \"@contains bad\" \"id:5001,phase:2,pass,log\"\n\
+                 SecRule REQUEST_BODY \"@contains bad\" \"id:5002,phase:2,pass,log\"";
+    let check = |content_type: &str, head: &str, expected: &[u32]| {
+        let body = format!("--x\r\n{head}\r\n\r\nbad\r\n--x--\r\n");
+        let fields = [("Content-Type", content_type)];
+        let request = Request {
+            method: "POST",
+            target: "/",
+            protocol: "HTTP/1.1",
+            fields: &fields,
+            body: body.as_bytes(),
+        };
+        let (_, report, _) = run(&wanted(rules), &request);
+        let ids: Vec<_> = report.matches.iter().map(|found| found.rule.id).collect();
+        assert_eq!(ids, expected, "{content_type} {head}");
+    };
+    let part = "Content-Disposition: form-data; name=a";
+    check("multipart/form-data; boundary=x", part, &[5_001]);
+    for kind in ["mixed; boundary=x", "related; type=\"text/xml\"; boundary=\"x\"; start=a"] {
+        let kind = format!("multipart/{kind}");
+        check(&kind, part, &[5_001, 5_002]);
+        check(&kind, "Content-ID: <a>", &[5_002]);
+    }
+}
+
+#[test]
+fn two_types_of_a_body_are_refused() {
+    let check = |fields: &[(&str, &str)], expected: Option<(u32, u16)>| {
+        let request = Request {
+            method: "POST",
+            target: "/",
+            protocol: "HTTP/1.1",
+            fields,
+            body: b"{\"a\":1}",
+        };
+        assert_eq!(refusal(&wanted(""), &request), expected, "{fields:?}");
+        let mut open = wanted("");
+        open.on_error = OnError::Open;
+        assert_eq!(refusal(&open, &request), expected, "{fields:?}");
+    };
+    let two = Some((200_010, 400));
+    check(&[("Content-Type", "application/json")], None);
+    check(&[("Content-Type", "text/plain"), ("content-type", "application/json")], two);
+    check(&[("Content-Type", "text/plain"), ("Content-Type", "text/plain")], two);
+}
+
+#[test]
 fn bodies_that_cannot_be_read_pass_where_errors_are_open() {
     let fields = [("Content-Type", "application/json")];
-    let request = Request { method: "POST", target: "/", fields: &fields, body: b"{\"a\":\"bad\"" };
+    let request = Request { method: "POST", body: b"{\"a\":\"bad\"", ..get("/", &fields) };
     let mut wanted = wanted(RULES);
     wanted.on_error = OnError::Open;
     assert_eq!(refusal(&wanted, &request), None);
@@ -186,7 +279,7 @@ fn bodies_that_cannot_be_read_pass_where_errors_are_open() {
 fn long_bodies_are_refused_or_looked_at_in_part() {
     let fields = [("Content-Type", "application/json")];
     let body = format!("{{\"a\":\"bad\",\"b\":\"{}\"}}", "x".repeat(2_000));
-    let request = Request { method: "POST", target: "/", fields: &fields, body: body.as_bytes() };
+    let request = Request { method: "POST", body: body.as_bytes(), ..get("/", &fields) };
     let mut wanted = wanted(RULES);
     wanted.request_body_max = 1_024;
     assert_eq!(refusal(&wanted, &request), Some((0, 413)));
@@ -229,6 +322,28 @@ fn settings_have_the_names_of_all_releases() {
     }
     wanted.base = crs(Some(""), "");
     assert_eq!(value(&wanted, "crs_setup_version"), None, "the set's own setup says it");
+}
+
+/// As releases before 4 have it: a default that knows no HTTP/3, and a rule that goes by it.
+const OF_VERSIONS: &str = r#"
+SecRule &TX:allowed_http_versions "@eq 0" \
+    "id:5020,phase:1,pass,nolog,setvar:'tx.allowed_http_versions=HTTP/1.1 HTTP/2.0'"
+SecRule REQUEST_PROTOCOL "!@within %{tx.allowed_http_versions}" "id:5021,phase:1,pass,log"
+"#;
+
+#[test]
+fn every_version_that_is_spoken_is_a_good_one() {
+    let over = |protocol| Request { protocol, ..get("/", &[]) };
+    let mut wanted = wanted(OF_VERSIONS);
+    for protocol in ["HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/3.0"] {
+        assert_eq!(matches(&wanted, &over(protocol)), [0; 0], "{protocol}");
+    }
+    assert_eq!(matches(&wanted, &over("HTTP/4.0")), [5_021]);
+    let setup =
+        "SecAction \"id:5010,phase:1,pass,nolog,setvar:'tx.allowed_http_versions=HTTP/2.0'\"";
+    wanted.base = crs(Some(setup), OF_VERSIONS);
+    assert_eq!(matches(&wanted, &over("HTTP/3.0")), [5_021], "the set's own setup holds");
+    assert_eq!(warnings(&wanted), [""; 0], "nobody has said otherwise");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod xml;
 use crate::rule::{Processor, Settings};
 
 pub use cookies::cookies;
+pub use multipart::is_form;
 pub use urlencoded::query;
 
 use keeper::Keeper;

@@ -18,6 +18,10 @@ const MADE_MAX: usize = 4 << 20;
 /// Bytes of made forms whose memory a worker keeps for the next phase.
 const KEPT_MAX: usize = 1 << 20;
 
+/// Values of which a worker keeps the memory of what was known. A body may have many more of them than
+/// ordinary ones do, and what is known of one takes more than the few bytes of it.
+const RAWS_MAX: usize = 1024;
+
 /// A form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -232,11 +236,22 @@ impl Room {
         self.made.iter().map(Vec::capacity).sum()
     }
 
+    /// Values of which it holds what was known.
+    #[cfg(test)]
+    pub(super) fn raws(&self) -> usize {
+        self.raws.len()
+    }
+
     /// Gives memory back that only a long value needed.
     pub(super) fn release(&mut self) {
         if self.made_bytes > KEPT_MAX {
             self.made = Vec::new();
             self.next = Vec::new();
+        }
+        if self.raws.len() > RAWS_MAX {
+            self.raws.truncate(RAWS_MAX);
+            self.raws.shrink_to_fit();
+            self.places = HashMap::default();
         }
     }
 

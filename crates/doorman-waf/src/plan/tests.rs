@@ -252,6 +252,18 @@ fn long_values_are_told_the_same_and_leave_no_memory_behind() {
     assert!(worker.room.kept() <= 1 << 20, "{}", worker.room.kept());
 }
 
+#[test]
+fn many_values_leave_no_memory_behind() {
+    let rules = "SecArgumentsLimit 100000\n\
+                 SecRule ARGS \"@contains attack\" \"id:1,phase:2,pass,log,t:lowercase\"";
+    let planned = engine(rules, Way::Plan);
+    let mut worker = Worker::new(&planned);
+    let body = (0..5_000).map(|n| format!("a{n}=Attac{n}&")).collect::<String>() + "b=ATTACK";
+    let told = told(&planned, &mut worker, b"/", body.as_bytes());
+    assert!(told.contains("ARGS:b"), "the last was looked at, too");
+    assert!(worker.room.raws() <= 1024, "{}", worker.room.raws());
+}
+
 /// Words of which values are made: pieces of what the rules below look for, and what hides them.
 const WORDS: [&str; 20] = [
     "attack",

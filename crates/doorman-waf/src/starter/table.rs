@@ -94,6 +94,32 @@ pub(super) const CASES: &[Case] = &[
         &[Target("/caf%C3%A9"), Target("/?q=%u4f60%u597d"), Target("/?q=%C0%C8%C9")],
     ),
     (
+        1_001_140,
+        &[
+            Body(
+                "multipart/form-data; boundary=x",
+                "--x\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset=utf-16\r\n\r\n\
+                 b\r\n--x--\r\n",
+            ),
+            Body(
+                "multipart/form-data; boundary=x",
+                "--x\r\ncontent-type:text/plain;charset=\"IBM037\"\r\nContent-Disposition: form-data; name=a\r\n\r\n\
+                 b\r\n--x--\r\n",
+            ),
+        ],
+        &[
+            Body(
+                "multipart/form-data; boundary=x",
+                "--x\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset=UTF-8\r\n\r\n\
+                 b\r\n--x--\r\n",
+            ),
+            Body(
+                "multipart/form-data; boundary=x",
+                "--x\r\nContent-Disposition: form-data; name=\"charset=utf-16\"\r\n\r\nb\r\n--x--\r\n",
+            ),
+        ],
+    ),
+    (
         1_002_010,
         &[
             Arg("../../../etc/hosts"),

@@ -109,10 +109,12 @@ impl Transaction {
     pub(super) fn judge_reading(&mut self) -> Verdict {
         let read = &self.seen.request.body.read;
         let partial = self.engine.rules().settings.request_over_limit == OverLimit::Partial;
+        // That a body may be looked at in part says nothing of the query.
+        let query_over = self.seen.request.query_over;
         let (kind, tolerated) = match &read.fault {
             Some(body::Fault::Malformed(_)) => (FaultKind::BodyMalformed, false),
-            Some(body::Fault::Over(_)) => (FaultKind::BodyOverBounds, partial),
-            None if self.seen.request.query_over => (FaultKind::BodyOverBounds, false),
+            Some(body::Fault::Over(_)) => (FaultKind::BodyOverBounds, partial && !query_over),
+            None if query_over => (FaultKind::BodyOverBounds, false),
             None => return Verdict::Pass,
         };
         let phase = Phase::RequestBody;
@@ -135,10 +137,12 @@ impl Transaction {
         let bounds = Bounds::of(&self.engine.rules().settings);
         let content_type = self.seen.request.content_type();
         let reader = controls.processor.map(|p| Reader::new(p, content_type, &bounds));
-        let structured = matches!(
-            controls.processor,
-            Some(Processor::Multipart | Processor::Json | Processor::Xml)
-        );
+        let structured = match controls.processor {
+            // Of others there may be parts that are no arguments.
+            Some(Processor::Multipart) => body::is_form(content_type),
+            Some(Processor::Json | Processor::Xml) => true,
+            Some(Processor::UrlEncoded | Processor::Raw) | None => false,
+        };
         let raw = (!structured || controls.force_request_body).then(Vec::new);
         Intake { reader, raw, left: limit }
     }

@@ -709,6 +709,8 @@ fn what_was_not_read_as_a_whole_passes_only_if_the_operator_wants() {
     check("", OnError::Closed, &exact, None, None);
     check("", OnError::Closed, &form, over, Some(400));
     check("SecRequestBodyLimitAction ProcessPartial", OnError::Closed, &form, over, None);
+    let both = Story { target: "/?a&b&c&d", ..form.clone() };
+    check("SecRequestBodyLimitAction ProcessPartial", OnError::Closed, &both, over, Some(400));
     check("", OnError::Closed, &malformed, Some(FaultKind::BodyMalformed), Some(400));
     check(
         "SecRuleEngine DetectionOnly",

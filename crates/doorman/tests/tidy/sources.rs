@@ -215,6 +215,20 @@ fn too_long(source: &Source) -> Vec<String> {
     complaints
 }
 
+/// Blocks of code in documentation that would be compiled if anybody did: nobody does.
+fn examples(source: &Source) -> Vec<String> {
+    let mut is_open = false;
+    let complain = |(at, line): (usize, &str)| {
+        let line = line.trim_start();
+        let text = line.strip_prefix("//!").or_else(|| line.strip_prefix("///"))?;
+        let kind = text.trim().strip_prefix("```")?;
+        is_open = !is_open;
+        let is_code = is_open && kind != "text";
+        is_code.then(|| format!("{}:{}: say `text`, or make it a test", source.path, at + 1))
+    };
+    source.text.lines().enumerate().filter_map(complain).collect()
+}
+
 fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with("//")
 }
@@ -322,6 +336,14 @@ fn files_and_lines_are_short() {
 #[test]
 fn files_say_what_they_are_for() {
     none(&every_source().iter().filter_map(without_a_first_paragraph).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_example_is_left_untested() {
+    none(&every_source().iter().flat_map(examples).collect::<Vec<_>>());
+    let bad =
+        Source::new("a.rs", "/// ```text\n/// a -> b\n/// ```\n/// ```\n/// run();\n/// ```\n");
+    complains(&examples(&bad), &["a.rs:4:"]);
 }
 
 #[test]

@@ -8,10 +8,60 @@ use crate::body::Flags;
 use crate::body::cookies::is_space;
 
 const TYPE: &[u8] = b"multipart/form-data";
+const OTHERS: &[u8] = b"multipart/";
 const PARAMETER: &[u8] = b"boundary";
 
 /// Longer ones are nobody's.
 const FIELD_MAX: usize = 1024;
+
+/// Whether a body that is read as a multipart one is that of a form. It is not if it has another
+/// multipart type.
+#[must_use]
+pub fn is_form(field: &[u8]) -> bool {
+    has_type(field, TYPE) || !has_type(field, OTHERS)
+}
+
+/// Whether a type names a boundary at all.
+pub(super) fn names_one(field: &[u8]) -> bool {
+    count(field) > 0
+}
+
+fn has_type(field: &[u8], kind: &[u8]) -> bool {
+    field.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind))
+}
+
+/// The boundary of a multipart type that is no form's. Its parameters are many and stand in any order;
+/// only that there are two boundaries could divide readers.
+fn of_others(field: &[u8]) -> Result<Vec<u8>, &'static str> {
+    if !has_type(field, OTHERS) {
+        return Err("the Content-Type is another one");
+    }
+    let parameters = &field[OTHERS.len()..];
+    if count(parameters) > 1 {
+        return Err("the Content-Type has several boundaries");
+    }
+    let named = parameters
+        .windows(PARAMETER.len())
+        .position(|name| name.eq_ignore_ascii_case(PARAMETER))
+        .ok_or("the Content-Type has no boundary")?;
+    let behind = trimmed(&parameters[named + PARAMETER.len()..]);
+    let Some(value) = behind.strip_prefix(b"=") else {
+        return Err("the boundary has no value");
+    };
+    let value = match trimmed(value) {
+        [b'"', quoted @ ..] => &quoted[..memchr::memchr(b'"', quoted).unwrap_or(quoted.len())],
+        token => &token[..memchr::memchr2(b';', b',', token).unwrap_or(token.len())],
+    };
+    match value.trim_ascii_end() {
+        [] => Err("the boundary is empty"),
+        boundary => Ok(boundary.to_vec()),
+    }
+}
+
+fn trimmed(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len());
+    &text[start..]
+}
 
 /// The boundary, without the hyphens before it.
 pub(super) fn boundary(field: &[u8], flags: &mut Flags) -> Result<Vec<u8>, &'static str> {
@@ -21,8 +71,8 @@ pub(super) fn boundary(field: &[u8], flags: &mut Flags) -> Result<Vec<u8>, &'sta
     if field.len() > FIELD_MAX {
         return Err("the Content-Type is too long");
     }
-    if !field.get(..TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TYPE)) {
-        return Err("the Content-Type is another one");
+    if !has_type(field, TYPE) {
+        return of_others(field);
     }
     let parameters = &field[TYPE.len()..];
     let named = count(parameters);

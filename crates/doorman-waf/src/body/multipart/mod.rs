@@ -11,6 +11,9 @@
 //!
 //! Nothing ends the reading early. A part whose header is wrong is read as an argument, since what an
 //! origin takes for content is unknown; only a body without a known boundary cannot be read at all.
+//!
+//! Bodies of other multipart types are read in the same way, since some applications take their parts for
+//! those of a form. One without a part that says it is such says nothing, and has no fault.
 
 mod boundary;
 mod disposition;
@@ -21,6 +24,8 @@ use super::cookies::is_space;
 use super::keeper::Keeper;
 use super::{End, Read, Upload};
 use disposition::Disposition;
+
+pub use boundary::is_form;
 
 /// Bytes of a line that are looked at together, and of a line of a header.
 const LINE_MAX: usize = 4096;
@@ -134,12 +139,15 @@ pub(super) struct Multipart {
     unmatched: bool,
     /// Whether a byte was seen.
     started: bool,
+    /// Whether the type is that of a form, or a part says that it is one's.
+    is_form: bool,
     part: Part,
 }
 
 impl Multipart {
     pub(super) fn new(content_type: &[u8], mut keeper: Keeper) -> Self {
         let mut delimiter = b"--".to_vec();
+        let mut is_form = is_form(content_type);
         let place = match boundary::boundary(content_type, &mut keeper.read.flags) {
             Ok(boundary) => {
                 delimiter.extend(boundary);
@@ -147,6 +155,8 @@ impl Multipart {
             }
             Err(fault) => {
                 keeper.malformed(format_args!("{fault}"));
+                // Whoever reads parts of any type as those of a form may find a boundary there.
+                is_form |= boundary::names_one(content_type);
                 Place::Nowhere
             }
         };
@@ -161,6 +171,7 @@ impl Multipart {
             searched: Vec::new(),
             unmatched: false,
             started: false,
+            is_form,
             part: Part::default(),
         }
     }
@@ -228,7 +239,7 @@ impl Multipart {
             (true, Place::After, _) | (true, _, End::Cut) => 2,
             (true, _, End::Whole) => 1,
         };
-        self.keeper.finish()
+        if self.is_form { self.keeper.finish() } else { Read::default() }
     }
 
     /// A line, or as much of it as is looked at together.
@@ -346,6 +357,7 @@ impl Multipart {
             }
         }
         let text = &line[..line.len() - ending.bytes().len()];
+        self.is_form = self.is_form || says_form(text);
         if text.contains(&0) {
             self.keeper.malformed(format_args!("a header with a NUL"));
         }
@@ -410,6 +422,20 @@ impl Multipart {
             Ok(()) => self.part.file = disposition.filenames.iter().any(|name| !name.is_empty()),
             Err(fault) => self.keeper.malformed(format_args!("{fault}")),
         }
+        if !self.part.file && self.is_coded() {
+            self.keeper.malformed(format_args!("a part that is coded"));
+        }
+    }
+
+    /// Whether the content of a part is something else than what it says. Forms have no such codings
+    /// (RFC 7578, section 4.7), but some applications undo them.
+    fn is_coded(&self) -> bool {
+        const PLAIN: [&[u8]; 3] = [b"7bit", b"8bit", b"binary"];
+        let coding = self.field_named(b"Content-Transfer-Encoding").map(|field| field.value());
+        coding.is_some_and(|coding| {
+            let coding = coding.trim_ascii();
+            !coding.is_empty() && !PLAIN.iter().any(|plain| coding.eq_ignore_ascii_case(plain))
+        })
     }
 
     /// A line of content, or a piece of one.
@@ -462,4 +488,10 @@ impl Multipart {
             self.keeper.file(Upload { name, filename, size: 0 });
         }
     }
+}
+
+/// Whether a line of a header may say to anybody that its part is one of a form.
+fn says_form(line: &[u8]) -> bool {
+    const FORM: &[u8] = b"form-data";
+    line.windows(FORM.len()).any(|word| word.eq_ignore_ascii_case(FORM))
 }

@@ -112,6 +112,18 @@ fn headers() {
         "--0000\na: b\n\n1\n--0000--\n",
         &["=1", "part", &fault("a part without Content-Disposition")],
     );
+    for plain in ["8bit", "BINARY ", ""] {
+        check(&around(&format!("Content-Transfer-Encoding: {plain}\n")), &["a=1"]);
+    }
+    for coded in ["base64", "Quoted-Printable", "8bit, base64", "x"] {
+        let header = format!("content-transfer-encoding:{coded}\n");
+        check(&around(&header), &["a=1", &fault("a part that is coded")]);
+    }
+    check(
+        "--0000\nContent-Disposition: form-data; name=a; filename=b\n\
+         Content-Transfer-Encoding: base64\n\n1\n--0000--\n",
+        &["a:b:1"],
+    );
     let long = format!("a: {}\n", "b".repeat(5000));
     check(&around(&long), &["a=1", &fault("a header line over 4096 bytes")]);
 }
@@ -299,6 +311,41 @@ fn content_types() {
     check("multipart/form-data; boundary=x#", "x", &[&odd]);
     let long = format!("multipart/form-data; boundary={}", "x".repeat(1024));
     check(&long, "x", &[&fault("the Content-Type is too long")]);
+}
+
+#[test]
+fn types_that_are_no_form() {
+    let check = |content_type: &str, text: &str, expected: &[&str]| {
+        let said = read(Processor::Multipart, content_type, &Bounds::default(), &body(text));
+        assert_eq!(told(&said), expected, "{content_type} {text}");
+    };
+    let mixed = "multipart/mixed; boundary=0000";
+    let form = "--0000\nContent-Disposition: form-data; name=a\n\n1\n";
+    let end = "--0000--\n";
+    check(mixed, &format!("{form}{end}"), &["a=1"]);
+    check(
+        "Multipart/Related; type=\"a/b\"; BOUNDARY = \"0000\" ; start=x",
+        &format!("{form}{end}"),
+        &["a=1"],
+    );
+    // What is none of a form says nothing, however it is written.
+    check(
+        mixed,
+        &format!("preamble\n\n--0000\n\n1\n--0000\nContent-ID: <x>\n\n2\n{end}epilogue"),
+        &[],
+    );
+    check(mixed, "--0000\nContent-Disposition: attachment; filename=x\n\n1\n", &[]);
+    check("multipart/mixed", "x", &[]);
+    // With one that is, it is looked at as a form is.
+    let fault = |text: &str| format!("!MULTIPART: {text}");
+    check(mixed, form, &["a=1", &fault("the final boundary is missing")]);
+    check(
+        mixed,
+        &format!("--0000\nContent-Disposition : Form-Data; name=a\n\n1\n{end}"),
+        &["=1", "part", &fault("a part without Content-Disposition")],
+    );
+    let several = fault("the Content-Type has several boundaries");
+    check("multipart/mixed; boundary=0000; boundary=1", &format!("{form}{end}"), &[&several]);
 }
 
 #[test]
