@@ -132,6 +132,7 @@ fn calls_pass_unseen_only_to_servers_that_may_take_them() {
     check("server 192.0.2.1:80", false);
     check("server 192.0.2.1:80\nprotocol h1", false);
     check("server 192.0.2.1:80\nprotocol h2c", true);
-    check("server https://192.0.2.1:443", true);
+    check("server https://192.0.2.1:443", false);
+    check("server https://192.0.2.1:443\nprotocol auto", true);
     check("server https://192.0.2.1:443\nprotocol h1", false);
 }
