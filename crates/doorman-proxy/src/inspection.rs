@@ -299,3 +299,86 @@ fn finding(found: &Match) -> Finding {
         place: found.rule.place.to_string().into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use doorman_waf::Facts;
+    use doorman_waf::seclang::{self, Files, Source};
+
+    use super::*;
+
+    struct NoFiles;
+
+    impl Files for NoFiles {
+        fn read(&self, _: &str, name: &str) -> Result<(Arc<str>, Vec<u8>), String> {
+            Err(format!("{name}: no files here"))
+        }
+
+        fn list(&self, _: &str, pattern: &str) -> Result<Vec<String>, String> {
+            Err(format!("{pattern}: no files here"))
+        }
+    }
+
+    fn desk() -> Rc<Desk> {
+        let text = b"SecRuleEngine On\nSecRule ARGS \"@streq bad\" \"id:1,phase:1,deny,log\"\n";
+        let source = Source { name: "test.conf".into(), text: text.to_vec() };
+        let set = seclang::load(&[source], &NoFiles).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let engine = Engine::new(set).unwrap_or_else(|faults| panic!("{faults:?}"));
+        Desk::new(&Arc::new(engine))
+    }
+
+    fn inspection(desk: &Rc<Desk>, on_error: OnError) -> Box<Inspection> {
+        let clock = Clock::system();
+        let end = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+        let now = clock.now();
+        let facts = Facts { client: end, server: end, now, unique_id: String::new() };
+        let transaction = Transaction::new(Arc::clone(&desk.engine), facts);
+        Inspection::new(desk, transaction, clock, on_error, "block", &Arc::default())
+    }
+
+    /// Something that a bug in the engine would do.
+    fn fails<T>(_: &mut Transaction, _: &mut Worker) -> T {
+        panic!("a fault of the engine")
+    }
+
+    fn check(on_error: OnError, fault: impl Fn(&mut Inspection)) {
+        let desk = desk();
+        let mut inspection = inspection(&desk, on_error);
+        inspection.with(|transaction, _| transaction.request_line(b"GET", b"/", b"HTTP/1.1"));
+        fault(&mut inspection);
+        // Nothing is run any more, and every later answer is the same.
+        for phase in
+            [Transaction::request_head, Transaction::request_end, Transaction::response_end]
+        {
+            match (on_error, inspection.phase(phase)) {
+                (OnError::Closed, Passes::Unseen) | (OnError::Open, Passes::Yes) => {}
+                (_, passes) => panic!("{on_error:?} {passes:?}"),
+            }
+        }
+        let (inspected, told) = inspection.finish();
+        assert_eq!(inspected.action, WafAction::Error);
+        assert_eq!(told.faults, [PANIC]);
+        assert!(told.is_any());
+        // The next request of the core is none the worse.
+        let mut next = self::inspection(&desk, on_error);
+        next.with(|transaction, _| transaction.request_line(b"GET", b"/?a=bad", b"HTTP/1.1"));
+        let passes = next.phase(Transaction::request_head);
+        assert!(matches!(passes, Passes::Refused(Refusal { rule: 1, .. })), "{passes:?}");
+        assert_eq!(next.finish().0.action, WafAction::Block);
+    }
+
+    #[test]
+    fn a_fault_of_the_engine_ends_one_transaction_and_on_error_decides() {
+        for on_error in [OnError::Open, OnError::Closed] {
+            check(on_error, |inspection| {
+                let passes = inspection.phase(fails);
+                assert_eq!(matches!(passes, Passes::Yes), on_error == OnError::Open);
+            });
+            check(on_error, |inspection| {
+                assert!(inspection.with(fails::<()>).is_none());
+            });
+        }
+    }
+}

@@ -513,7 +513,9 @@ impl Record {
         let Some(inspected) = &mut self.inspected else { return };
         let Told { events, mode, refusal, mut findings, faults } = told;
         let more = findings.len().saturating_sub(FINDINGS_MAX);
+        // What is kept is counted by its length.
         findings.truncate(FINDINGS_MAX);
+        findings.shrink_to_fit();
         let cut = |bytes: &[u8]| bytes[..bytes.len().min(TEXT_MAX)].into();
         let head = self.head.as_deref();
         let event = Arc::new(Event {

@@ -155,7 +155,7 @@ pub fn words(text: &[u8]) -> Result<Vec<Box<str>>, ListError> {
     let entry = |line: &str| match line.len() {
         0 => Ok(None),
         _ if line.starts_with(['#', ';']) => Ok(None),
-        ..WORD_BYTES_MIN => Err(LineFault::Short),
+        1..WORD_BYTES_MIN => Err(LineFault::Short),
         WORD_BYTES_MIN..=WORD_BYTES_MAX => Ok(Some(Box::<str>::from(line.to_ascii_lowercase()))),
         _ => Err(LineFault::Long),
     };

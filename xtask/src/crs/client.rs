@@ -16,7 +16,7 @@ use crate::failure::Failure;
 pub(crate) enum Client {
     H1,
     H2(Arc<ClientConfig>),
-    H3(h3::Client),
+    H3(Box<h3::Client>),
 }
 
 /// A request that was sent, or what this wire cannot say of it.
@@ -36,7 +36,7 @@ impl Client {
         Ok(match wire {
             Wire::None | Wire::H1 => Self::H1,
             Wire::H2 => Self::H2(h2::tls()?),
-            Wire::H3 => Self::H3(h3::Client::new()?),
+            Wire::H3 => Self::H3(Box::new(h3::Client::new()?)),
         })
     }
 

@@ -383,7 +383,7 @@ mod tests {
         let ok = Answered { status: Some(200), ..Answered::default() };
         let head = frame(kind::HEADERS, END_HEADERS, STREAM, &[0x88]);
         let interim = frame(kind::HEADERS, END_HEADERS, STREAM, b"\x48\x03100");
-        check_exchange(&[head.clone()], ok.clone(), 65_535);
+        check_exchange(std::slice::from_ref(&head), ok.clone(), 65_535);
         let more = |stream| frame(kind::WINDOW_UPDATE, 0, stream, &50_000_u32.to_be_bytes());
         check_exchange(&[more(STREAM), head.clone()], ok.clone(), 65_535);
         check_exchange(&[more(0), more(STREAM), interim, head.clone()], ok.clone(), 100_000);

@@ -43,7 +43,7 @@ pub(crate) fn translate(bytes: &[u8], wire: Wire) -> Result<Request, String> {
     version(&message.protocol, wire)?;
     whole_lines(rest)?;
     transfer(&message, bytes)?;
-    let mut fields = pseudo(&message)?;
+    let mut fields = pseudo(&message);
     let is_connect = message.method == b"CONNECT";
     let mut has_authority = false;
     for (name, value) in &message.fields {
@@ -128,14 +128,14 @@ fn transfer(message: &Message, bytes: &[u8]) -> Result<(), String> {
 }
 
 /// All but the authority, which is a field as yet.
-fn pseudo(message: &Message) -> Result<Vec<Field>, String> {
+fn pseudo(message: &Message) -> Vec<Field> {
     let field = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
     let method = field(b":method", &message.method);
-    Ok(if message.method == b"CONNECT" {
+    if message.method == b"CONNECT" {
         vec![method, field(b":authority", &message.target)]
     } else {
         vec![method, field(b":scheme", b"https"), field(b":path", &message.target)]
-    })
+    }
 }
 
 /// Whether a field is of no use here. One that says more than every client of HTTP/1.1 does cannot be said.

@@ -102,7 +102,6 @@ impl Cache {
     }
 
     fn set(&self, hash: u128) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "low bits of a hash")]
         let bits = hash as usize;
         bits & (self.sets.len() - 1)
     }

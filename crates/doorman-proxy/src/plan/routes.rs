@@ -1,8 +1,8 @@
 //! Sites and routes of the plan, and the table that finds them.
 
 use doorman_config::{
-    Buffering, Condition, Config, Ending, HostPattern, PathPattern, Protocol, Route, Span,
-    StickyShare, Transport, ValueMatch,
+    Buffering, Condition, Config, Ending, HostPattern, PathPattern, Protocol, Route, Scheme, Span,
+    StickyShare, Transport, UpstreamProtocol, ValueMatch,
 };
 use doorman_http::template::Template;
 use doorman_http::{Method, Version};
@@ -32,10 +32,13 @@ pub(super) fn compile(
         let routes = site
             .routes
             .iter()
-            .map(|route| PlanRoute {
-                waf: inspecting.compile(route.options.waf.as_deref(), faults),
-                guard: guarding.compile(&route.options.guard, faults),
-                ..plan(config, ground, &site.name, route, faults)
+            .map(|route| {
+                let mut waf = inspecting.compile(route.options.waf.as_deref(), faults);
+                if let Some(waf) = &mut waf {
+                    waf.takes_calls = takes_calls(config, route);
+                }
+                let guard = guarding.compile(&route.options.guard, faults);
+                PlanRoute { waf, guard, ..plan(config, ground, &site.name, route, faults) }
             })
             .collect();
         let early_data = sites::takes_early_data(site);
@@ -221,6 +224,17 @@ fn spec(config: &Config, route: &Route) -> RouteSpec {
         when: route.conditions.iter().map(|condition| self::condition(&condition.value)).collect(),
         capture: if names_groups(config, route) { Capture::Keep } else { Capture::Skip },
     }
+}
+
+/// Whether all servers of the route may be spoken to in what gRPC needs.
+fn takes_calls(config: &Config, route: &Route) -> bool {
+    let Ending::Proxy(targets) = &route.ending.value else { return false };
+    let mut upstreams = targets.iter().filter_map(|t| config.upstream(t.value.upstream));
+    upstreams.all(|upstream| match upstream.protocol.value {
+        UpstreamProtocol::H2 | UpstreamProtocol::H2c | UpstreamProtocol::H3 => true,
+        UpstreamProtocol::Auto => upstream.may_have(Scheme::Https),
+        UpstreamProtocol::H1 | UpstreamProtocol::FastCgi => false,
+    })
 }
 
 /// Whether any template of the route asks for what its path caught. Copying groups out costs an

@@ -55,6 +55,8 @@ pub(crate) struct PlanWaf {
     pub(crate) index: usize,
     pub(crate) on_error: OnError,
     pub(crate) refuses_long: bool,
+    /// Whether the servers of the route may take calls of gRPC.
+    pub(crate) takes_calls: bool,
     /// `block` or `detect`.
     pub(crate) mode: &'static str,
     /// Whether bodies of answers are looked at.
@@ -125,6 +127,7 @@ impl<'g> Maker<'g> {
             index,
             on_error: on_error(waf),
             refuses_long: blocks && waf.over_limit.value == WafOverLimit::Reject,
+            takes_calls: false,
             mode: waf.mode.value.word(),
             response: waf.response.value,
             level,

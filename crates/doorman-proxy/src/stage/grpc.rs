@@ -8,7 +8,7 @@ mod cut;
 
 use std::time::Duration;
 
-use doorman_http::{Body, FieldId, Fields, RequestHead, Response};
+use doorman_http::{Body, FieldId, Fields, Method, RequestHead, Response, Version};
 use doorman_net::dial::Answer;
 use doorman_net::heads;
 
@@ -23,6 +23,14 @@ const DIGITS_MAX: usize = 8;
 /// Whether a request is a call of gRPC.
 pub(crate) fn is_call(head: &RequestHead) -> bool {
     has_type(&head.fields)
+}
+
+/// Whether a request is a call in all that a server would ask for. What merely has the type may be
+/// anything to a server that goes by something else.
+pub(crate) fn is_whole_call(head: &RequestHead) -> bool {
+    let is_only = head.fields.all(FieldId::ContentType).nth(1).is_none();
+    let is_post = head.method == Method::Post && head.version >= Version::Http2;
+    is_post && is_only && head.takes_trailers && is_call(head)
 }
 
 fn has_type(fields: &Fields) -> bool {
@@ -103,6 +111,34 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_call(&call(kind, "1S")), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_type_alone_makes_no_call() {
+        let whole = || {
+            let mut head = call("application/grpc+proto", "1S");
+            head.method = Method::Post;
+            head.version = Version::Http2;
+            head
+        };
+        assert!(is_whole_call(&whole()));
+        let lacks: [fn(&mut RequestHead); 5] = [
+            |head| head.version = Version::Http11,
+            |head| head.method = Method::Put,
+            |head| head.takes_trailers = false,
+            |head| {
+                head.fields.push(b"content-type", b"application/json");
+            },
+            |head| {
+                head.fields.remove_id(FieldId::ContentType);
+                head.fields.push(b"content-type", b"application/json");
+            },
+        ];
+        for (at, lack) in lacks.iter().enumerate() {
+            let mut head = whole();
+            lack(&mut head);
+            assert!(!is_whole_call(&head), "{at}");
         }
     }
 

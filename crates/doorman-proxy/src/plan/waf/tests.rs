@@ -111,3 +111,28 @@ fn a_folder_that_is_not_there_is_a_fault_of_the_configuration() {
         assert_eq!(compiled.diagnostics[0].code, "E0601", "{:?}", compiled.diagnostics);
     }
 }
+
+#[test]
+fn calls_pass_unseen_only_to_servers_that_may_take_them() {
+    let data = tempfile::tempdir().unwrap();
+    let ground = ground(data.path());
+    let check = |upstream: &str, expected: bool| {
+        let text = format!(
+            "upstream u {{\n{upstream}\n}}\nsite http://a.test {{\nwaf starter\nproxy u\n}}"
+        );
+        let source = MemorySource::new().file("doorman.conf", text);
+        let loaded = load(&source, "doorman.conf");
+        let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+        let compiled = Plan::compile(&Arc::new(config), &ground);
+        let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
+        let mut routes = plan.sites.iter().flat_map(|site| &site.routes);
+        let waf = routes.find_map(|route| route.waf.as_ref()).expect("the site has rules");
+        assert_eq!(waf.takes_calls, expected, "{upstream}");
+    };
+    check("server 192.0.2.1:80", false);
+    check("server 192.0.2.1:80\nprotocol h1", false);
+    check("server 192.0.2.1:80\nprotocol h2c", true);
+    check("server https://192.0.2.1:443", false);
+    check("server https://192.0.2.1:443\nprotocol auto", true);
+    check("server https://192.0.2.1:443\nprotocol h1", false);
+}

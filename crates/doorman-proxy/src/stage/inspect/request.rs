@@ -20,7 +20,7 @@ pub(crate) async fn request(post: &Post<'_>, exchange: &mut Exchange) -> Result<
     exchange.record().inspection = Some(inspection);
     settle(passes)?;
     if let Some(most) = wants
-        && is_held(exchange)
+        && is_held(post, exchange)
     {
         self::body(post, most, exchange).await?;
     }
@@ -35,9 +35,10 @@ fn with(exchange: &mut Exchange, call: impl FnOnce(&mut Inspection) -> Passes) -
 }
 
 /// Whether a body is held back: not what goes on after an upgrade, and not a call of gRPC, whose client
-/// may wait for an answer before it goes on.
-fn is_held(exchange: &Exchange) -> bool {
-    let is_stream = exchange.head.upgrade.is_some() || grpc::is_call(&exchange.head);
+/// may wait for an answer before it goes on. Where no server takes calls, what looks like one is none.
+fn is_held(post: &Post<'_>, exchange: &Exchange) -> bool {
+    let is_call = post.waf.takes_calls && grpc::is_whole_call(&exchange.head);
+    let is_stream = exchange.head.upgrade.is_some() || is_call;
     !is_stream && exchange.body.as_ref().is_some_and(has_content)
 }
 
