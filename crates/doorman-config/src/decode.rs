@@ -17,7 +17,6 @@ mod listen;
 mod mirror;
 mod optimize;
 mod options;
-mod process;
 mod reach;
 mod relay;
 mod resilience;

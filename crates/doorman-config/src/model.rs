@@ -16,7 +16,6 @@ mod health;
 mod listen;
 mod optimize;
 mod options;
-mod process;
 mod relay;
 mod resilience;
 mod route;
@@ -43,10 +42,9 @@ pub use global::{
 pub use guard::{
     Access, ApiKey, Ban, BanSignal, BasicAuth, BuiltInList, Challenge, ChallengeBind,
     ChallengeWhen, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit,
-    Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, ForwardAuth,
-    ForwardAuthMethod, Geo, Guard, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode,
-    Oidc, Origin, Priority, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated,
-    WhoList,
+    Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, Geo, Guard, Jwt,
+    JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Origin, RequestRate, Secret,
+    SecurityHeaders, Throttle, WhoList,
 };
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
@@ -58,7 +56,6 @@ pub use options::{
     HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart, RouteOptions,
     RouteTimeouts, StatusRange, StickyShare, UpstreamHost,
 };
-pub use process::{Desync, Harden, Overload, ProcessUser};
 pub use relay::{NamedTarget, Relay, RelayProtocol};
 pub use resilience::{Breaker, Failures, Park, Queue, Retry, RetryRules};
 pub use route::{

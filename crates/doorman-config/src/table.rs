@@ -21,6 +21,8 @@ mod sites;
 mod sticky;
 mod waf;
 
+pub(crate) use abuse::WHEN_LATER;
+pub(crate) use identity::ALGORITHMS_LATER;
 pub use later::{LATER, Later};
 
 /// A block, as the place where directives stand.
@@ -44,10 +46,6 @@ pub enum Within {
     Geo,
     /// `tls-policy` in `global`.
     TlsPolicy,
-    /// `user` in `global`.
-    User,
-    /// `overload` in `global`.
-    Overload,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -132,10 +130,6 @@ pub enum Within {
     ApiKey,
     /// `jwt`.
     Jwt,
-    /// `oidc`.
-    Oidc,
-    /// `forward-auth`.
-    ForwardAuth,
     /// `cors`.
     Cors,
     /// `csrf`.
@@ -160,8 +154,6 @@ impl Within {
         Within::Timeouts,
         Within::Geo,
         Within::TlsPolicy,
-        Within::User,
-        Within::Overload,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -204,8 +196,6 @@ impl Within {
         Within::BasicAuth,
         Within::ApiKey,
         Within::Jwt,
-        Within::Oidc,
-        Within::ForwardAuth,
         Within::Cors,
         Within::Csrf,
         Within::Challenge,
@@ -266,14 +256,10 @@ impl Within {
             Within::BasicAuth => "basic-auth",
             Within::ApiKey => "api-key",
             Within::Jwt => "jwt",
-            Within::Oidc => "oidc",
-            Within::ForwardAuth => "forward-auth",
             Within::Cors => "cors",
             Within::Csrf => "csrf",
             Within::Challenge => "challenge",
             Within::Ban => "ban",
-            Within::User => "user",
-            Within::Overload => "overload",
             Within::Timeout => "timeout",
         }
     }
@@ -629,12 +615,11 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("digestauth", "basic-auth"),
     ("authtype", "basic-auth"),
     ("authuserfile", "basic-auth file"),
-    ("auth_request", "forward-auth"),
-    ("auth_request_set", "forward-auth { response-header"),
-    ("forwardauth", "forward-auth"),
+    ("auth_request", "forward-auth`, which comes with a later version; not `auth_request"),
+    ("forwardauth", "forward-auth`, which comes with a later version; not `forwardauth"),
     ("auth_jwt", "jwt"),
     ("auth_jwt_key_file", "jwt jwks"),
-    ("satisfy", "basic-auth`, `api-key`, `jwt` and `oidc`, of which any suffices; not `satisfy"),
+    ("satisfy", "basic-auth`, `api-key` and `jwt`, of which any suffices; not `satisfy"),
     ("limit_req", "limit"),
     ("limit_req_zone", "limit RATE per"),
     ("limit_req_status", "limit { status"),

@@ -216,7 +216,6 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
         )
         .expect(TAKES_ALL);
     }
-    guard::describe_process(global, text);
     if let Some(geo) = &global.geo {
         writeln!(text, "geo {}", guard::plain(&format!("{geo:?}"))).expect(TAKES_ALL);
     }
@@ -231,9 +230,6 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
             protocols.join(" ")
         )
         .expect(TAKES_ALL);
-        if listener.desync.span.is_some() {
-            writeln!(text, "  desync {}", listener.desync.value.word()).expect(TAKES_ALL);
-        }
         for announcer in &listener.proxy_protocol {
             match announcer {
                 Announcer::Range(range) => writeln!(text, "  proxy-protocol from {range}"),

@@ -28,7 +28,7 @@ impl Decoder<'_> {
         let ports = self.ports(sites, global);
         let mut listeners: Vec<Listener> = Vec::new();
         for item in items.iter().filter(|item| item.directive.name == "listen") {
-            let Some(listener) = self.listen(item, &ports, global) else { continue };
+            let Some(listener) = self.listen(item, &ports) else { continue };
             if item.is_off() {
                 continue;
             }
@@ -91,10 +91,9 @@ impl Decoder<'_> {
         ports
     }
 
-    fn listen(&mut self, item: &Item, ports: &Ports, global: &Global) -> Option<Listener> {
+    fn listen(&mut self, item: &Item, ports: &Ports) -> Option<Listener> {
         let mut protocols = None;
         let mut backlog = Setting::default_of(BACKLOG);
-        let mut desync = global.desync;
         let mut tls = None;
         let mut proxy_protocol = Vec::new();
         for child in &item.children {
@@ -112,7 +111,6 @@ impl Decoder<'_> {
                         proxy_protocol.extend(found);
                     }
                 }
-                "desync" => self.set(child, &mut desync, super::process::desync),
                 "backlog" => {
                     self.set(child, &mut backlog, |text| values::number(text, 1, 65_535));
                 }
@@ -149,7 +147,6 @@ impl Decoder<'_> {
             transport,
             protocols,
             backlog: backlog.value,
-            desync,
             proxy_protocol,
             span: Some(item.span),
         })
@@ -262,13 +259,11 @@ fn implied(
         [] => vec![SocketAddress::Any(port)],
         bind => bind.iter().map(|ip| SocketAddress::Ip(SocketAddr::new(ip.value, port))).collect(),
     };
-    let desync = global.desync;
     addresses.into_iter().map(move |address| Listener {
         protocols: spoken(transport, &address),
         address,
         transport,
         backlog: BACKLOG,
-        desync,
         proxy_protocol: Vec::new(),
         span,
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Acme, Desync, Geo, Harden, Overload, ProcessUser, SocketAddress, TlsPolicy};
+use super::{Acme, Geo, SocketAddress, TlsPolicy};
 use crate::{Setting, Spanned};
 
 /// The `global` block.
@@ -44,14 +44,6 @@ pub struct Global {
     pub https_port: Setting<u16>,
     /// Addresses that site ports are bound on; empty: every address of the machine.
     pub bind: Vec<Spanned<IpAddr>>,
-    /// As whom the process goes on; `None`: as whom it began.
-    pub user: Option<Spanned<ProcessUser>>,
-    /// Whether the process gives up what it does not need.
-    pub harden: Setting<Harden>,
-    /// When requests are refused so that others go on; `None`: never.
-    pub overload: Option<Overload>,
-    /// What becomes of requests that can be read in two ways.
-    pub desync: Setting<Desync>,
     /// `geo`: where addresses are; `None`: nobody knows.
     pub geo: Option<Geo>,
     /// How long TERM waits for requests to end, 30 s.
@@ -267,10 +259,6 @@ impl Default for Global {
             http_port: Setting::default_of(80),
             https_port: Setting::default_of(443),
             bind: Vec::new(),
-            user: None,
-            harden: Setting::default_of(Harden::On),
-            overload: None,
-            desync: Setting::default_of(Desync::Defensive),
             geo: None,
             drain: Setting::default_of(Duration::from_secs(30)),
             tls_policy: Setting::default_of(TlsPolicy::intermediate()),

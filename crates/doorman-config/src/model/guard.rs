@@ -11,18 +11,18 @@ pub use abuse::{Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen};
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
 pub use browsers::{Cors, CorsFields, Csrf, Origin, SecurityHeaders};
 pub use identity::{
-    ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, ForwardAuth,
-    ForwardAuthMethod, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Oidc, Secret, Unauthenticated,
+    ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, Jwt, JwtAlgorithm,
+    JwtKeys, Secret,
 };
 pub use limits::{
-    ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Limit, LimitKey, LimitMode, Priority,
-    RequestRate, Throttle,
+    ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Limit, LimitKey, LimitMode, RequestRate,
+    Throttle,
 };
 
-use crate::{Setting, Spanned};
+use crate::Spanned;
 
 /// The guards of a route, merged from its policies, its site and itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Guard {
     /// `allow` and `deny`, together for each policy, site and route that has some. All of them must let a client pass.
     pub access: Vec<Access>,
@@ -34,18 +34,12 @@ pub struct Guard {
     pub concurrency: Option<ConcurrencyLimit>,
     /// `throttle`: how fast a response goes.
     pub throttle: Option<Throttle>,
-    /// `priority`: what goes on when there is too much to do.
-    pub priority: Setting<Priority>,
-    /// `basic-auth`; with the next three, any one that is there suffices.
+    /// `basic-auth`; with the next two, any one that is there suffices.
     pub basic_auth: Option<Box<BasicAuth>>,
     /// `api-key`.
     pub api_key: Option<Box<ApiKey>>,
     /// `jwt`.
     pub jwt: Option<Box<Jwt>>,
-    /// `oidc`.
-    pub oidc: Option<Box<Oidc>>,
-    /// `forward-auth`: asked in any case.
-    pub forward_auth: Option<Box<ForwardAuth>>,
     /// `cors`: whose pages may use what is here.
     pub cors: Option<Box<Cors>>,
     /// `csrf`: whether pages of others may change something.
@@ -56,27 +50,4 @@ pub struct Guard {
     pub challenge: Option<Challenge>,
     /// `ban` lines in their order: who is kept out for some time.
     pub bans: Vec<Ban>,
-}
-
-impl Default for Guard {
-    fn default() -> Guard {
-        Guard {
-            access: Vec::new(),
-            limits: Vec::new(),
-            connections: None,
-            concurrency: None,
-            throttle: None,
-            priority: Setting::default_of(Priority::Normal),
-            basic_auth: None,
-            api_key: None,
-            jwt: None,
-            oidc: None,
-            forward_auth: None,
-            cors: None,
-            csrf: None,
-            security_headers: None,
-            challenge: None,
-            bans: Vec::new(),
-        }
-    }
 }

@@ -7,8 +7,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::Desync;
-use crate::{Setting, Span};
+use crate::Span;
 
 /// One socket to bind. On a Unix socket, which has no port, every site answers, found by host alone; on TCP the sites
 /// of the port.
@@ -23,8 +22,6 @@ pub struct Listener {
     pub protocols: Vec<Protocol>,
     /// Length of the kernel's queue of new connections.
     pub backlog: u32,
-    /// What becomes of requests that can be read in two ways.
-    pub desync: Setting<Desync>,
     /// Peers whose connections begin with a header of the PROXY protocol.
     pub proxy_protocol: Vec<Announcer>,
     /// The `listen` line, or the first site address that implied the socket, or none for the port that only redirects.

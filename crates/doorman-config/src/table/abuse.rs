@@ -5,17 +5,20 @@ use super::Within::{Ban, Challenge};
 use super::options::OPTIONS_WITHIN;
 use super::{Directive, one, some};
 
+/// When challenges will also be asked.
+pub(crate) const WHEN_LATER: &[&str] = &["when-busy"];
+
 pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new(
         "challenge",
         OPTIONS_WITHIN,
-        &[one("WHEN", Choice(&["always", "when-busy", "suspicious", "off"], &[]))],
-        "Let browsers do some work before they may come in, which costs one of them a moment and a farm of bots its profit: always, while there is too much to do, or where a request looks like no browser's. A nearer line replaces one of the site or a policy as a whole.",
+        &[one("WHEN", Choice(&["always", "suspicious", "off"], WHEN_LATER))],
+        "Let browsers do some work before they may come in, which costs one of them a moment and a farm of bots its profit: always, or with suspicious, where a request for a page is without a browser's User-Agent (Mozilla/5.0) or without Accept-Language. Only requests for pages (Accept: text/html) are asked; programs that call an interface are let pass. A nearer line replaces one of the site or a policy as a whole.",
         "challenge suspicious difficulty 18 ttl 1d",
     )
     .block(Challenge)
     .default("off"),
-    Directive::new("difficulty", &[Challenge], &[one("N", Number(8, 28))], "Zero bits that a hash must begin with; each further one doubles the work.", "difficulty 18")
+    Directive::new("difficulty", &[Challenge], &[one("N", Number(8, 24))], "Zero bits that a hash must begin with; each further one doubles the work.", "difficulty 18")
         .default("16"),
     Directive::new("ttl", &[Challenge], &[one("TIME", Duration)], "How long a proof is good, 1m to 30d.", "ttl 1d")
         .default("1h"),

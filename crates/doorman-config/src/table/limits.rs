@@ -14,7 +14,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "limit",
         OPTIONS_WITHIN,
         &[one("RATE|off", Any("requests in a second, a minute, an hour or a day, such as 100/s, 600/m, 1000/h or 5000/d; or off"))],
-        "Refuse requests above a rate with 429. Lines add up, those of a policy and of the site too: each must let a request pass. Routes with the same line count together; `limit off` ends all lines before it.",
+        "Refuse requests above a rate with 429, and tell clients in RateLimit and RateLimit-Policy what is left. Lines add up, those of a policy and of the site too: each must let a request pass. Routes with the same line count together; `limit off` ends all lines before it.",
         "limit 100/s burst 50 per client-ip",
     )
     .block(Limit)
@@ -29,7 +29,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new("shadow", &[Limit], &[], "Refuse nothing: only count and log what would be.", "shadow"),
     Directive::new("status", &[Limit], &[one("429|503", Choice(&["429", "503"], &[]))], "What those get who are above it.", "status 503")
         .default("429"),
-    Directive::new("rate-header", &[Limit], &[one("on|off", Choice(&["on", "off"], &[]))], "Tell clients in RateLimit and RateLimit-Policy what is left.", "rate-header off")
+    Directive::new("rate-header", &[Limit], &[one("on|off", Choice(&["on", "off"], &[]))], "Tell clients in RateLimit and RateLimit-Policy what is left (draft-ietf-httpapi-ratelimit-headers); with shadow they are never told.", "rate-header off")
         .default("on"),
     Directive::new("keys", &[Limit], &[one("N", Number(1_000, 16_777_216))], "Most keys that are kept, 16 bytes each; a new one takes the place of one that has its full rate again, or of the one nearest to that.", "keys 100000")
         .default("1000000"),
@@ -37,7 +37,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "connections",
         OPTIONS_WITHIN,
         &[one("N|off", Any("a number from 1 to 1000000, or off"))],
-        "Connections of one client that may have a request here at once; what comes on top is refused with 429. A nearer line replaces one of the site or a policy.",
+        "Connections of one client that have asked for something here, until they close; what comes on top is refused with 429. A nearer line replaces one of the site or a policy.",
         "connections 20 per client-ip",
     )
     .block(Connections)
@@ -63,19 +63,11 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "throttle",
         OPTIONS_WITHIN,
         &[one("RATE|off", Any("bytes of a second, from 1KiB/s to 64GiB/s, such as 1MiB/s; or off"))],
-        "Send a response's body no faster than this, each response for itself. A nearer line replaces one of the site or a policy.",
+        "Send the body of an answer that an upstream or the cache gave no faster than this, each answer for itself, in the form in which it is sent; what a tenth of a second gives goes at once. A nearer line replaces one of the site or a policy.",
         "throttle 1MiB/s after 10MiB",
     )
     .block(Throttle)
     .default("as fast as the client takes it"),
     Directive::new("after", &[Throttle], &[one("SIZE", Size)], "Bytes that go before it begins.", "after 10MiB")
         .default("0B"),
-    Directive::new(
-        "priority",
-        OPTIONS_WITHIN,
-        &[one("PRIORITY", Choice(&["high", "normal", "low"], &[]))],
-        "What goes on when there is more to do than can be done: low is refused first, high last.",
-        "priority low",
-    )
-    .default("normal"),
 ];

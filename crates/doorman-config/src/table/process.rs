@@ -2,8 +2,8 @@
 
 use super::Kind::{Any, Choice, Duration, File, Ip, Name, Number, Range, Site, Size, Socket};
 use super::Within::{
-    Acme, AcmeDns, Admin, Global, Limits, Listen, Overload, Policy, Route, Site as InSite,
-    Timeouts, TlsPolicy, Top, Upstream, User,
+    Acme, AcmeDns, Admin, Global, Limits, Listen, Policy, Route, Site as InSite, Timeouts,
+    TlsPolicy, Top, Upstream,
 };
 use super::{Directive, many, one, optional, some};
 
@@ -152,22 +152,6 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("all that there are"),
     Directive::new("groups", &[TlsPolicy], &[some("GROUP", Choice(super::GROUPS, &[]))], "Groups of the key exchange, best first.", "groups X25519MLKEM768 X25519")
         .default("X25519MLKEM768 X25519 secp256r1 secp384r1"),
-    Directive::new("user", &[Global], &[one("NAME", Any("the name or the number of a user"))], "As whom the process goes on once its sockets are bound and its secrets are read.", "user doorman group doorman")
-        .block(User)
-        .default("as whom it began"),
-    Directive::new("group", &[User], &[one("NAME", Any("the name or the number of a group"))], "The group; all others are given up.", "group doorman")
-        .default("the user's own"),
-    Directive::new("harden", &[Global], &[one("on|off|report", Choice(&["on", "off", "report"], &[]))], "Give up what the process does not need, as far as the kernel can do it: system calls (seccomp), files (Landlock) and new privileges. With report, only log what would be refused.", "harden report")
-        .default("on"),
-    Directive::new("overload", &[Global], &[optional("off", Choice(&["off"], &[]))], "Refuse requests with 503, those of `priority low` first, while there is more to do than can be done.", "overload delay 50ms memory 90%")
-        .block(Overload)
-        .default("off"),
-    Directive::new("delay", &[Overload], &[one("TIME|off", Any("a time from 1ms to 10s, or off"))], "How long requests may wait for their core.", "delay 50ms")
-        .default("50ms"),
-    Directive::new("memory", &[Overload], &[one("SHARE|off", Any("a share from 10% to 100%, or off"))], "The share of the memory that the process may take, of its control group or of the machine.", "memory 90%")
-        .default("90%"),
-    Directive::new("desync", &[Global, Listen], &[one("MODE", Choice(&["monitor", "defensive", "strict"], &[]))], "What becomes of requests that two readers could understand in different ways: defensive refuses what could do harm, strict all that is not exactly as the RFC has it, and monitor lets pass and logs what is harmless by itself.", "desync strict")
-        .default("defensive; in `listen`, that of `global`"),
     Directive::new(
         "workers",
         &[Global],

@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Write as _};
 
-use doorman_config::{Global, Guard};
+use doorman_config::Guard;
 
 /// Each value of a list, or the one that is there.
 fn lines<T: Debug>(word: &str, values: impl IntoIterator<Item = T>, text: &mut String) {
@@ -21,26 +21,11 @@ pub(crate) fn describe(guard: &Guard, text: &mut String) {
     lines("basic-auth", &guard.basic_auth, text);
     lines("api-key", &guard.api_key, text);
     lines("jwt", &guard.jwt, text);
-    lines("oidc", &guard.oidc, text);
-    lines("forward-auth", &guard.forward_auth, text);
     lines("cors", &guard.cors, text);
     lines("csrf", &guard.csrf, text);
     lines("security-headers", &guard.security_headers, text);
     lines("challenge", &guard.challenge, text);
     lines("ban", &guard.bans, text);
-    if guard.priority.span.is_some() {
-        lines("priority", [guard.priority.value], text);
-    }
-}
-
-pub(crate) fn describe_process(global: &Global, text: &mut String) {
-    let user = global.user.iter().map(|user| format!("user {:?}", user.value));
-    let harden = global.harden.span.map(|_| format!("harden {:?}", global.harden.value));
-    let desync = global.desync.span.map(|_| format!("desync {:?}", global.desync.value));
-    let overload = global.overload.iter().map(|overload| plain(&format!("{overload:?}")));
-    for line in user.chain(harden).chain(desync).chain(overload) {
-        writeln!(text, "{line}").expect("a String takes all");
-    }
 }
 
 /// The text of a value without places: `Spanned { value: 1, span: ... }` is shown as `1`, and what is neither written

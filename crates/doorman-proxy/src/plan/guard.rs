@@ -215,15 +215,7 @@ impl<'g> Maker<'g> {
     }
 
     fn challenge(&self, written: &Challenge, faults: &mut Faults) -> Option<PlanChallenge> {
-        let suspicious = match written.when.value {
-            ChallengeWhen::Always => false,
-            ChallengeWhen::Suspicious => true,
-            ChallengeWhen::WhenBusy => {
-                let text = "`challenge when-busy` comes with a later version";
-                faults.error(code::GUARD, written.when.span, text);
-                return None;
-            }
-        };
+        let suspicious = written.when.value == ChallengeWhen::Suspicious;
         // Kept in the data folder: a restart asks nobody again.
         let seal: [u8; 32] = self.all.seal_key(written.span, faults)?.seal(&[b"challenge"]);
         let settings = Settings {

@@ -178,14 +178,6 @@ fn token(written: &Jwt, ground: &Ground, faults: &mut Faults) -> Option<PlanGate
                 return None;
             }
         },
-        JwtKeys::Url(_) => {
-            faults.error(
-                code::GUARD,
-                written.keys.span,
-                "keys are not fetched yet: name a file with `jwks FILE`",
-            );
-            return None;
-        }
     };
     let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
     let Ok(chance) = secret_words() else {

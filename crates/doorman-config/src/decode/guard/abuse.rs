@@ -7,6 +7,7 @@ use super::Decoder;
 use super::identity::time_within;
 use crate::item::{Item, Text};
 use crate::suggest::nearest;
+use crate::table::WHEN_LATER;
 use crate::values::{self, Value};
 use crate::{
     Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen, ClientPrefixes, Diagnostic,
@@ -36,12 +37,8 @@ impl Decoder<'_> {
         if self.says_off(block, "challenge always") {
             return Some(None);
         }
-        let when = [
-            ("always", ChallengeWhen::Always),
-            ("when-busy", ChallengeWhen::WhenBusy),
-            ("suspicious", ChallengeWhen::Suspicious),
-        ];
-        let when = self.ok(values::choice(block.value(0)?, &when, &[]));
+        let when = [("always", ChallengeWhen::Always), ("suspicious", ChallengeWhen::Suspicious)];
+        let when = self.ok(values::choice(block.value(0)?, &when, WHEN_LATER));
         let mut challenge = Challenge {
             when: when.unwrap_or(Spanned::new(ChallengeWhen::Always, block.span)),
             difficulty: Setting::default_of(16),
@@ -53,7 +50,7 @@ impl Decoder<'_> {
         for item in &block.children {
             match item.directive.name {
                 "difficulty" => {
-                    self.set(item, &mut challenge.difficulty, |text| values::number(text, 8, 28));
+                    self.set(item, &mut challenge.difficulty, |text| values::number(text, 8, 24));
                 }
                 "ttl" => self.set(item, &mut challenge.ttl, |text| {
                     time_within(text, MINUTE, 30 * DAY, "1m to 30d")
@@ -162,11 +159,7 @@ fn gives(options: &RouteOptions, sign: BanSignal) -> bool {
     match sign {
         BanSignal::NotFound | BanSignal::Malformed | BanSignal::Statuses(_) => true,
         BanSignal::AuthFailure => {
-            guard.basic_auth.is_some()
-                || guard.api_key.is_some()
-                || guard.jwt.is_some()
-                || guard.oidc.is_some()
-                || guard.forward_auth.is_some()
+            guard.basic_auth.is_some() || guard.api_key.is_some() || guard.jwt.is_some()
         }
         BanSignal::WafBlock => options.waf.is_some(),
         BanSignal::Limit => {
@@ -179,7 +172,7 @@ fn gives(options: &RouteOptions, sign: BanSignal) -> bool {
 fn needed(sign: BanSignal) -> &'static str {
     match sign {
         BanSignal::AuthFailure => {
-            "it needs basic-auth, api-key, jwt, oidc or forward-auth; an upstream's own refusals are statuses: `on 401 403`"
+            "it needs basic-auth, api-key or jwt; an upstream's own refusals are statuses: `on 401 403`"
         }
         BanSignal::WafBlock => "it needs a `waf` line",
         BanSignal::Limit => "it needs a `limit`, `connections` or `concurrency` line",

@@ -1,4 +1,4 @@
-//! `basic-auth`, `api-key` and `forward-auth`, and what all words about identity share.
+//! `basic-auth` and `api-key`, and what all words about identity share.
 
 use std::time::Duration;
 
@@ -8,8 +8,7 @@ use crate::decode::sticky::{cookie_name, parameter};
 use crate::item::{Form, Item, Text};
 use crate::values::{self, Value};
 use crate::{
-    ApiKey, BasicAuth, CredentialList, CredentialPlace, Diagnostic, ForwardAuth, ForwardAuthMethod,
-    HttpUrl, Secret, Setting, Spanned, address,
+    ApiKey, BasicAuth, CredentialList, CredentialPlace, Diagnostic, Secret, Setting, Spanned,
 };
 
 /// Users and keys that stand in the configuration itself. More of them belong into a file.
@@ -17,12 +16,6 @@ const LISTED_MAX: usize = 1_000;
 
 /// Places in which one key is looked for.
 const PLACES_MAX: usize = 8;
-
-/// The longest wait for another server's word on a request.
-const ASK_MAX: Duration = Duration::from_secs(60);
-
-/// Bytes of a URL.
-const URL_BYTES_MAX: usize = 2048;
 
 impl Decoder<'_> {
     #[expect(clippy::option_option, reason = "`basic-auth off` is such a line too")]
@@ -91,47 +84,6 @@ impl Decoder<'_> {
         let is_empty = auth.lists.is_empty() && auth.keys.is_empty();
         self.check_anybody(block, before, is_empty, "api-key file FILE");
         Some(Some(auth))
-    }
-
-    #[expect(clippy::option_option, reason = "`forward-auth off` is such a line too")]
-    pub(super) fn forward_auth(&mut self, block: &Item) -> Option<Option<ForwardAuth>> {
-        if self.says_off(block, "forward-auth URL") {
-            return Some(None);
-        }
-        let url = self.url(block.value(0)?);
-        let (mut request_fields, mut response_fields) = (Vec::new(), Vec::new());
-        let mut method = Setting::default_of(ForwardAuthMethod::Get);
-        let mut timeout = Setting::default_of(Duration::from_secs(5));
-        for item in &block.children {
-            match item.directive.name {
-                "request-header" => request_fields.extend(self.identity_fields(item)),
-                "response-header" => response_fields.extend(self.identity_fields(item)),
-                "method" => self.set(item, &mut method, |text| {
-                    let methods =
-                        [("GET", ForwardAuthMethod::Get), ("same", ForwardAuthMethod::Same)];
-                    values::choice(text, &methods, &[])
-                }),
-                _ => self.set(item, &mut timeout, |text| {
-                    time_within(text, Duration::from_millis(1), ASK_MAX, "1ms to 1m")
-                }),
-            }
-        }
-        let span = block.span;
-        Some(Some(ForwardAuth {
-            url: url?,
-            request_fields,
-            response_fields,
-            method,
-            timeout,
-            span,
-        }))
-    }
-
-    /// Fields of an item that may be copied from one head to another.
-    fn identity_fields(&mut self, item: &Item) -> Vec<Spanned<String>> {
-        let fields = item.values.iter().filter_map(|text| self.identity_field(text));
-        let fields: Vec<_> = fields.collect();
-        if item.is_off() { Vec::new() } else { fields }
     }
 
     /// The name of a field that doorman may write or remove.
@@ -262,32 +214,6 @@ impl Decoder<'_> {
             self.say(error.help(format!("it is written `{written}`")));
         }
     }
-
-    pub(super) fn url(&mut self, text: &Text) -> Option<Spanned<HttpUrl>> {
-        self.ok(url(text, self.sources))
-    }
-}
-
-/// `http://HOST[:PORT][/PATH]`.
-fn url(text: &Text, sources: &crate::SourceMap) -> Value<HttpUrl> {
-    let written = text.text.as_str();
-    let wrong = || {
-        let message = format!("`{}` is not a URL that can be asked", text.shown());
-        let error = Diagnostic::error("E0317", text.span, message);
-        error.help("such as https://id.example.com/path; it begins with http:// or https://")
-    };
-    let sign = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'@' | b'"' | b'\\');
-    let rest = written.strip_prefix("http://").or_else(|| written.strip_prefix("https://"));
-    let rest = rest.ok_or_else(wrong)?;
-    if written.len() > URL_BYTES_MAX || !written.bytes().all(sign) {
-        return Err(wrong());
-    }
-    let authority = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (front, target) = written.split_at(written.len() - rest.len() + authority);
-    let front = Text { text: front.to_owned(), span: text.span, form: text.form.clone() };
-    let address = address::server(&front, sources).map_err(|_| wrong())?.value;
-    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-    Ok(Spanned::new(HttpUrl { written: written.to_owned(), address, target }, text.span))
 }
 
 /// The name of a user: what fits in front of a colon, and into a field.

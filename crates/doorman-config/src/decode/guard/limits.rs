@@ -1,4 +1,4 @@
-//! `limit`, `connections`, `concurrency`, `throttle` and `priority`.
+//! `limit`, `connections`, `concurrency` and `throttle`.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
     ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Diagnostic, Limit, LimitKey, LimitMode,
-    Priority, RequestRate, Setting, Site, Span, Spanned, Throttle,
+    RequestRate, Setting, Site, Span, Spanned, Throttle,
 };
 
 /// Requests of a rate: above, no clock tells them apart.
@@ -134,11 +134,6 @@ impl Decoder<'_> {
             self.set(item, &mut after, values::size);
         }
         Some(Some(Throttle { rate: rate?, after, span: block.span }))
-    }
-
-    pub(super) fn priority(&mut self, item: &Item) -> Option<Spanned<Priority>> {
-        let all = [Priority::High, Priority::Normal, Priority::Low];
-        self.ok(values::choice(item.value(0)?, &all.map(|one| (one.word(), one)), &[]))
     }
 
     /// Names that two limits of a site have, and routes with more limits than are looked up.

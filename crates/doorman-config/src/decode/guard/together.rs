@@ -4,24 +4,21 @@ use std::collections::HashSet;
 
 use super::Decoder;
 use super::keys::{of_claims, of_users};
-use crate::{
-    Diagnostic, Global, Guard, HostPattern, HttpUrl, LimitKey, PathPattern, Route, Scheme,
-    ServerHost, Site, SiteAddress, Spanned,
-};
+use crate::{Diagnostic, Global, Guard, HostPattern, LimitKey, Scheme, Site, SiteAddress, Spanned};
 
 impl Decoder<'_> {
     /// Bounds by something that no client of the route has.
     pub(super) fn check_keys(&mut self, site: &Site) {
         let mut said = HashSet::new();
         for guard in site.routes.iter().map(|route| &route.options.guard) {
-            let has_claims = guard.jwt.is_some() || guard.oidc.is_some();
+            let has_claims = guard.jwt.is_some();
             let has_user = has_claims || guard.basic_auth.is_some() || guard.api_key.is_some();
             for keys in keys_of(guard) {
                 let users = of_users(keys).filter(|_| !has_user);
                 let claims = of_claims(keys).filter(|_| !has_claims);
                 for (span, what, words) in users
-                    .map(|span| (span, "users", "basic-auth, api-key, jwt or oidc"))
-                    .chain(claims.map(|span| (span, "claims", "jwt or oidc")))
+                    .map(|span| (span, "users", "basic-auth, api-key or jwt"))
+                    .chain(claims.map(|span| (span, "claims", "jwt")))
                     .filter(|(span, ..)| said.insert(*span))
                 {
                     let message =
@@ -35,7 +32,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Passwords and sessions that everybody on the way can read. Behind a proxy that is trusted, TLS may have ended
+    /// Passwords and keys that everybody on the way can read. Behind a proxy that is trusted, TLS may have ended
     /// there.
     pub(super) fn check_plain(&mut self, site: &Site, global: &Global) {
         let mut plain = site.addresses.iter().filter(|address| is_open(&address.value));
@@ -47,7 +44,6 @@ impl Decoder<'_> {
             let words = [
                 ("passwords", guard.basic_auth.as_ref().map(|auth| auth.span)),
                 ("keys", guard.api_key.as_ref().map(|auth| auth.span)),
-                ("sessions", guard.oidc.as_ref().map(|auth| auth.span)),
             ];
             let words = words.into_iter().filter_map(|(what, span)| Some((what, span?)));
             for (what, span) in words.filter(|(_, span)| said.insert(*span)) {
@@ -55,25 +51,6 @@ impl Decoder<'_> {
                 let warning = Diagnostic::warning("W0325", span, message);
                 self.say(warning.also(address.span, "this is plain HTTP").help(
                     "write the site's address as https://; behind a proxy that ends TLS, name it in `trusted-proxies`",
-                ));
-            }
-        }
-    }
-
-    /// A server that is asked about a request, and that would have to ask itself about that.
-    pub(super) fn check_asked(&mut self, site: &Site) {
-        let mut said = HashSet::new();
-        for route in &site.routes {
-            let Some(auth) = &route.options.guard.forward_auth else { continue };
-            let url = &auth.url.value;
-            let is_here = site.addresses.iter().any(|address| is_of(&address.value, url));
-            let first = site.routes.iter().find(|route| may_take(route, url)).filter(|_| is_here);
-            let asks = first.and_then(|first| first.options.guard.forward_auth.as_ref());
-            if asks.is_some_and(|asks| asks.url.value == *url) && said.insert(auth.span) {
-                let message = "`forward-auth` asks a route that asks the same";
-                let warning = Diagnostic::warning("W0326", auth.url.span, message);
-                self.say(warning.help(
-                    "name the server that decides by its own address, or give its path a route with `forward-auth off`",
                 ));
             }
         }
@@ -96,29 +73,4 @@ fn is_open(address: &SiteAddress) -> bool {
         HostPattern::Ip(ip) => ip.is_loopback(),
     };
     address.scheme == Scheme::Http && !is_local
-}
-
-/// Whether a URL is one of this address.
-fn is_of(address: &SiteAddress, url: &HttpUrl) -> bool {
-    let (is_host, port) = match (&url.address.host, &address.host) {
-        (ServerHost::Name { name, port }, HostPattern::Name(own)) => (name == own, *port),
-        (ServerHost::Ip { ip, port }, HostPattern::Ip(own)) => (ip == own, *port),
-        _ => return false,
-    };
-    is_host && port == address.port && url.address.scheme == address.scheme
-}
-
-/// Whether a route certainly takes a URL. One with conditions may leave it to the next.
-fn may_take(route: &Route, url: &HttpUrl) -> bool {
-    let path = url.target.split('?').next().unwrap_or_default();
-    let takes_path = match &route.path.value {
-        PathPattern::Any => true,
-        PathPattern::Exact(own) => own == path,
-        PathPattern::Prefix(front) => path
-            .strip_prefix(front.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-        PathPattern::Wildcard { .. } | PathPattern::Regex(_) => false,
-    };
-    let takes_get = route.methods.is_empty() || route.methods.iter().any(|one| one.value == "GET");
-    takes_path && takes_get && route.conditions.is_empty()
 }

@@ -1,16 +1,16 @@
-//! `jwt` and `oidc`.
+//! `jwt`.
 
 use std::time::Duration;
 
 use super::Decoder;
 use super::identity::time_within;
 use super::keys::claim_name;
-use crate::decode::sticky::cookie_name;
 use crate::item::{Form, Item, Text};
+use crate::table::ALGORITHMS_LATER;
 use crate::values::{self, Value};
 use crate::{
-    ClaimForward, ClaimRule, CredentialPlace, Diagnostic, HttpUrl, Jwt, JwtAlgorithm, JwtKeys,
-    Oidc, Scheme, Secret, ServerHost, Setting, Spanned, Unauthenticated,
+    ClaimForward, ClaimRule, CredentialPlace, Diagnostic, Jwt, JwtAlgorithm, JwtKeys, Secret,
+    Setting, Spanned,
 };
 
 /// Bytes of a secret: those of the hash that HS256 makes (RFC 7518 section 3.2).
@@ -20,12 +20,11 @@ const SECRET_BYTES_MIN: usize = 32;
 const CLAIMS_MAX: usize = 64;
 
 const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Decoder<'_> {
     #[expect(clippy::option_option, reason = "`jwt off` is such a line too")]
     pub(super) fn jwt(&mut self, block: &Item) -> Option<Option<Jwt>> {
-        if self.says_off(block, "jwt jwks URL") {
+        if self.says_off(block, "jwt jwks FILE") {
             return Some(None);
         }
         let before = self.diagnostics.errors();
@@ -43,7 +42,6 @@ impl Decoder<'_> {
             claims: Vec::new(),
             forward: Vec::new(),
             leeway: Setting::default_of(Duration::from_secs(30)),
-            refresh: Setting::default_of(Duration::from_secs(3600)),
             strip: Setting::default_of(false),
             span: block.span,
         };
@@ -102,31 +100,25 @@ impl Decoder<'_> {
             "leeway" => self.set(item, &mut jwt.leeway, |text| {
                 time_within(text, Duration::ZERO, 5 * MINUTE, "0s to 5m")
             }),
-            "refresh" => self
-                .set(item, &mut jwt.refresh, |text| time_within(text, MINUTE, 7 * DAY, "1m to 7d")),
             _ => self.set(item, &mut jwt.strip, super::switch),
         }
     }
 
     fn jwks(&mut self, item: &Item) -> Option<Spanned<JwtKeys>> {
         let text = item.value(0)?;
-        if !text.text.contains("://") {
-            return Some(self.ok(values::file(text, self.sources))?.map(JwtKeys::File));
-        }
-        let url = self.url(text)?;
-        if url.value.address.scheme == Scheme::Http && !is_local(&url.value) {
-            let message = "keys are fetched without TLS";
-            let warning = Diagnostic::warning("W0322", text.span, message);
-            self.say(warning.help(
-                "write an https:// URL: who is on the way could send keys of their own and sign in as anybody",
+        if text.text.contains("://") {
+            let error = Diagnostic::error("E0203", text.span, "keys are not fetched yet");
+            self.say(error.help(
+                "fetch them into a file and write `jwks FILE`; a file that changes is read again",
             ));
+            return None;
         }
-        Some(url.map(JwtKeys::Url))
+        Some(self.ok(values::file(text, self.sources))?.map(JwtKeys::File))
     }
 
     fn jwt_secret(&mut self, item: &Item) -> Option<Spanned<JwtKeys>> {
         let text = item.value(0)?;
-        self.check_literal(text, "jwt");
+        self.check_literal(text);
         if text.text.len() < SECRET_BYTES_MIN {
             let message = format!("a secret of fewer than {SECRET_BYTES_MIN} bytes can be guessed");
             let error = Diagnostic::error("E0253", text.span, message);
@@ -137,16 +129,16 @@ impl Decoder<'_> {
     }
 
     /// Says so if a secret stands in the file itself.
-    fn check_literal(&mut self, text: &Text, name: &str) {
+    fn check_literal(&mut self, text: &Text) {
         if matches!(text.form, Form::Loaded(_)) {
             return;
         }
         let message =
             "a secret stands in the configuration, where everybody reads it who may read that";
         let warning = Diagnostic::warning("W0321", text.span, message);
-        self.say(warning.help(format!(
-            "load it: ${{secret:{name}}} for a secret of the service, or ${{file:PATH}}"
-        )));
+        self.say(
+            warning.help("load it: ${secret:jwt} for a secret of the service, or ${file:PATH}"),
+        );
     }
 
     fn algorithms(&mut self, item: &Item) -> Option<Vec<JwtAlgorithm>> {
@@ -161,7 +153,7 @@ impl Decoder<'_> {
                 );
                 return None;
             }
-            let algorithm = self.ok(values::choice(text, &words, &[]))?;
+            let algorithm = self.ok(values::choice(text, &words, ALGORITHMS_LATER))?;
             if all.contains(&algorithm.value) {
                 let message = format!("`{}` stands here twice", text.shown());
                 self.say(Diagnostic::error("E0208", text.span, message));
@@ -193,28 +185,22 @@ impl Decoder<'_> {
                     .help("keep one: who has the public keys could sign with them as a secret")
             }
             (None, None) => match wanted(true) {
-                Some(span) => {
-                    Diagnostic::error("E0253", span, "HS256, HS384 and HS512 need a secret")
-                        .help("write `secret ${secret:NAME}` with them")
-                }
+                Some(span) => Diagnostic::error("E0253", span, "HS256 needs a secret")
+                    .help("write `secret ${secret:NAME}` with it"),
                 None => {
                     Diagnostic::error("E0253", block.span, "`jwt` has no keys to check tokens with")
-                        .help("write `jwt jwks URL`, or `jwt secret ${secret:NAME}`")
+                        .help("write `jwt jwks FILE`, or `jwt secret ${secret:NAME}`")
                 }
             },
             (Some(jwks), None) => {
                 let Some(span) = wanted(true) else { return Some(jwks.clone()) };
-                Diagnostic::error(
-                    "E0253",
-                    span,
-                    "HS256, HS384 and HS512 are of a secret, not of public keys",
-                )
-                .also(jwks.span, "the keys")
-                .help("take them out, or write `secret` instead of `jwks`")
+                Diagnostic::error("E0253", span, "HS256 is of a secret, not of public keys")
+                    .also(jwks.span, "the keys")
+                    .help("take it out, or write `secret` instead of `jwks`")
             }
             (None, Some(secret)) => {
                 let Some(span) = wanted(false) else { return Some(secret.clone()) };
-                Diagnostic::error("E0253", span, "only HS256, HS384 and HS512 are of a secret")
+                Diagnostic::error("E0253", span, "only HS256 is of a secret")
                     .also(secret.span, "the secret")
                     .help("take the others out, or write `jwks` instead of `secret`")
             }
@@ -256,120 +242,13 @@ impl Decoder<'_> {
         let field = self.identity_field(item.value(1)?);
         Some(Spanned::new(ClaimForward { claim: claim?.value, field: field?.value }, item.span))
     }
-
-    #[expect(clippy::option_option, reason = "`oidc off` is such a line too")]
-    pub(super) fn oidc(&mut self, block: &Item) -> Option<Option<Oidc>> {
-        if self.says_off(block, "oidc ISSUER client-id ID") {
-            return Some(None);
-        }
-        let issuer = self.issuer(block.value(0)?);
-        let mut client_id = None;
-        let mut oidc = Oidc {
-            issuer: issuer?,
-            client_id: Spanned::new(String::new(), block.span),
-            client_secret: None,
-            scopes: Setting::default_of(["openid", "profile", "email"].map(str::to_owned).to_vec()),
-            session: Setting::default_of(Duration::from_secs(8 * 3600)),
-            cookie: Setting::default_of("dm_session".to_owned()),
-            callback: Setting::default_of("/oauth2/callback".to_owned()),
-            logout: Setting::default_of("/oauth2/logout".to_owned()),
-            unauthenticated: Setting::default_of(Unauthenticated::Redirect),
-            forward: Vec::new(),
-            refresh: Setting::default_of(true),
-            span: block.span,
-        };
-        for item in &block.children {
-            match item.directive.name {
-                "client-id" => self.fill(item, &mut client_id, one_line),
-                "client-secret" => self.client_secret(item, &mut oidc.client_secret),
-                _ => self.oidc_word(item, &mut oidc),
-            }
-        }
-        self.check_claims(block, oidc.forward.len());
-        self.check_own_paths(&oidc);
-        let has_word = block.children.iter().any(|item| item.directive.name == "client-id");
-        if client_id.is_none() && !has_word && !block.damaged {
-            let error =
-                Diagnostic::error("E0253", block.span, "`oidc` does not say as which client");
-            self.say(error.help("write `client-id` with the id that the provider gave out"));
-        }
-        oidc.client_id = client_id?;
-        Some(Some(oidc))
-    }
-
-    /// The provider signs users in, so it is asked over TLS alone; on this machine there is nobody on the way.
-    fn issuer(&mut self, text: &Text) -> Option<Spanned<HttpUrl>> {
-        let url = self.url(text)?;
-        if url.value.address.scheme == Scheme::Http && !is_local(&url.value) {
-            let message = "an OpenID provider is asked over TLS";
-            let error = Diagnostic::error("E0253", text.span, message);
-            self.say(error.help("write its https:// URL (OpenID Connect Discovery section 7.2)"));
-            return None;
-        }
-        if url.value.target.contains('?') {
-            let message = "an issuer has no query";
-            self.say(Diagnostic::error("E0253", text.span, message).help("take it away"));
-            return None;
-        }
-        Some(url)
-    }
-
-    fn client_secret(&mut self, item: &Item, slot: &mut Option<Spanned<Secret>>) {
-        if let Some(text) = item.value(0) {
-            self.check_literal(text, "oidc");
-        }
-        self.fill(item, slot, |text| one_line(text).map(|secret| secret.map(Secret)));
-    }
-
-    fn oidc_word(&mut self, item: &Item, oidc: &mut Oidc) {
-        match item.directive.name {
-            "scope" => self.scopes(item, oidc),
-            "session" => self.set(item, &mut oidc.session, |text| {
-                time_within(text, MINUTE, 30 * DAY, "1m to 30d")
-            }),
-            "cookie" => self.set(item, &mut oidc.cookie, cookie_name),
-            "callback" => self.set(item, &mut oidc.callback, own_path),
-            "logout" => self.set(item, &mut oidc.logout, own_path),
-            "unauthenticated" => self.set(item, &mut oidc.unauthenticated, |text| {
-                use Unauthenticated::{Allow, Deny, Redirect};
-                let ways = [("redirect", Redirect), ("allow", Allow), ("deny", Deny)];
-                values::choice(text, &ways, &[])
-            }),
-            "refresh" => self.set(item, &mut oidc.refresh, super::switch),
-            _ => {
-                let forward = self.claim_forward(item);
-                oidc.forward.extend(forward.filter(|_| !item.is_off()));
-            }
-        }
-    }
-
-    fn scopes(&mut self, item: &Item, oidc: &mut Oidc) {
-        let mut scopes = vec!["openid".to_owned()];
-        for text in &item.values {
-            let Some(scope) = self.ok(scope(text)) else { continue };
-            if !scopes.contains(&scope.value) {
-                scopes.push(scope.value);
-            }
-        }
-        if !item.is_off() {
-            oidc.scopes = Setting::written(scopes, item.span);
-        }
-    }
-
-    fn check_own_paths(&mut self, oidc: &Oidc) {
-        let Some(span) = oidc.logout.span.or(oidc.callback.span) else { return };
-        if oidc.callback.value == oidc.logout.value {
-            let message = "`callback` and `logout` are one path";
-            self.say(Diagnostic::error("E0253", span, message).help("give each its own"));
-        }
-    }
 }
 
 /// What tokens may be signed with where nothing is written.
 fn usual(keys: &JwtKeys) -> Vec<JwtAlgorithm> {
     match keys {
         JwtKeys::Secret(_) => vec![JwtAlgorithm::Hs256],
-        JwtKeys::Url(_) | JwtKeys::File(_) => {
+        JwtKeys::File(_) => {
             JwtAlgorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect()
         }
     }
@@ -385,15 +264,6 @@ fn with_scheme(place: CredentialPlace) -> CredentialPlace {
     }
 }
 
-/// Whether a URL is of this machine.
-pub(super) fn is_local(url: &HttpUrl) -> bool {
-    match &url.address.host {
-        ServerHost::Ip { ip, .. } => ip.is_loopback(),
-        ServerHost::Name { name, .. } => name == "localhost" || name.ends_with(".localhost"),
-        ServerHost::Unix(_) => true,
-    }
-}
-
 /// Text of one line.
 fn one_line(text: &Text) -> Value<String> {
     let is_good = (1..=2048).contains(&text.text.len()) && !text.text.chars().any(char::is_control);
@@ -402,28 +272,4 @@ fn one_line(text: &Text) -> Value<String> {
     }
     let message = format!("`{}` is not one line of text", text.shown());
     Err(Diagnostic::error("E0310", text.span, message).help("write 1 to 2048 bytes"))
-}
-
-/// RFC 6749 section 3.3.
-fn scope(text: &Text) -> Value<String> {
-    let is_good = (1..=256).contains(&text.text.len())
-        && text.text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
-    if is_good {
-        return Ok(Spanned::new(text.text.clone(), text.span));
-    }
-    let message = format!("`{}` is not a scope", text.shown());
-    Err(Diagnostic::error("E0310", text.span, message).help("write them as words: openid email"))
-}
-
-/// A path that doorman answers itself.
-fn own_path(text: &Text) -> Value<String> {
-    let path = crate::address::path(text)?;
-    match path.value {
-        crate::PathPattern::Exact(path) => Ok(Spanned::new(path, text.span)),
-        _ => {
-            let message = format!("`{}` is not one path", text.shown());
-            Err(Diagnostic::error("E0311", text.span, message)
-                .help("write one such as /oauth2/callback"))
-        }
-    }
 }

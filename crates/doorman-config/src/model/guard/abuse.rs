@@ -10,8 +10,6 @@ use crate::{Setting, Span, Spanned, StatusRange};
 pub enum ChallengeWhen {
     /// Everybody.
     Always,
-    /// Everybody, while there is more to do than can be done.
-    WhenBusy,
     /// Those whose requests look like no browser's.
     Suspicious,
 }
@@ -30,7 +28,7 @@ pub enum ChallengeBind {
 pub struct Challenge {
     /// Who has to.
     pub when: Spanned<ChallengeWhen>,
-    /// Zero bits that a hash must begin with, 8 to 28; each doubles the work.
+    /// Zero bits that a hash must begin with, 8 to 24; each doubles the work.
     pub difficulty: Setting<u8>,
     /// How long a proof is good; 1 h.
     pub ttl: Setting<Duration>,
@@ -47,7 +45,7 @@ pub struct Challenge {
 pub enum BanSignal {
     /// A path that is not there: 404.
     NotFound,
-    /// A password, key, token or session that is not good.
+    /// A password, key or token that is not good.
     AuthFailure,
     /// A request that rules refused.
     WafBlock,

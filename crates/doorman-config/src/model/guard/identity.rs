@@ -1,10 +1,10 @@
-//! Who somebody is. All words but `forward-auth` are alternatives: a request that satisfies one of them passes.
+//! Who somebody is. The words are alternatives: a request that satisfies one of them passes.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ServerAddress, Setting, Span, Spanned};
+use crate::{Setting, Span, Spanned};
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,17 +14,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
     }
-}
-
-/// `http://` or `https://`, a host, and perhaps a port, a path and a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpUrl {
-    /// As written.
-    pub written: String,
-    /// Whom to ask; the port of the scheme where none was written.
-    pub address: ServerAddress,
-    /// Path and query; `/` where none was written.
-    pub target: String,
 }
 
 /// A list of users or keys.
@@ -85,9 +74,7 @@ pub struct ApiKey {
 /// What tokens are checked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JwtKeys {
-    /// Public keys (RFC 7517) that are fetched.
-    Url(HttpUrl),
-    /// Public keys of a file, JWKS or PEM.
+    /// Public keys of a file, JWKS (RFC 7517) or PEM.
     File(PathBuf),
     /// A secret that both sides have, of at least 32 bytes.
     Secret(Secret),
@@ -107,13 +94,11 @@ pub enum JwtAlgorithm {
     Ps512,
     EdDsa,
     Hs256,
-    Hs384,
-    Hs512,
 }
 
 impl JwtAlgorithm {
     /// All of them; those of public keys first.
-    pub const ALL: [JwtAlgorithm; 12] = [
+    pub const ALL: [JwtAlgorithm; 10] = [
         Self::Es256,
         Self::Es384,
         Self::Rs256,
@@ -124,8 +109,6 @@ impl JwtAlgorithm {
         Self::Ps512,
         Self::EdDsa,
         Self::Hs256,
-        Self::Hs384,
-        Self::Hs512,
     ];
 
     /// The word.
@@ -142,15 +125,13 @@ impl JwtAlgorithm {
             Self::Ps512 => "PS512",
             Self::EdDsa => "EdDSA",
             Self::Hs256 => "HS256",
-            Self::Hs384 => "HS384",
-            Self::Hs512 => "HS512",
         }
     }
 
     /// Whether both sides have the same secret.
     #[must_use]
     pub const fn is_symmetric(self) -> bool {
-        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+        matches!(self, Self::Hs256)
     }
 }
 
@@ -191,76 +172,8 @@ pub struct Jwt {
     pub forward: Vec<Spanned<ClaimForward>>,
     /// How far clocks may differ; 30 s.
     pub leeway: Setting<Duration>,
-    /// How often keys are fetched; 1 h.
-    pub refresh: Setting<Duration>,
     /// Whether the upstream does not see the token.
     pub strip: Setting<bool>,
-    /// The line.
-    pub span: Span,
-}
-
-/// What becomes of requests of nobody who is signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unauthenticated {
-    /// Pages are sent to sign in; everything else gets 401.
-    Redirect,
-    /// They pass, as nobody's.
-    Allow,
-    /// They get 401.
-    Deny,
-}
-
-/// An `oidc` block.
-#[derive(Clone, Debug)]
-pub struct Oidc {
-    /// Who signs users in; its metadata is below `/.well-known/openid-configuration`.
-    pub issuer: Spanned<HttpUrl>,
-    /// The name under which it knows this client.
-    pub client_id: Spanned<String>,
-    /// The secret for that; `None`: a public client, which has PKCE alone.
-    pub client_secret: Option<Spanned<Secret>>,
-    /// What is asked for; `openid` among it.
-    pub scopes: Setting<Vec<String>>,
-    /// How long a user stays signed in; 8 h.
-    pub session: Setting<Duration>,
-    /// The cookie of the session.
-    pub cookie: Setting<String>,
-    /// The path to which the provider sends users back.
-    pub callback: Setting<String>,
-    /// The path that signs a user out.
-    pub logout: Setting<String>,
-    /// What becomes of requests of nobody.
-    pub unauthenticated: Setting<Unauthenticated>,
-    /// What the upstream is told.
-    pub forward: Vec<Spanned<ClaimForward>>,
-    /// Whether sessions are kept fresh at the provider.
-    pub refresh: Setting<bool>,
-    /// The line.
-    pub span: Span,
-}
-
-/// The method of the request that asks another server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForwardAuthMethod {
-    /// `GET`.
-    Get,
-    /// That of the request.
-    Same,
-}
-
-/// A `forward-auth` block. It is asked whatever the other words say.
-#[derive(Clone, Debug)]
-pub struct ForwardAuth {
-    /// Whom to ask.
-    pub url: Spanned<HttpUrl>,
-    /// Fields of the request that it sees, in lower case; empty: all.
-    pub request_fields: Vec<Spanned<String>>,
-    /// Fields of its answer that the upstream sees, in lower case.
-    pub response_fields: Vec<Spanned<String>>,
-    /// The method.
-    pub method: Setting<ForwardAuthMethod>,
-    /// How long it may take; 5 s.
-    pub timeout: Setting<Duration>,
     /// The line.
     pub span: Span,
 }

@@ -121,27 +121,3 @@ pub struct Throttle {
     /// The line.
     pub span: Span,
 }
-
-/// What is shed first when there is too much to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
-    /// First.
-    Low,
-    /// After that.
-    #[default]
-    Normal,
-    /// Last.
-    High,
-}
-
-impl Priority {
-    /// The word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Normal => "normal",
-            Self::High => "high",
-        }
-    }
-}
