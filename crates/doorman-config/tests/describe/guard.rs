@@ -23,7 +23,7 @@ pub(crate) fn describe(guard: &Guard, text: &mut String) {
     lines("jwt", &guard.jwt, text);
     lines("cors", &guard.cors, text);
     lines("csrf", &guard.csrf, text);
-    lines("security-headers", &guard.security_headers, text);
+    lines("security-headers", guard.security_headers, text);
     lines("challenge", &guard.challenge, text);
     lines("ban", &guard.bans, text);
 }
