@@ -30,7 +30,6 @@ pub(super) const WORDS: &[&str] = &[
     "l9explore",
     "l9tcpid",
     "larbin",
-    "linkextractorpro",
     "masscan",
     "morfeus",
     "muieblackcat",
