@@ -24,7 +24,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("1h"),
     Directive::new("bind", &[Challenge], &[one("WHAT", Choice(&["client-ip", "none"], &[]))], "Whether a proof is good only for the address that made it.", "bind none")
         .default("client-ip"),
-    Directive::new("no-script", &[Challenge], &[one("on|off", Choice(&["on", "off"], &[]))], "Whether there is a way for browsers without scripts: they wait for a few seconds instead.", "no-script on")
+    Directive::new("no-script", &[Challenge], &[one("on|off", Choice(&["on", "off"], &[]))], "Whether there is a way for browsers without scripts: they wait for 15 seconds instead.", "no-script on")
         .default("off"),
     Directive::new(
         "ban",
