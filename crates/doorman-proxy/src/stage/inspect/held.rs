@@ -4,6 +4,7 @@
 //! together: a buffer for each would let a client that sends byte by byte hold a thousand times what
 //! it has sent.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
@@ -13,6 +14,38 @@ use doorman_http::{Body, BodyError, Data, Fields, Frame, LARGE, Length, SMALL, S
 /// A shared piece that is shorter may belong to something much larger, and is copied.
 const SHARED_MIN: usize = 4 * 1024;
 
+/// Content that one core holds back at once, bytes. Rules keep about three times as much of it besides. Without a
+/// bound, ten thousand uploads that never end would take all memory, each within its own.
+const CORE_MAX: u64 = 128 << 20;
+
+thread_local! {
+    /// What this core holds back now.
+    static HELD: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A part of what a core may hold back, given back when it is dropped.
+#[derive(Default)]
+struct Share(u64);
+
+impl Share {
+    /// Takes so much more.
+    fn take(&mut self, bytes: u64) {
+        self.0 += bytes;
+        HELD.set(HELD.get() + bytes);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        HELD.set(HELD.get() - self.0);
+    }
+}
+
+/// Whether this core holds back as much as it may.
+pub(super) fn is_full_up() -> bool {
+    HELD.get() >= CORE_MAX
+}
+
 /// What is held back of a body.
 #[derive(Default)]
 pub(super) struct Held {
@@ -20,6 +53,7 @@ pub(super) struct Held {
     /// Small pieces, behind the others.
     tail: BytesMut,
     bytes: u64,
+    share: Share,
     end: Option<Option<Fields>>,
 }
 
@@ -27,6 +61,7 @@ impl Held {
     /// Takes a piece.
     pub(super) fn push(&mut self, data: Data) {
         self.bytes += data.len() as u64;
+        self.share.take(data.len() as u64);
         if !is_full(&data) {
             return self.tail.extend_from_slice(data.as_slice());
         }
@@ -63,14 +98,15 @@ impl Held {
             };
         }
         let length = if is_whole { Length::Known(self.bytes) } else { length };
-        Body::pulled(Box::new(Joined { pieces: self.pieces, end: self.end, rest }), length)
+        let Self { pieces, share, end, .. } = self;
+        Body::pulled(Box::new(Joined { pieces, _share: share, end, rest }), length)
     }
 }
 
 fn one(piece: Data) -> Body {
     let length = Length::Known(piece.len() as u64);
-    let pieces = VecDeque::from([piece]);
-    Body::pulled(Box::new(Joined { pieces, end: None, rest: Body::empty() }), length)
+    let (pieces, _share) = (VecDeque::from([piece]), Share::default());
+    Body::pulled(Box::new(Joined { pieces, _share, end: None, rest: Body::empty() }), length)
 }
 
 /// Whether a piece holds little more memory than it has bytes.
@@ -86,6 +122,8 @@ fn is_full(data: &Data) -> bool {
 
 struct Joined {
     pieces: VecDeque<Data>,
+    /// Held until the last of it is gone.
+    _share: Share,
     /// The body's trailers, if its end was held back with them.
     end: Option<Option<Fields>>,
     rest: Body,
@@ -176,5 +214,23 @@ mod tests {
     fn nothing_is_nothing() {
         let body = Held::default().join(Body::empty(), Length::Unknown);
         assert!(body.is_finished());
+    }
+
+    #[test]
+    fn what_is_held_is_given_back_however_it_ends() {
+        let mut held = Held::default();
+        held.push(Bytes::from(vec![0; CORE_MAX as usize]).into());
+        assert!(is_full_up());
+        drop(held);
+        assert!(!is_full_up());
+        let mut held = Held::default();
+        for _ in 0..2 {
+            held.push(Bytes::from(vec![0; CORE_MAX as usize / 2]).into());
+        }
+        let mut body = held.join(Body::empty(), Length::Unknown);
+        assert!(is_full_up());
+        assert_eq!(pull(&mut body).0.len() as u64, CORE_MAX);
+        drop(body);
+        assert!(!is_full_up() && HELD.get() == 0);
     }
 }

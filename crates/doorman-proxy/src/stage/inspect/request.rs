@@ -3,7 +3,7 @@
 use doorman_http::{Body, BodyError, FieldId, Frame, Length, RequestHead, Version};
 use doorman_waf::{Transaction, Verdict};
 
-use super::held::Held;
+use super::held::{self, Held};
 use super::{Ends, Post, has_content, settle};
 use crate::exchange::Exchange;
 use crate::inspection::{Inspection, Passes};
@@ -123,6 +123,9 @@ async fn body(post: &Post<'_>, most: u64, exchange: &mut Exchange) -> Result<(),
                     inspection.passes(told)
                 });
                 settle(told)?;
+                if held::is_full_up() {
+                    return Err(Fault::Crowded("too much is held back for inspection", 1).into());
+                }
                 held.push(data);
                 if held.bytes() > most {
                     break;
