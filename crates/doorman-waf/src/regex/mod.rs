@@ -49,7 +49,7 @@ pub struct Regex {
 /// What one thread needs to search with one [`Regex`].
 ///
 /// It is empty until the first search and then grows with what is asked: to some 300 KiB at most for
-/// most patterns, to 1 MiB for the largest.
+/// most patterns, for the largest to 1 MiB and twice what the pattern holds.
 #[derive(Debug)]
 pub struct Cache(linear::Cache);
 
