@@ -179,8 +179,11 @@ impl Fold<'_> {
         if !silent || self.looks_back || names.iter().any(unset) {
             return Some(Outcome::Does);
         }
-        let set = |name: &[u8]| (name.to_vec(), value(name).unwrap_or_default().to_vec());
-        Some(Outcome::Always(names.into_iter().map(set).collect()))
+        let mut sets = Vec::new();
+        for name in names {
+            put(&mut sets, name.to_vec(), value(name).unwrap_or_default().to_vec());
+        }
+        Some(Outcome::Always(sets))
     }
 
     /// How many values of a link match; `None` if that cannot be told.
@@ -348,18 +351,20 @@ fn merged(steps: Vec<Planned>) -> Vec<Planned> {
     for step in steps {
         match (merged.last_mut(), step) {
             (Some(Planned::Known(_, sets)), Planned::Known(_, more)) => {
-                // A name is told as it was spelled first.
-                for (name, value) in more {
-                    match sets.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
-                        Some((_, known)) => *known = value,
-                        None => sets.push((name, value)),
-                    }
-                }
+                more.into_iter().for_each(|(name, value)| put(sets, name, value));
             }
             (_, step) => merged.push(step),
         }
     }
     merged
+}
+
+/// Sets a name once: it is told as it was spelled first.
+fn put(sets: &mut Vec<(Vec<u8>, Vec<u8>)>, name: Vec<u8>, value: Vec<u8>) {
+    match sets.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+        Some((_, known)) => *known = value,
+        None => sets.push((name, value)),
+    }
 }
 
 /// Names of which nothing is known.

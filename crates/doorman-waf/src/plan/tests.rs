@@ -210,6 +210,17 @@ SecRule ARGS "@rx attack" "id:2,phase:2,pass,log"
     same(&engine(rules, Way::Plan), rules);
 }
 
+/// What is added to a name twice by each of two rules is added four times.
+#[test]
+fn sums_of_rules_that_follow_each_other_are_known() {
+    let rules = r#"
+SecAction "id:1,phase:1,pass,nolog,setvar:tx.score=-1,setvar:tx.score=-1"
+SecAction "id:2,phase:1,pass,nolog,setvar:tx.score=-1,setvar:tx.score=-1"
+SecRule TX:score "@eq -4" "id:3,phase:2,pass,log"
+"#;
+    same(&engine(rules, Way::Plan), rules);
+}
+
 /// A name is told as it was written first, however often it is written.
 #[test]
 fn names_are_known_by_their_first_spelling() {
