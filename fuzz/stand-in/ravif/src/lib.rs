@@ -1,6 +1,6 @@
-//! What `doorman-optimize` asks of the writer of AVIF, without one: the real one, with all that it needs, takes minutes
-//! to build, and reads nothing that comes from a network. What it is handed is looked at, and what it answers is an
-//! eighth of that.
+//! What `doorman-optimize` asks of the writer of AVIF, without one: the real one comes with some sixty packages to
+//! build, and reads nothing that comes from a network. What it is handed is looked at, and what it answers is an eighth
+//! of that.
 #![forbid(unsafe_code)]
 
 /// Bits of a channel.
