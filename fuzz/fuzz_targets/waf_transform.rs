@@ -15,12 +15,11 @@ const LONG: usize = 200_000;
 /// Bytes that a chain may grow a value to here.
 const CHAIN_MAX: usize = 1 << 20;
 
-/// What they make is left by them.
-const ONCE: [T; 12] = [
+/// What they make is left by them. Paths are not among them: a segment that only ends with `..`, `a..`, takes the one
+/// before it off, as in ModSecurity, or all there is.
+const ONCE: [T; 10] = [
     T::CompressWhitespace,
     T::Lowercase,
-    T::NormalizePath,
-    T::NormalizePathWin,
     T::RemoveNulls,
     T::RemoveWhitespace,
     T::ReplaceNulls,
