@@ -5,12 +5,14 @@
 //! thresholds and the like become constants, and the rules that ask for them go. What a request
 //! decides makes every variable unknown that it may write, from there on.
 //!
-//! Three things can make a rule be passed over that is reached here: a `ctl` that takes it away, a rule
-//! that ends its phase early, and a fault. The first is looked for among all rules; after the second
-//! nothing that was written since is relied upon in later phases; a fault in the middle of a phase
-//! leaves constants as they are here, where the reference might leave them unset.
+//! Four things can make a rule be passed over that is reached here: a `ctl` that takes it away, a rule
+//! that ends its phase early, a phase that is not run since a client or an origin is gone, and a fault.
+//! The first is looked for among all rules; after the second nothing that was written since is relied
+//! upon in later phases, and because of the third nothing that any phase but the first has written; a
+//! fault in the middle of a phase leaves constants as they are here, where the reference might leave
+//! them unset.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -74,7 +76,8 @@ struct Fold<'e> {
     looks_back: bool,
     /// Variables of TX of which nothing is known here.
     unknown: Unknown,
-    /// Those that were written when the phase may have ended: nothing is known of them in later ones.
+    /// Those that were written when the phase may have ended, or may not be run: nothing is known of
+    /// them in later ones.
     unstable: Unknown,
     may_have_ended: bool,
 }
@@ -130,9 +133,7 @@ impl Fold<'_> {
                 }
             }
         }
-        if self.may_have_ended {
-            self.unknown.extend(&self.unstable);
-        }
+        self.unknown.extend(&self.unstable);
         merged(left)
     }
 
@@ -169,7 +170,7 @@ impl Fold<'_> {
             self.with(phase, |run| run.effects(At { rule, link: 0 }).ok())?;
         }
         let names: Vec<_> = link.effects.iter().filter_map(set_name).collect();
-        if self.may_have_ended {
+        if self.may_have_ended || phase != Phase::RequestHead {
             names.iter().for_each(|name| self.unstable.insert(&name.to_ascii_lowercase()));
         }
         let silent = !rule.log && !rule.audit && rule.severity.is_none() && !link.capture;
@@ -178,8 +179,11 @@ impl Fold<'_> {
         if !silent || self.looks_back || names.iter().any(unset) {
             return Some(Outcome::Does);
         }
-        let set = |name: &[u8]| (name.to_vec(), value(name).unwrap_or_default().to_vec());
-        Some(Outcome::Always(names.into_iter().map(set).collect()))
+        let mut sets = Vec::new();
+        for name in names {
+            put(&mut sets, name.to_vec(), value(name).unwrap_or_default().to_vec());
+        }
+        Some(Outcome::Always(sets))
     }
 
     /// How many values of a link match; `None` if that cannot be told.
@@ -347,14 +351,20 @@ fn merged(steps: Vec<Planned>) -> Vec<Planned> {
     for step in steps {
         match (merged.last_mut(), step) {
             (Some(Planned::Known(_, sets)), Planned::Known(_, more)) => {
-                let later: BTreeMap<_, _> = more.into_iter().collect();
-                sets.retain(|(name, _)| !later.contains_key(name));
-                sets.extend(later);
+                more.into_iter().for_each(|(name, value)| put(sets, name, value));
             }
             (_, step) => merged.push(step),
         }
     }
     merged
+}
+
+/// Sets a name once: it is told as it was spelled first.
+fn put(sets: &mut Vec<(Vec<u8>, Vec<u8>)>, name: Vec<u8>, value: Vec<u8>) {
+    match sets.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+        Some((_, known)) => *known = value,
+        None => sets.push((name, value)),
+    }
 }
 
 /// Names of which nothing is known.

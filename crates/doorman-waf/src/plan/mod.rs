@@ -17,7 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::rule::{Phase, Rule};
+use crate::rule::{EngineMode, Phase, Rule};
 use crate::transaction::{At, Engine, Flow, Named, Run, Step, Stop, skipped};
 use layout::Layout;
 use look::Look;
@@ -77,6 +77,10 @@ pub struct Extent {
 impl Plan {
     /// Makes the plan of an engine's rules.
     pub(crate) fn new(engine: &Engine) -> Self {
+        if engine.rules().settings.engine == EngineMode::Off {
+            // No rule is run that could switch it on, so nothing is known, either.
+            return Self::default();
+        }
         let mut folded = fold::fold(engine);
         let base = fold::base(&mut folded[0]);
         Self { base, phases: folded.map(PhasePlan::new) }

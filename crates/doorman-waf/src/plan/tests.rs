@@ -29,8 +29,8 @@ fn engine(rules: &str, way: Way) -> Arc<Engine> {
     Arc::new(Engine::with(set, options, Arc::default()).expect("every rule has a link"))
 }
 
-/// All that is observed of a request with this target and this body.
-fn told(engine: &Arc<Engine>, worker: &mut Worker, target: &[u8], body: &[u8]) -> String {
+/// A request with this target, of which no phase was run.
+fn begun(engine: &Arc<Engine>, target: &[u8]) -> Transaction {
     let address: SocketAddr = "192.0.2.1:80".parse().expect("an address");
     let now = Now { instant: Instant(0), unix_nanos: 0 };
     let facts = Facts { client: address, server: address, now, unique_id: "u-1".into() };
@@ -39,6 +39,12 @@ fn told(engine: &Arc<Engine>, worker: &mut Worker, target: &[u8], body: &[u8]) -
     transaction.request_field(b"Host", b"www.example");
     transaction.request_field(b"Cookie", b"a=1; b=<script>");
     transaction.request_field(b"Content-Type", b"application/x-www-form-urlencoded");
+    transaction
+}
+
+/// All that is observed of a request with this target and this body.
+fn told(engine: &Arc<Engine>, worker: &mut Worker, target: &[u8], body: &[u8]) -> String {
+    let mut transaction = begun(engine, target);
     let mut verdicts = vec![transaction.request_head(worker)];
     verdicts.extend(transaction.request_body(body).err());
     verdicts.push(transaction.request_end(worker));
@@ -171,6 +177,63 @@ SecMarker END
         4,
         2,
     );
+}
+
+/// A client that goes away while its body comes leaves a transaction of two phases.
+#[test]
+fn what_a_phase_would_have_set_is_not_known_where_it_may_not_be_run() {
+    let rules = r#"
+SecAction "id:1,phase:2,pass,nolog,setvar:tx.whole=1"
+SecRule &TX:whole "@eq 0" "id:2,phase:5,pass,log,setvar:tx.gone=1"
+SecRule TX:whole "@eq 1" "id:3,phase:5,pass,nolog,setvar:tx.ended=1"
+"#;
+    let told = |way| {
+        let engine = engine(rules, way);
+        let mut transaction = begun(&engine, b"/");
+        let mut worker = Worker::new(&engine);
+        let verdict = transaction.request_head(&mut worker);
+        let report = transaction.finish(&mut worker);
+        let tx: Vec<_> = transaction.tx_all().collect();
+        format!("{verdict:?} {report:?} {tx:?}")
+    };
+    assert_eq!(told(Way::Plan), told(Way::Reference));
+    assert!(told(Way::Plan).contains("id: 2"));
+}
+
+#[test]
+fn nothing_is_known_where_nothing_is_run() {
+    let rules = r#"
+SecRuleEngine Off
+SecAction "id:1,phase:1,pass,nolog,setvar:tx.level=1"
+SecRule ARGS "@rx attack" "id:2,phase:2,pass,log"
+"#;
+    same(&engine(rules, Way::Plan), rules);
+}
+
+/// What is added to a name twice by each of two rules is added four times.
+#[test]
+fn sums_of_rules_that_follow_each_other_are_known() {
+    let rules = r#"
+SecAction "id:1,phase:1,pass,nolog,setvar:tx.score=-1,setvar:tx.score=-1"
+SecAction "id:2,phase:1,pass,nolog,setvar:tx.score=-1,setvar:tx.score=-1"
+SecRule TX:score "@eq -4" "id:3,phase:2,pass,log"
+"#;
+    same(&engine(rules, Way::Plan), rules);
+}
+
+/// A name is told as it was written first, however often it is written.
+#[test]
+fn names_are_known_by_their_first_spelling() {
+    let rules = r#"
+SecAction "id:1,phase:1,pass,nolog,setvar:tx.level=1"
+SecAction "id:2,phase:1,pass,nolog,setvar:tx.name=1,setvar:tx.NAME=2"
+SecRule ARGS "@rx attack" "id:3,phase:2,pass,nolog,setvar:tx.seen=1"
+SecAction "id:4,phase:2,pass,nolog,setvar:tx.other=1"
+SecAction "id:5,phase:2,pass,nolog,setvar:tx.word=1,setvar:tx.WORD=2"
+SecAction "id:6,phase:2,pass,nolog,setvar:tx.Word=3"
+SecAction "id:7,phase:2,pass,nolog,setvar:tx.word=4"
+"#;
+    same(&engine(rules, Way::Plan), rules);
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub struct Regex {
 /// What one thread needs to search with one [`Regex`].
 ///
 /// It is empty until the first search and then grows with what is asked: to some 300 KiB at most for
-/// most patterns, to 1 MiB for the largest.
+/// most patterns, for the largest to 1 MiB and twice what the pattern holds.
 #[derive(Debug)]
 pub struct Cache(linear::Cache);
 
@@ -63,6 +63,17 @@ impl Cache {
 
 /// Where the groups of a match lie.
 pub type Groups = [Option<Range<usize>>; GROUPS];
+
+/// What the engine that tries alternatives finds by itself, whatever the pattern. The two engines are
+/// made from one tree in two ways, so each is the other's measure.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The first match.
+    pub groups: Result<Option<Groups>, OverBudget>,
+    /// Whether the linear engine finds this very match, if it finds one.
+    pub is_exact: bool,
+}
 
 /// A search took more steps than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +169,17 @@ impl Regex {
             return Ok(None);
         }
         backtrack::search(program, hay, self.steps_max)
+    }
+
+    /// Searches by trying alternatives, even if there is no need to: for tests.
+    ///
+    /// # Errors
+    /// The pattern cannot be read, which that of a [`Regex`] can.
+    #[doc(hidden)]
+    pub fn tried(&self, hay: &[u8]) -> Result<Tried, Error> {
+        let tree = parse::parse(&self.pattern)?;
+        let groups = backtrack::search(&Program::new(&tree), hay, self.steps_max);
+        Ok(Tried { groups, is_exact: !tree.node.has_empty_rounds() })
     }
 
     /// What the linear engine was made from. It is made again rather than kept: only a long match of

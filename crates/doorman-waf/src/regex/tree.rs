@@ -98,6 +98,20 @@ pub(super) struct First {
 }
 
 impl Node {
+    /// Whether a repetition in it may have a round without a byte: there the linear engine may choose
+    /// another match that begins at the same place.
+    pub(super) fn has_empty_rounds(&self) -> bool {
+        match self {
+            Self::Empty | Self::Set(_) | Self::Look(_) | Self::Back(..) => false,
+            Self::Group(_, node) | Self::Atomic(node) => node.has_empty_rounds(),
+            Self::Concat(nodes) | Self::Alternate(nodes) => {
+                nodes.iter().any(Self::has_empty_rounds)
+            }
+            Self::Around(around) => around.node.has_empty_rounds(),
+            Self::Repeat(repeat) => repeat.node.first().empty || repeat.node.has_empty_rounds(),
+        }
+    }
+
     /// How it can begin.
     pub(super) fn first(&self) -> First {
         let nothing = First { set: ByteSet::default(), empty: true };

@@ -88,3 +88,41 @@ pub enum Transformation {
     UrlEncode,
     Utf8ToUnicode,
 }
+
+impl Transformation {
+    /// Every transformation, in the order of names.
+    pub const ALL: [Self; 32] = [
+        Self::Base64Decode,
+        Self::Base64DecodeExt,
+        Self::Base64Encode,
+        Self::CmdLine,
+        Self::CompressWhitespace,
+        Self::CssDecode,
+        Self::EscapeSeqDecode,
+        Self::HexDecode,
+        Self::HexEncode,
+        Self::HtmlEntityDecode,
+        Self::JsDecode,
+        Self::Length,
+        Self::Lowercase,
+        Self::Md5,
+        Self::NormalizePath,
+        Self::NormalizePathWin,
+        Self::RemoveComments,
+        Self::RemoveCommentsChar,
+        Self::RemoveNulls,
+        Self::RemoveWhitespace,
+        Self::ReplaceComments,
+        Self::ReplaceNulls,
+        Self::Sha1,
+        Self::SqlHexDecode,
+        Self::Trim,
+        Self::TrimLeft,
+        Self::TrimRight,
+        Self::Uppercase,
+        Self::UrlDecode,
+        Self::UrlDecodeUni,
+        Self::UrlEncode,
+        Self::Utf8ToUnicode,
+    ];
+}

@@ -2,44 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ALL: [Transformation; 32] = {
-    use Transformation::*;
-    [
-        Base64Decode,
-        Base64DecodeExt,
-        Base64Encode,
-        CmdLine,
-        CompressWhitespace,
-        CssDecode,
-        EscapeSeqDecode,
-        HexDecode,
-        HexEncode,
-        HtmlEntityDecode,
-        JsDecode,
-        Length,
-        Lowercase,
-        Md5,
-        NormalizePath,
-        NormalizePathWin,
-        RemoveComments,
-        RemoveCommentsChar,
-        RemoveNulls,
-        RemoveWhitespace,
-        ReplaceComments,
-        ReplaceNulls,
-        Sha1,
-        SqlHexDecode,
-        Trim,
-        TrimLeft,
-        TrimRight,
-        Uppercase,
-        UrlDecode,
-        UrlDecodeUni,
-        UrlEncode,
-        Utf8ToUnicode,
-    ]
-};
-
 fn apply(transformation: Transformation, input: &[u8]) -> Vec<u8> {
     let mut out = b"left from before".to_vec();
     if transformation.apply(input, &mut out) {
@@ -310,7 +272,7 @@ proptest! {
 
     #[test]
     fn nothing_panics_and_nothing_grows_past_the_bound(input in marked()) {
-        for transformation in ALL {
+        for transformation in Transformation::ALL {
             let out = apply(transformation, &input);
             prop_assert!(out.len() <= 4 * input.len() + 20, "{transformation:?}");
         }
@@ -320,7 +282,7 @@ proptest! {
     fn what_is_proven_to_be_left_is_left(input in prop::collection::vec(any::<u8>(), 0..8), more in marked()) {
         for value in [&input, &more] {
             let present = ByteSet::present(value);
-            for transformation in ALL {
+            for transformation in Transformation::ALL {
                 if transformation.leaves(&present) {
                     prop_assert_eq!(&apply(transformation, value), value, "{:?}", transformation);
                 }
@@ -349,7 +311,7 @@ fn proofs_hold_for_all_short_values() {
         for second in 0..=u8::MAX {
             for value in [&[first, second][..], &[first, second, first], &[second]] {
                 let present = ByteSet::present(value);
-                for transformation in ALL {
+                for transformation in Transformation::ALL {
                     let light =
                         !matches!(transformation, Transformation::Md5 | Transformation::Sha1);
                     if light && transformation.leaves(&present) {

@@ -218,14 +218,15 @@ mod tests {
 
     #[test]
     fn what_is_held_is_given_back_however_it_ends() {
+        let most = usize::try_from(CORE_MAX).unwrap();
         let mut held = Held::default();
-        held.push(Bytes::from(vec![0; CORE_MAX as usize]).into());
+        held.push(Bytes::from(vec![0; most]).into());
         assert!(is_full_up());
         drop(held);
         assert!(!is_full_up());
         let mut held = Held::default();
         for _ in 0..2 {
-            held.push(Bytes::from(vec![0; CORE_MAX as usize / 2]).into());
+            held.push(Bytes::from(vec![0; most / 2]).into());
         }
         let mut body = held.join(Body::empty(), Length::Unknown);
         assert!(is_full_up());
