@@ -78,7 +78,7 @@ impl Plan {
     /// Makes the plan of an engine's rules.
     pub(crate) fn new(engine: &Engine) -> Self {
         let mut folded = fold::fold(engine);
-        let base = fold::base(&mut folded[0]);
+        let base = fold::base(&mut folded);
         Self { base, phases: folded.map(PhasePlan::new) }
     }
 
