@@ -194,8 +194,9 @@ impl Fold<'_> {
                 let always = matches!(of.operator, Operator::UnconditionalMatch) && !of.negated;
                 return Some(usize::from(always));
             }
-            let mut count = 0;
-            for value in run.all_values(rule).ok()? {
+            let (mut count, mut values) = (0, Vec::new());
+            run.all_values(rule, &mut values).ok()?;
+            for value in values {
                 count += usize::from(run.asks(rule, of, &value.bytes).ok()?);
             }
             Some(count)
@@ -296,10 +297,10 @@ fn set_name(effect: &Effect) -> Option<&[u8]> {
 }
 
 /// Takes what is known of TX before any rule looks at it out of the first phase.
-pub(super) fn base(steps: &mut Vec<Planned>) -> Named {
+pub(super) fn base(phases: &mut [Vec<Planned>; 5]) -> Named {
     let mut known = Named::default();
     let mut early = true;
-    steps.retain(|step| match step {
+    phases[0].retain(|step| match step {
         Planned::Known(_, sets) if early => {
             sets.iter().for_each(|(name, value)| known.set(name, value.clone(), 0));
             false
@@ -310,7 +311,21 @@ pub(super) fn base(steps: &mut Vec<Planned>) -> Named {
             true
         }
     });
-    known.over()
+    known.over(phases.iter().flatten().flat_map(names))
+}
+
+/// Names of TX that a step sets, as far as they are constants: whoever knows them beforehand finds them at once.
+fn names(step: &Planned) -> Vec<&[u8]> {
+    match step {
+        Planned::Known(_, sets) => sets.iter().map(|(name, _)| name.as_slice()).collect(),
+        Planned::Rule(step) | Planned::Gated(step, _) => {
+            let effects = step.rule.links.iter().flat_map(|link| &link.effects);
+            let is_tx =
+                |effect: &&Effect| matches!(effect, Effect::Set { collection: Collection::Tx, .. });
+            let names = effects.filter(is_tx).filter_map(set_name);
+            names.filter(|name| !is_capture(&name.to_ascii_lowercase())).collect()
+        }
+    }
 }
 
 /// Whether a rule reads or writes names of TX, or may end its phase.

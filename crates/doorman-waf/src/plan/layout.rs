@@ -11,6 +11,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use super::Planned;
 use super::bits::Bits;
 use super::gate::Needs;
+use crate::operator::ByteSet;
 use crate::rule::{Link, Selector, Target, Transformation, Use, Variable};
 
 /// A form in the tree: what it is made of, and how. The first is the value itself.
@@ -25,8 +26,21 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) struct TargetSet {
     key: Vec<TargetKey>,
-    /// Forms that are asked about, with the gates that ask about each.
-    pub(super) forms: Vec<(usize, Bits)>,
+    /// Forms that are asked about.
+    pub(super) forms: Vec<Asked>,
+}
+
+/// A form that is asked about, and who asks.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) node: usize,
+    /// All gates that ask.
+    pub(super) gates: Bits,
+    /// Those of them that no literal can shut, and that any byte may pass.
+    pub(super) open: Vec<usize>,
+    /// Those that no literal can shut, but bytes can: a value without any of `bytes` passes none.
+    pub(super) choosy: Vec<usize>,
+    pub(super) bytes: ByteSet,
 }
 
 /// A target as something that can be compared.
@@ -48,7 +62,7 @@ pub(super) struct Layout {
     pub(super) sets: Vec<TargetSet>,
     pub(super) gates: Vec<Gate>,
     /// Gates that no literal can shut.
-    pub(super) open: Bits,
+    open: Bits,
     /// Finds the literals of all gates.
     pub(super) scanner: Option<AhoCorasick>,
     /// The gates that each literal opens.
@@ -135,19 +149,42 @@ impl Builder {
             }
             let set = &mut layout.sets[gate.set];
             for node in &self.asked[number] {
-                match set.forms.iter_mut().find(|(known, _)| known == node) {
-                    Some((_, gates)) => gates.insert(number),
+                match set.forms.iter_mut().find(|asked| asked.node == *node) {
+                    Some(asked) => asked.gates.insert(number),
                     None => {
-                        let mut gates = Bits::new(count);
-                        gates.insert(number);
-                        set.forms.push((*node, gates));
+                        let mut asked = Asked::of(*node, count);
+                        asked.gates.insert(number);
+                        set.forms.push(asked);
                     }
                 }
             }
         }
-        layout.sets.iter_mut().for_each(|set| set.forms.sort_by_key(|(node, _)| *node));
+        layout.sets.iter_mut().for_each(|set| set.forms.sort_by_key(|asked| asked.node));
         layout.scan(literals);
+        let Layout { sets, open, gates, .. } = layout;
+        let forms = sets.iter_mut().flat_map(|set| &mut set.forms);
+        forms.for_each(|asked| asked.sort(open, gates));
         self.layout
+    }
+}
+
+impl Asked {
+    fn of(node: usize, gates: usize) -> Self {
+        let (open, choosy, bytes) = (Vec::new(), Vec::new(), ByteSet::EMPTY);
+        Self { node, gates: Bits::new(gates), open, choosy, bytes }
+    }
+
+    /// Finds out which of its gates ask for no literal, and what they ask for instead.
+    fn sort(&mut self, open: &Bits, gates: &[Gate]) {
+        for gate in self.gates.both(open) {
+            match gates[gate].needs.classes.iter().min_by_key(|class| class.len()) {
+                None => self.open.push(gate),
+                Some(rarest) => {
+                    self.choosy.push(gate);
+                    self.bytes = self.bytes.union(*rarest);
+                }
+            }
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
 
 use super::bits::Bits;
-use super::layout::{Layout, Node, TargetSet};
+use super::layout::{Asked, Layout, Node, TargetSet};
 use crate::operator::ByteSet;
 use crate::rule::{Rule, Transformation};
 use crate::transaction::{ByPlace, Run, Stop, Value};
@@ -21,6 +22,10 @@ const KEPT_MAX: usize = 1 << 20;
 /// Values of which a worker keeps the memory of what was known. A body may have many more of them than
 /// ordinary ones do, and what is known of one takes more than the few bytes of it.
 const RAWS_MAX: usize = 1024;
+/// Room for values, before it grows: the heads of most requests have fewer.
+const VALUES: usize = 48;
+/// Candidates whose memory a worker keeps for the next phase.
+const CANDIDATES_MAX: usize = 1 << 14;
 
 /// A form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,9 @@ pub(crate) struct Room {
     places: HashMap<(usize, usize), usize, ByPlace>,
     next: Vec<u8>,
     any: Bits,
+    /// What was looked at of each target list; `None` of those that no rule has asked about.
+    looked: Vec<Option<Looked>>,
+    candidates: Vec<Candidate>,
 }
 
 /// What is known of one value.
@@ -84,14 +92,19 @@ struct Known {
 pub(super) struct Look<'p, 'a> {
     layout: &'p Layout,
     room: &'p mut Room,
-    sets: Vec<Option<Looked<'a>>>,
+    /// Values of all target lists.
+    values: Vec<Value<'a>>,
+    /// Those of one, before it is looked at.
+    fresh: Vec<Value<'a>>,
 }
 
 /// The values of a target list, and who may match.
-struct Looked<'a> {
-    values: Vec<Value<'a>>,
+#[derive(Clone, Debug)]
+struct Looked {
+    /// Where the first value is.
+    values: usize,
     /// By gate, then by value.
-    candidates: Vec<Candidate>,
+    candidates: Range<usize>,
 }
 
 impl<'p, 'a> Look<'p, 'a> {
@@ -99,27 +112,44 @@ impl<'p, 'a> Look<'p, 'a> {
         (room.made_count, room.made_bytes, room.raw_count) = (0, 0, 0);
         room.places.clear();
         room.any.reset(layout.gates.len());
-        let sets = layout.sets.iter().map(|_| None).collect();
-        Self { layout, room, sets }
+        room.candidates.clear();
+        room.looked.clear();
+        room.looked.resize(layout.sets.len(), None);
+        Self { layout, room, values: Vec::new(), fresh: Vec::new() }
     }
 
     /// Looks at the values of a rule's targets, unless that has been done.
     pub(super) fn at(&mut self, run: &mut Run<'a>, rule: &Rule, gate: usize) -> Result<(), Stop> {
         let number = self.layout.gates[gate].set;
-        if self.sets[number].is_some() {
-            return Ok(());
+        match self.room.looked[number] {
+            Some(_) => Ok(()),
+            None => self.list(run, rule, number),
         }
+    }
+
+    /// Looks at the values of a list of targets, which are those of the rule.
+    fn list(&mut self, run: &mut Run<'a>, rule: &Rule, number: usize) -> Result<(), Stop> {
         let set = &self.layout.sets[number];
         run.blame(rule);
-        let values = run.all_values(rule)?;
-        let mut candidates = Vec::new();
-        for (index, value) in values.iter().enumerate() {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            self.value(run, set, index, value, &mut candidates)?;
+        if self.values.capacity() == 0 {
+            self.values.reserve(VALUES);
+            self.fresh.reserve(VALUES);
         }
-        candidates.sort_by_key(|candidate| (candidate.gate, candidate.value));
-        candidates.iter().for_each(|candidate| self.room.any.insert(candidate.gate as usize));
-        self.sets[number] = Some(Looked { values, candidates });
+        let mut fresh = std::mem::take(&mut self.fresh);
+        run.all_values(rule, &mut fresh)?;
+        let from = self.room.candidates.len();
+        for (index, value) in fresh.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            self.value(run, set, index, value)?;
+        }
+        let Room { candidates, any, .. } = &mut *self.room;
+        let own = &mut candidates[from..];
+        own.sort_unstable_by_key(|candidate| (candidate.gate, candidate.value));
+        own.iter().for_each(|candidate| any.insert(candidate.gate as usize));
+        let candidates = from..candidates.len();
+        self.room.looked[number] = Some(Looked { values: self.values.len(), candidates });
+        self.values.append(&mut fresh);
+        self.fresh = fresh;
         Ok(())
     }
 
@@ -129,18 +159,19 @@ impl<'p, 'a> Look<'p, 'a> {
     }
 
     /// Numbers of the candidates that pass the gate.
-    pub(super) fn candidates(&self, gate: usize) -> std::ops::Range<usize> {
-        let all = self.looked(gate).map_or(&[][..], |looked| &looked.candidates);
+    pub(super) fn candidates(&self, gate: usize) -> Range<usize> {
+        let of = self.looked(gate).map_or(0..0, |looked| looked.candidates.clone());
+        let (from, all) = (of.start, &self.room.candidates[of]);
         let start = all.partition_point(|candidate| (candidate.gate as usize) < gate);
         let end = all.partition_point(|candidate| candidate.gate as usize <= gate);
-        start..end
+        from + start..from + end
     }
 
     /// The value of a candidate, and its form if there is only one to ask about.
     pub(super) fn candidate(&self, gate: usize, number: usize) -> (&Value<'a>, Option<&[u8]>) {
         let looked = self.looked(gate).expect("candidates come of values that were looked at");
-        let candidate = looked.candidates[number];
-        let value = &looked.values[candidate.value as usize];
+        let candidate = self.room.candidates[number];
+        let value = &self.values[looked.values + candidate.value as usize];
         let many = self.layout.gates[gate].many;
         let form = match candidate.form {
             Form::Raw => &value.bytes[..],
@@ -150,8 +181,8 @@ impl<'p, 'a> Look<'p, 'a> {
         (value, (!many).then_some(form))
     }
 
-    fn looked(&self, gate: usize) -> Option<&Looked<'a>> {
-        self.sets[self.layout.gates[gate].set].as_ref()
+    fn looked(&self, gate: usize) -> Option<&Looked> {
+        self.room.looked[self.layout.gates[gate].set].as_ref()
     }
 
     /// Looks at one value in all forms that the rules of its set ask about.
@@ -161,46 +192,66 @@ impl<'p, 'a> Look<'p, 'a> {
         set: &TargetSet,
         index: u32,
         value: &Value<'_>,
-        candidates: &mut Vec<Candidate>,
     ) -> Result<(), Stop> {
         let raw = &*value.bytes;
         run.live.budget.take(raw.len())?;
         let room = &mut *self.room;
         let own = room.raw(value, self.layout.nodes.len());
-        for (node, gates) in &set.forms {
+        let from = room.candidates.len();
+        for asked in &set.forms {
             if room.made_bytes > MADE_MAX {
-                unmade(index, gates, candidates);
+                room.unmade(index, &asked.gates, from);
                 continue;
             }
-            let known = room.node(run, self.layout, own, *node, raw)?;
+            let known = room.node(run, self.layout, own, asked.node, raw)?;
             room.open(run, self.layout, (own, known), raw)?;
-            let Known { form, present, opened, .. } = &room.raws[own].distinct[known];
-            let length = room.bytes(*form, raw).len();
-            for gate in opened.both(gates) {
-                let rule = &self.layout.gates[gate];
-                let own = candidates.iter().rev().take_while(|known| known.value == index);
-                let twice = rule.many && own.into_iter().any(|known| known.gate as usize == gate);
-                if !twice && rule.needs.allow(length, present) {
-                    let gate = u32::try_from(gate).unwrap_or(u32::MAX);
-                    candidates.push(Candidate { gate, value: index, form: *form });
-                }
-            }
+            room.ask(self.layout, asked, (own, known), index, (raw, from));
         }
         Ok(())
     }
 }
 
-/// Lets a value pass all of these gates, each once.
-fn unmade(value: u32, gates: &Bits, candidates: &mut Vec<Candidate>) {
-    for gate in gates.both(gates).filter_map(|gate| u32::try_from(gate).ok()) {
-        let mut own = candidates.iter().rev().take_while(|known| known.value == value);
-        if !own.any(|known| known.gate == gate) {
-            candidates.push(Candidate { gate, value, form: Form::Unmade });
+impl Room {
+    /// Lets a form of a value pass those gates that it may. What else is known of the value begins at `from`.
+    fn ask(
+        &mut self,
+        layout: &Layout,
+        asked: &Asked,
+        (own, known): (usize, usize),
+        value: u32,
+        (raw, from): (&[u8], usize),
+    ) {
+        let Self { raws, made, candidates, .. } = self;
+        let Known { form, present, opened, .. } = &raws[own].distinct[known];
+        let length = match form {
+            Form::Made(made_form) => made[*made_form as usize].len(),
+            Form::Raw | Form::Unmade => raw.len(),
+        };
+        let mut pass = |gate: usize| {
+            let rule = &layout.gates[gate];
+            let is_in = |known: &Candidate| known.gate as usize == gate;
+            let twice = rule.many && candidates[from..].iter().any(is_in);
+            if !twice && rule.needs.allow(length, present) {
+                let gate = u32::try_from(gate).unwrap_or(u32::MAX);
+                candidates.push(Candidate { gate, value, form: *form });
+            }
+        };
+        opened.both(&asked.gates).for_each(&mut pass);
+        asked.open.iter().copied().for_each(&mut pass);
+        if asked.bytes.intersects(present) {
+            asked.choosy.iter().copied().for_each(&mut pass);
         }
     }
-}
 
-impl Room {
+    /// Lets a value pass all of these gates, each once.
+    fn unmade(&mut self, value: u32, gates: &Bits, from: usize) {
+        for gate in gates.both(gates).filter_map(|gate| u32::try_from(gate).ok()) {
+            if !self.candidates[from..].iter().any(|known| known.gate == gate) {
+                self.candidates.push(Candidate { gate, value, form: Form::Unmade });
+            }
+        }
+    }
+
     /// The number of what is known of a value: what is borrowed of the request is known by its place.
     fn raw(&mut self, value: &Value<'_>, nodes: usize) -> usize {
         let fresh = self.raw_count;
@@ -252,6 +303,9 @@ impl Room {
             self.raws.truncate(RAWS_MAX);
             self.raws.shrink_to_fit();
             self.places = HashMap::default();
+        }
+        if self.candidates.capacity() > CANDIDATES_MAX {
+            self.candidates = Vec::new();
         }
     }
 
@@ -337,7 +391,6 @@ impl Room {
         let mut opened = std::mem::take(&mut of.opened);
         let form = of.form;
         opened.reset(layout.gates.len());
-        opened.extend(&layout.open);
         let bytes = self.bytes(form, raw);
         run.live.budget.take(bytes.len())?;
         if let Some(scanner) = &layout.scanner {

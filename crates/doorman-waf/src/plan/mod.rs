@@ -82,7 +82,7 @@ impl Plan {
             return Self::default();
         }
         let mut folded = fold::fold(engine);
-        let base = fold::base(&mut folded[0]);
+        let base = fold::base(&mut folded);
         Self { base, phases: folded.map(PhasePlan::new) }
     }
 

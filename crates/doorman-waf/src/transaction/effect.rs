@@ -1,8 +1,10 @@
 //! What a match does at once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::live::{At, Stop, capture_index};
+use super::named::lower;
 use super::run::Run;
 use super::store::Change;
 use crate::operator::number;
@@ -23,7 +25,7 @@ impl Run<'_> {
                     let name = self.expanded(rule, name)?;
                     let value = self.expanded(rule, value)?;
                     let now = self.live.seconds();
-                    self.live.environment.set(&name, value, now);
+                    self.live.environment.set(&name, value.into_owned(), now);
                 }
                 Effect::Control(control) => self.live.controls.apply(at, index, control),
                 Effect::Redact(_) => self.live.journal.redact(at, index),
@@ -50,7 +52,7 @@ impl Run<'_> {
             SetTo::Value(text) | SetTo::Add(text) | SetTo::Subtract(text) => {
                 self.expanded(rule, text)?
             }
-            SetTo::Unset => Vec::new(),
+            SetTo::Unset => Cow::Borrowed(&b""[..]),
         };
         let change = match to {
             SetTo::Value(_) => Change::Set(&text),
@@ -62,13 +64,14 @@ impl Run<'_> {
             Collection::Tx => self.set_tx(&name, &change),
             _ => self.change(collection, &name, &change),
         }
+        self.reuse(text);
         Ok(())
     }
 
     fn set_tx(&mut self, name: &[u8], change: &Change<'_>) {
         let live = &mut *self.live;
         let now = live.seconds();
-        let lower = name.to_ascii_lowercase();
+        let lower = lower(name);
         let value = match change {
             Change::Set(value) => Some(value.to_vec()),
             Change::Add(difference) => {

@@ -161,8 +161,10 @@ pub struct Worker {
     pub(crate) patterns: Patterns,
     /// Two forms of a value: the one that was made last, and the one that is made of it.
     pub(crate) forms: [Vec<u8>; 2],
-    /// A value that is asked about as it is found.
-    pub(crate) simple: Vec<u8>,
+    /// A name and its value, which is asked about as it is found.
+    pub(crate) simple: [Vec<u8>; 2],
+    /// The text of a template.
+    pub(crate) text: Vec<u8>,
     pub(crate) room: Room,
     pub(crate) costs: Arc<Table>,
 }

@@ -26,6 +26,8 @@ pub(crate) struct Live {
     pub(crate) environment: Named,
     /// What matched last before the current rule.
     before: Option<Matched>,
+    /// A match that nobody looks back to any more: the next is written in its memory.
+    blank: Option<Matched>,
     /// All that the current rule matched.
     pub(crate) matched_vars: Vec<Matched>,
     /// What the current rule added to scores.
@@ -81,6 +83,14 @@ impl Tx {
         }
     }
 
+    /// The name as it was written, and the value, of a name in lower case.
+    pub(crate) fn entry<'t>(&'t self, lower: &'t [u8], now: u64) -> Option<(&'t [u8], &'t [u8])> {
+        match capture_index(lower) {
+            Some(index) => Some((lower, self.captures[index].as_deref()?)),
+            None => self.named.entry(lower, now),
+        }
+    }
+
     /// Captures that found something, with their names.
     pub(crate) fn captured(&self) -> impl Iterator<Item = ([u8; 1], &[u8])> {
         let names = b'0'..=b'9';
@@ -105,6 +115,7 @@ impl Live {
             opened: [const { None }; PERSISTENT],
             environment: Named::default(),
             before: None,
+            blank: None,
             matched_vars: Vec::new(),
             score: 0,
             controls: Controls::new(settings),
@@ -159,10 +170,25 @@ impl Live {
     /// Begins a rule: what the one before it matched is forgotten, but for the last value.
     pub(crate) fn begin_rule(&mut self) {
         if let Some(last) = self.matched_vars.pop() {
-            self.before = Some(last);
+            self.blank = self.before.replace(last);
             self.matched_vars.clear();
         }
         self.score = 0;
+    }
+
+    /// A match of which nothing is written yet.
+    pub(crate) fn blank(&mut self, variable: Variable) -> Matched {
+        let mut matched = self.blank.take().unwrap_or_else(|| Matched {
+            variable,
+            name: Vec::new(),
+            value: Vec::new(),
+            excerpt: Vec::new(),
+            raw: Vec::new(),
+        });
+        matched.variable = variable;
+        let Matched { name, value, excerpt, raw, .. } = &mut matched;
+        [name, value, excerpt, raw].into_iter().for_each(Vec::clear);
+        matched
     }
 
     /// What matched last, in this rule or one before it.

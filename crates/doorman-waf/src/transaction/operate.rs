@@ -1,5 +1,6 @@
 //! Operators, asked of one value.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -110,15 +111,39 @@ impl Run<'_> {
             return Ok(answer(value, constant));
         }
         let expanded = self.expanded(rule, operand)?;
-        Ok(answer(value, &expanded))
+        let says = answer(value, &expanded);
+        self.reuse(expanded);
+        Ok(says)
     }
 
     /// The text of a template. Costs a step for each of its bytes.
-    pub(crate) fn expanded(&mut self, rule: &Rule, template: &Template) -> Result<Vec<u8>, Stop> {
-        let mut text = Vec::new();
-        expand(&mut self.source(rule), template, &mut text);
+    pub(crate) fn expanded<'t>(
+        &mut self,
+        rule: &Rule,
+        template: &'t Template,
+    ) -> Result<Cow<'t, [u8]>, Stop> {
+        let text = match template.constant() {
+            Some(constant) => Cow::Borrowed(constant),
+            None => {
+                let mut text = std::mem::take(&mut self.worker.text);
+                text.clear();
+                expand(&mut self.source(rule), template, &mut text);
+                Cow::Owned(text)
+            }
+        };
         self.live.budget.take(text.len())?;
         Ok(text)
+    }
+
+    /// Takes the memory of a text back that was expanded, for the next.
+    pub(crate) fn reuse(&mut self, text: Cow<'_, [u8]>) {
+        /// Bytes of it that a worker keeps: most texts are names and numbers.
+        const SHORT: usize = 4_096;
+        if let Cow::Owned(text) = text
+            && text.capacity() <= SHORT
+        {
+            self.worker.text = text;
+        }
     }
 
     fn ask_pattern(

@@ -55,26 +55,41 @@ struct Meant {
     regex: Arc<Regex>,
     /// Both are kept, so that no others can have their addresses.
     names: Arc<Shared>,
-    /// `None` of a name on which the search was given up.
-    says: Vec<Option<bool>>,
+    /// The places of those that it may mean, in order.
+    places: Arc<[usize]>,
+    /// Those of them on which the search was given up.
+    given_up: Arc<[usize]>,
 }
 
 impl Patterns {
-    /// Whether a pattern means each of some names that never change, by their places; `None` of those
-    /// on which the search is given up.
-    pub(crate) fn meant(&mut self, regex: &Arc<Regex>, names: &Arc<Shared>) -> &[Option<bool>] {
+    /// The places of those of some names, which never change, that a pattern means, in order; and of those on
+    /// which the search is given up, which are among them.
+    pub(crate) fn meant(
+        &mut self,
+        regex: &Arc<Regex>,
+        names: &Arc<Shared>,
+    ) -> (Arc<[usize]>, Arc<[usize]>) {
         let is_it =
             |meant: &Meant| Arc::ptr_eq(&meant.regex, regex) && Arc::ptr_eq(&meant.names, names);
         let known = self.shared.iter().position(is_it).unwrap_or_else(|| {
-            let mut says = Vec::with_capacity(names.len());
-            for name in names.names() {
-                says.push(self.is_match(regex, name).ok());
+            let (mut places, mut given_up) = (Vec::new(), Vec::new());
+            for (place, name) in names.names().enumerate() {
+                match self.is_match(regex, name) {
+                    Ok(false) => {}
+                    Ok(true) => places.push(place),
+                    Err(_) => {
+                        places.push(place);
+                        given_up.push(place);
+                    }
+                }
             }
             let (regex, names) = (Arc::clone(regex), Arc::clone(names));
-            self.shared.push(Meant { regex, names, says });
+            let (places, given_up) = (places.into(), given_up.into());
+            self.shared.push(Meant { regex, names, places, given_up });
             self.shared.len() - 1
         });
-        &self.shared[known].says
+        let known = &self.shared[known];
+        (Arc::clone(&known.places), Arc::clone(&known.given_up))
     }
 
     pub(crate) fn is_match(&mut self, regex: &Arc<Regex>, hay: &[u8]) -> Result<bool, OverBudget> {

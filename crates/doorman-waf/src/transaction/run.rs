@@ -6,6 +6,7 @@
 //! cannot match leaves it out of what it hands to [`Run::link`], or hands a form that it has made
 //! already to [`Run::form`]; what a match does is the same.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::engine::{Engine, OnError, Worker};
@@ -17,7 +18,8 @@ use super::seen::Seen;
 use super::value::{Source, Value};
 use crate::regex::GROUPS;
 use crate::rule::{
-    Disruption, EngineMode, Link, Operator, Phase, Rule, Scope, Skip, Target, Template,
+    Disruption, EngineMode, Link, Operator, Phase, Rule, Scope, Selector, Skip, Target, Template,
+    Use,
 };
 
 /// A phase while it runs.
@@ -29,6 +31,8 @@ pub(crate) struct Run<'a> {
     pub(crate) phase: Phase,
     /// Targets that are taken away from the current rule.
     excluded: Vec<Target>,
+    /// Memory for the values of a link.
+    spare: Vec<Value<'a>>,
     /// The rule that is run.
     current: Option<u32>,
     /// Its place among all items of the set, by which its cost is counted.
@@ -57,8 +61,8 @@ impl<'a> Run<'a> {
         phase: Phase,
         allowed: &'a mut [bool; 5],
     ) -> Self {
-        let (excluded, current, item) = (Vec::new(), None, usize::MAX);
-        Self { engine, seen, live, worker, phase, excluded, current, item, allowed }
+        let (excluded, spare, current, item) = (Vec::new(), Vec::new(), None, usize::MAX);
+        Self { engine, seen, live, worker, phase, excluded, spare, current, item, allowed }
     }
 
     /// Whether rules are run at all, as long as no rule says otherwise.
@@ -74,43 +78,49 @@ impl<'a> Run<'a> {
     /// Runs the links of a rule that has begun, from one on, and completes it if all match.
     pub(crate) fn links<'r>(&mut self, rule: &'r Arc<Rule>, from: usize) -> Result<Flow<'r>, Stop> {
         for link in from..rule.links.len() {
-            if self.is_simply_no(At { rule, link })? {
-                return Ok(Flow::Next);
-            }
-            let values = self.values(rule, link)?;
-            if !self.link(At { rule, link }, &values)? {
+            let at = At { rule, link };
+            let matches = match self.simply(at)? {
+                Some(matches) => matches,
+                None => {
+                    let mut values = std::mem::take(&mut self.spare);
+                    let done = self.values(rule, link, &mut values);
+                    let matches = done.and_then(|()| self.link(at, &values));
+                    values.clear();
+                    self.spare = values;
+                    matches?
+                }
+            };
+            if !matches {
                 return Ok(Flow::Next);
             }
         }
         self.complete(rule)
     }
 
-    /// Whether a link that asks about one number or one word of TX says no: most that do are switches, and say
-    /// no. What says yes is asked once more, in the way of all others.
-    fn is_simply_no(&mut self, at: At<'_>) -> Result<bool, Stop> {
+    /// Runs a link that asks about one number or one word of a collection of rules' own: most that do are
+    /// switches. Whether it matches; `None` if it has to be run in the way of all others.
+    fn simply(&mut self, at: At<'_>) -> Result<Option<bool>, Stop> {
         let link = &at.rule.links[at.link];
-        let [target] = link.targets.as_slice() else { return Ok(false) };
-        let is_simple = link.transformations.is_empty()
-            && !link.multi_match
-            && !matches!(link.operator, Operator::Rx(_));
-        if !is_simple || !self.excluded.is_empty() {
-            return Ok(false);
+        let [target] = link.targets.as_slice() else { return Ok(None) };
+        if !link.transformations.is_empty() || link.multi_match || !self.excluded.is_empty() {
+            return Ok(None);
         }
-        let mut value = std::mem::take(&mut self.worker.simple);
-        value.clear();
-        let no = match self.source(at.rule).simple(target, &mut value) {
-            None => Ok(false),
-            Some(false) => Ok(true),
+        let [mut name, mut bytes] = std::mem::take(&mut self.worker.simple);
+        name.clear();
+        bytes.clear();
+        let matches = match self.source(at.rule).simple(target, &mut name, &mut bytes) {
             Some(true) => {
-                let no = self.ask(at.rule, link, &value).map(|hit| hit.is_some() == link.negated);
-                if matches!(no, Ok(true)) {
-                    self.worker.costs.ask(self.item, value.len());
-                }
-                no
+                let counted = target.meant == Use::Count;
+                let has_key = matches!(target.selector, Selector::Key(_));
+                let key = has_key.then_some(Cow::Borrowed(&*name));
+                let (variable, bytes) = (target.variable, Cow::Borrowed(&*bytes));
+                let value = Value { variable, key, bytes, counted };
+                self.form(at, link, &value, &value.bytes).map(Some)
             }
+            has_none => Ok(has_none),
         };
-        self.worker.simple = value;
-        no
+        self.worker.simple = [name, bytes];
+        matches
     }
 
     /// Says which rule is to blame for a fault before one has begun.
@@ -136,8 +146,12 @@ impl<'a> Run<'a> {
     }
 
     /// All values of a rule's first link, whatever is taken away from the rule.
-    pub(crate) fn all_values(&mut self, rule: &Rule) -> Result<Vec<Value<'a>>, Stop> {
-        self.source(rule).values(&rule.links[0], &[])
+    pub(crate) fn all_values(
+        &mut self,
+        rule: &Rule,
+        values: &mut Vec<Value<'a>>,
+    ) -> Result<(), Stop> {
+        self.source(rule).values(&rule.links[0], &[], values)
     }
 
     /// Sets names of TX, in lower case, to values that are known.
@@ -165,11 +179,16 @@ impl<'a> Run<'a> {
     }
 
     /// All values of a link's targets.
-    pub(crate) fn values(&mut self, rule: &Rule, link: usize) -> Result<Vec<Value<'a>>, Stop> {
+    fn values(
+        &mut self,
+        rule: &Rule,
+        link: usize,
+        values: &mut Vec<Value<'a>>,
+    ) -> Result<(), Stop> {
         let excluded = std::mem::take(&mut self.excluded);
-        let values = self.source(rule).values(&rule.links[link], &excluded);
+        let done = self.source(rule).values(&rule.links[link], &excluded, values);
         self.excluded = excluded;
-        values
+        done
     }
 
     /// Runs a link on these values, all of them: a rule's effects are made for each that matches.
@@ -264,14 +283,14 @@ impl<'a> Run<'a> {
         self.live.budget.take(form.len())?;
         // Pieces are for people: of a rule that tells nothing nobody sees them.
         let told = at.rule.log;
-        let piece = |value: &[u8], start| if told { excerpt(value, start) } else { Vec::new() };
-        self.live.matched_vars.push(Matched {
-            variable: value.variable,
-            name: value.name(),
-            value: form.to_vec(),
-            excerpt: piece(form, start),
-            raw: piece(&value.bytes, if *form == *value.bytes { start } else { 0 }),
-        });
+        let piece = |value, start| if told { excerpt(value, start) } else { &[] };
+        let mut matched = self.live.blank(value.variable);
+        value.name(&mut matched.name);
+        matched.value.extend_from_slice(form);
+        matched.excerpt.extend_from_slice(piece(form, start));
+        let start = if told && *form == *value.bytes { start } else { 0 };
+        matched.raw.extend_from_slice(piece(&value.bytes, start));
+        self.live.matched_vars.push(matched);
         self.effects(at)
     }
 
@@ -422,12 +441,12 @@ pub(crate) fn skipped<T>(
 }
 
 /// A bounded piece of a value, with a little of what stands before `start`.
-fn excerpt(value: &[u8], start: usize) -> Vec<u8> {
+fn excerpt(value: &[u8], start: usize) -> &[u8] {
     /// Bytes before the place, so that one sees where it stands.
     const LEAD: usize = 32;
     let last = value.len().saturating_sub(EXCERPT_MAX);
     let from = start.saturating_sub(LEAD).min(last);
-    value[from..(from + EXCERPT_MAX).min(value.len())].to_vec()
+    &value[from..(from + EXCERPT_MAX).min(value.len())]
 }
 
 /// Names of the values that matched, but for this one: people exclude each of them or none.

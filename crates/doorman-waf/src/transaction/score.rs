@@ -6,28 +6,40 @@
 //! those of version 3. Levels that are run but do not count have a sum of their own: what would come of
 //! them if they did.
 
-use std::ops::RangeInclusive;
-
 use super::live::Live;
 use super::outcome::Scores;
 use crate::operator::number;
 
-/// What detections of a request add to: a name with the number of its level behind it.
-const REQUEST: [&str; 2] = ["inbound_anomaly_score_pl", "anomaly_score_pl"];
+/// What detections of a request add to, one name for each level.
+const REQUEST: [[&str; 4]; 2] = [
+    [
+        "inbound_anomaly_score_pl1",
+        "inbound_anomaly_score_pl2",
+        "inbound_anomaly_score_pl3",
+        "inbound_anomaly_score_pl4",
+    ],
+    ["anomaly_score_pl1", "anomaly_score_pl2", "anomaly_score_pl3", "anomaly_score_pl4"],
+];
 /// The same of a response.
-const RESPONSE: &str = "outbound_anomaly_score_pl";
+const RESPONSE: [&str; 4] = [
+    "outbound_anomaly_score_pl1",
+    "outbound_anomaly_score_pl2",
+    "outbound_anomaly_score_pl3",
+    "outbound_anomaly_score_pl4",
+];
 
 /// The sums and thresholds so far.
 pub(crate) fn scores(live: &Live) -> Scores {
-    let levels = first(live, &["blocking_paranoia_level", "paranoia_level"]).unwrap_or(4);
+    let levels = level(first(live, &["blocking_paranoia_level", "paranoia_level"]).unwrap_or(4));
     let run = first(live, &["detection_paranoia_level", "executing_paranoia_level"]);
-    let (levels, run) = (levels.clamp(1, 4), run.unwrap_or(levels).clamp(1, 4));
-    let parts = |stem: &str, levels: RangeInclusive<i64>| {
-        let each = |level| read(live, &format!("{stem}{level}")).unwrap_or_default();
-        levels.map(each).fold(0, i64::saturating_add)
+    let run = run.map_or(levels, level);
+    let parts = |names: &[&str]| {
+        let each = |name: &&str| read(live, name).unwrap_or_default();
+        names.iter().map(each).fold(0, i64::saturating_add)
     };
-    let part = |stem: &str| parts(stem, 1..=levels);
-    let beyond = |stem: &str| parts(stem, levels + 1..=run);
+    let (count, all) = (usize::from(levels), usize::from(run.max(levels)));
+    let part = |names: [&str; 4]| parts(&names[..count]);
+    let beyond = |names: [&str; 4]| parts(&names[count..all]);
     let inbound = sum(live, &["blocking_inbound_anomaly_score", "inbound_anomaly_score"]);
     let outbound = sum(live, &["blocking_outbound_anomaly_score", "outbound_anomaly_score"]);
     let request = || part(REQUEST[0]).saturating_add(part(REQUEST[1]));
@@ -38,15 +50,15 @@ pub(crate) fn scores(live: &Live) -> Scores {
         outbound,
         inbound_run: inbound.saturating_add(beyond(REQUEST[0])).saturating_add(beyond(REQUEST[1])),
         outbound_run: outbound.saturating_add(beyond(RESPONSE)),
-        levels: (level(levels), level(run)),
+        levels: (levels, run),
         inbound_threshold: read(live, "inbound_anomaly_score_threshold"),
         outbound_threshold: read(live, "outbound_anomaly_score_threshold"),
     }
 }
 
-/// A level, which is within its bounds.
+/// A level, brought within its bounds.
 fn level(level: i64) -> u8 {
-    u8::try_from(level).unwrap_or(4)
+    u8::try_from(level.clamp(1, 4)).unwrap_or(4)
 }
 
 /// The first of these sums that is not 0.

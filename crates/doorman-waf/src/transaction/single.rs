@@ -54,7 +54,7 @@ pub(crate) fn single<'s>(seen: &'s Seen, live: &Live, variable: Variable) -> Tex
         V::MscPcreError | V::MscPcreLimitsExceeded => flag(live.over_match_limit),
         V::SessionId => live.opened_key(crate::rule::Collection::Session),
         V::UserId => live.opened_key(crate::rule::Collection::User),
-        _ => time(seen, live, variable).or_else(|| body(seen, live, variable)),
+        _ => body(seen, live, variable).or_else(|| time(seen, live, variable)),
     }
 }
 

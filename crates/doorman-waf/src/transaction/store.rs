@@ -21,12 +21,25 @@ const BYTES_MAX: usize = 16 * 1_024;
 /// Bytes of a key; longer ones are cut.
 const KEY_MAX: usize = 256;
 
+/// What a collection says of itself.
+const ABOUT: [&[u8]; 7] = [
+    b"KEY",
+    b"IS_NEW",
+    b"CREATE_TIME",
+    b"LAST_UPDATE_TIME",
+    b"UPDATE_COUNTER",
+    b"UPDATE_RATE",
+    b"TIMEOUT",
+];
+
 /// Records of all persistent collections.
 #[derive(Debug)]
 pub struct Store {
     shards: Vec<Mutex<Shard>>,
     /// Records of one shard.
     records_max: usize,
+    /// What a record begins with: nothing, but the names of what each says of itself are known.
+    begin: Named,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +101,8 @@ impl Store {
     #[must_use]
     pub fn new(records_max: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, records_max: records_max.div_ceil(SHARDS).max(1) }
+        let begin = Named::default().over(ABOUT);
+        Self { shards, records_max: records_max.div_ceil(SHARDS).max(1), begin }
     }
 
     /// Records that are kept now.
@@ -108,11 +122,11 @@ impl Store {
     ) -> Opened {
         let key = Key { collection, key: key[..key.len().min(KEY_MAX)].to_vec() };
         let mut shard = self.lock(key.shard());
-        let record = shard.touch(&key, self.records_max, now);
+        let record = shard.touch(&key, self, now);
         record.expires = now.saturating_add(timeout.into());
         record.named.sweep(now);
         let mut named = record.named.clone();
-        for (name, value) in record.about(&key, now, timeout) {
+        for (name, value) in ABOUT.iter().zip(record.about(&key, now, timeout)) {
             named.set(name, value, now);
         }
         Opened { key, named }
@@ -121,7 +135,7 @@ impl Store {
     /// Changes a name of a record. What would go over the bounds of a record is not taken.
     pub(crate) fn change(&self, key: &Key, name: &[u8], change: &Change<'_>, now: u64) {
         let mut shard = self.lock(key.shard());
-        let record = shard.touch(key, self.records_max, now);
+        let record = shard.touch(key, self, now);
         record.updated = now;
         record.updates += 1;
         record.named.change(name, change, now);
@@ -134,20 +148,22 @@ impl Store {
 }
 
 impl Shard {
-    fn touch(&mut self, key: &Key, records_max: usize, now: u64) -> &mut Record {
+    fn touch(&mut self, key: &Key, of: &Store, now: u64) -> &mut Record {
         self.touches += 1;
         let before = self.records.remove(key);
         if let Some(record) = &before {
             self.order.remove(&record.touched);
         }
-        while self.records.len() >= records_max
+        while self.records.len() >= of.records_max
             && let Some((_, oldest)) = self.order.pop_first()
         {
             self.records.remove(&oldest);
         }
         let live = before.filter(|record| now < record.expires);
-        let fresh =
-            || Record { created: now, updated: now, expires: u64::MAX, ..Record::default() };
+        let fresh = || {
+            let (named, expires) = (of.begin.clone(), u64::MAX);
+            Record { named, created: now, updated: now, expires, ..Record::default() }
+        };
         let record = Record { touched: self.touches, ..live.unwrap_or_else(fresh) };
         self.order.insert(self.touches, key.clone());
         self.records.entry(key.clone()).or_insert(record)
@@ -155,18 +171,18 @@ impl Shard {
 }
 
 impl Record {
-    /// What a collection says of itself.
-    fn about(&self, key: &Key, now: u64, timeout: u32) -> [(&'static [u8], Vec<u8>); 7] {
+    /// What a collection says of itself, by the names of [`ABOUT`].
+    fn about(&self, key: &Key, now: u64, timeout: u32) -> [Vec<u8>; ABOUT.len()] {
         let text = |number: u64| number.to_string().into_bytes();
         let minutes = (now.saturating_sub(self.created) / 60).max(1);
         [
-            (b"KEY", key.key.clone()),
-            (b"IS_NEW", text(u64::from(self.updates == 0))),
-            (b"CREATE_TIME", text(self.created)),
-            (b"LAST_UPDATE_TIME", text(self.updated)),
-            (b"UPDATE_COUNTER", text(self.updates)),
-            (b"UPDATE_RATE", text(self.updates / minutes)),
-            (b"TIMEOUT", text(timeout.into())),
+            key.key.clone(),
+            text(u64::from(self.updates == 0)),
+            text(self.created),
+            text(self.updated),
+            text(self.updates),
+            text(self.updates / minutes),
+            text(timeout.into()),
         ]
     }
 }

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::live::{Live, Stop, capture_index};
+use super::live::{Live, Stop};
 use super::outcome::FaultKind;
 use super::pattern::Patterns;
 use super::seen::Seen;
 use super::single::single;
 use crate::body::Pair;
 use crate::regex::Regex;
-use crate::rule::{Link, Rule, Selector, Target, Use, Variable};
+use crate::rule::{Collection, Link, Rule, Selector, Target, Use, Variable};
 
 /// One value that a rule looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,22 +36,19 @@ impl<'s> Value<'s> {
     }
 
     /// What MATCHED_VAR_NAME says of it: `ARGS:Id`, `REQUEST_URI`, `&ARGS`.
-    pub(crate) fn name(&self) -> Vec<u8> {
-        let mut name = Vec::new();
+    pub(crate) fn name(&self, name: &mut Vec<u8>) {
+        let word = self.variable.word().as_bytes();
+        name.reserve(word.len() + self.key.as_ref().map_or(0, |key| key.len()) + 2);
         if self.counted {
             name.push(b'&');
         }
-        name.extend_from_slice(self.variable.word().as_bytes());
+        name.extend_from_slice(word);
         if let Some(key) = &self.key {
             name.push(b':');
             name.extend_from_slice(key);
         }
-        name
     }
 }
-
-/// Room for the values of a list of targets, before it grows.
-const SEVERAL: usize = 12;
 
 /// What values are taken from.
 pub(crate) struct Source<'s, 'l> {
@@ -68,13 +65,11 @@ impl<'s> Source<'s, '_> {
         &mut self,
         link: &Link,
         excluded: &[Target],
-    ) -> Result<Vec<Value<'s>>, Stop> {
-        // A list that grows is copied: most collections have more than a few values, and nothing else has.
-        let several = link.targets.iter().any(|target| matches!(target.selector, Selector::All));
-        let mut values = Vec::with_capacity(if several { SEVERAL } else { 1 });
+        values: &mut Vec<Value<'s>>,
+    ) -> Result<(), Stop> {
         for target in &link.targets {
             match target.meant {
-                Use::Include => self.select(target.variable, &target.selector, &mut values)?,
+                Use::Include => self.select(target.variable, &target.selector, values)?,
                 Use::Exclude => {}
                 Use::Count => {
                     let count = self.count(target)?;
@@ -84,9 +79,9 @@ impl<'s> Source<'s, '_> {
         }
         let own = link.targets.iter().filter(|target| target.meant == Use::Exclude);
         for target in own.chain(excluded) {
-            self.exclude(target, &mut values)?;
+            self.exclude(target, values)?;
         }
-        Ok(values)
+        Ok(())
     }
 
     /// The first value of a variable, or of a collection by a name in lower case.
@@ -118,23 +113,36 @@ impl<'s> Source<'s, '_> {
         }
     }
 
-    /// The one value of a target, written where it is wanted, if that is simply found; `None` if it has to be
-    /// looked for. `Some(false)`: it has none.
-    pub(crate) fn simple(&mut self, target: &Target, out: &mut Vec<u8>) -> Option<bool> {
-        match (target.meant, target.variable, &target.selector) {
-            (Use::Include, Variable::Tx, Selector::Key(key)) => {
-                let found = self.live.tx.get(key, self.live.seconds());
-                out.extend_from_slice(found.unwrap_or_default());
-                Some(found.is_some())
-            }
-            (Use::Count, _, Selector::All | Selector::Key(_)) => {
+    /// The one value of a target and its name, written where they are wanted, if that is simply found; `None` if
+    /// it has to be looked for. `Some(false)`: it has none.
+    pub(crate) fn simple(
+        &mut self,
+        target: &Target,
+        name: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Option<bool> {
+        let now = self.live.seconds();
+        let found = match (target.meant, &target.selector) {
+            (Use::Include, Selector::Key(key)) => match target.variable.collection()? {
+                Collection::Tx => self.live.tx.entry(key, now),
+                other => self.live.opened(other).and_then(|opened| opened.named.entry(key, now)),
+            },
+            (Use::Count, selector @ (Selector::All | Selector::Key(_))) => {
                 let count = self.tally(target).ok()?;
+                if let Selector::Key(key) = selector {
+                    name.extend_from_slice(key);
+                }
                 // Writing to memory cannot fail.
                 let _ = write!(out, "{count}");
-                Some(true)
+                return Some(true);
             }
-            _ => None,
+            _ => return None,
+        };
+        if let Some((written, value)) = found {
+            name.extend_from_slice(written);
+            out.extend_from_slice(value);
         }
+        Some(found.is_some())
     }
 
     /// All values of one target, whatever it is for.
@@ -231,10 +239,7 @@ impl<'s> Source<'s, '_> {
         }
         let now = self.live.seconds();
         let found = match variable {
-            Variable::Tx => match capture_index(lower) {
-                Some(_) => self.live.tx.get(lower, now).map(|value| (lower, value)),
-                None => self.live.tx.named.entry(lower, now),
-            },
+            Variable::Tx => self.live.tx.entry(lower, now),
             _ => match variable.collection().and_then(|collection| self.live.opened(collection)) {
                 Some(opened) => opened.named.entry(lower, now),
                 None => {
@@ -362,13 +367,22 @@ impl<'s> Source<'s, '_> {
                 each(&name, found);
             }
         }
-        for (number, name, value) in tx.named.numbered(now) {
-            let is_meant = match (number, tx.named.shared()) {
-                (Some(number), Some(shared)) => self.patterns.meant(regex, shared)[number]
-                    .ok_or(Stop(FaultKind::OverMatchLimit))?,
-                _ => self.patterns.is_match(regex, name).map_err(over_match_limit)?,
+        let (Some(shared), true) = (tx.named.shared(), tx.named.is_as_known()) else {
+            for (name, value) in tx.named.iter(now) {
+                if self.patterns.is_match(regex, name).map_err(over_match_limit)? {
+                    each(name, value);
+                }
+            }
+            return Ok(());
+        };
+        let (places, given_up) = self.patterns.meant(regex, shared);
+        for (place, name, value) in tx.named.among(places.iter().copied(), now) {
+            let is_meant = match place {
+                Some(place) if given_up.contains(&place) => Err(Stop(FaultKind::OverMatchLimit)),
+                Some(_) => Ok(true),
+                None => self.patterns.is_match(regex, name).map_err(over_match_limit),
             };
-            if is_meant {
+            if is_meant? {
                 each(name, value);
             }
         }
