@@ -15,8 +15,7 @@ const LONG: usize = 200_000;
 /// Bytes that a chain may grow a value to here.
 const CHAIN_MAX: usize = 1 << 20;
 
-/// What they make is left by them. Paths are not among them: a name that ends with two points, `a..`, may be taken off
-/// as if it led up, or not, by what stands before it.
+/// What they make is left by them. Paths are not among them: nobody promises it of what leads out of a relative one.
 const ONCE: [T; 10] = [
     T::CompressWhitespace,
     T::Lowercase,

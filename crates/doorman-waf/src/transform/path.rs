@@ -78,6 +78,12 @@ impl Walk<'_> {
         let before = self.out.last().copied();
         match (byte, before) {
             (b'/', _) if !is_last => return Continue(0),
+            // A name that only ends so, `passwd..`, is a name: ModSecurity takes it for a way up, and would hide
+            // `/etc/passwd..` from rules that look for it.
+            (b'.', Some(b'.')) if !self.is_way_up() => {
+                self.stuck = false;
+                return Continue(0);
+            }
             (b'.', Some(b'.')) => {
                 if self.relative && (self.stuck || self.out.len() <= 2) {
                     self.stuck = true;
@@ -98,6 +104,12 @@ impl Walk<'_> {
             }
         }
         if is_last { Break(()) } else { Continue(1) }
+    }
+
+    /// Whether the segment has nothing before the point that is last in it.
+    fn is_way_up(&self) -> bool {
+        let before = self.out.len().checked_sub(2).and_then(|place| self.out.get(place));
+        before.is_none_or(|&byte| byte == b'/')
     }
 
     /// Takes off the first point of `..` and the segment before it.
