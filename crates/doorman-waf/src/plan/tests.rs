@@ -251,6 +251,19 @@ SecRule TX:other "@eq 1" "id:4,phase:2,pass,nolog,setvar:tx.b=1"
 }
 
 #[test]
+fn names_that_a_pattern_means_are_found_however_they_are_written() {
+    let rules = r#"
+SecAction "id:1,phase:1,pass,nolog,setvar:tx.Seen_a=1,setvar:tx.other=1"
+SecRule ARGS_GET "@rx ." "id:2,phase:1,pass,nolog,setvar:tx.seen_%{MATCHED_VAR}=3"
+SecRule ARGS_GET:q "@streq attack" "id:3,phase:1,pass,nolog,setvar:!tx.seen_a,setvar:tx.SEEN_A=2"
+SecRule &TX:/Seen_/ "@ge 1" "id:4,phase:2,pass,log,setvar:tx.found=1"
+SecRule TX:/SEEN_|^q/ "@rx ." "id:5,phase:2,pass,log,setvar:tx.q1=1"
+SecRule TX:/seen_|^q/ "@rx ." "id:6,phase:2,pass,log"
+"#;
+    same(&engine(rules, Way::Plan), rules);
+}
+
+#[test]
 fn rules_that_look_back_keep_what_they_may_see() {
     check(
         r#"
