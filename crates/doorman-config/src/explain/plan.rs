@@ -108,4 +108,11 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { waf starter exclude 942100 path /x; respond 200 }",
         "site http://a.test { waf starter exclude 1003010 path /x; respond 200 }",
     ),
+    Explanation::new(
+        "E0616",
+        "a guard cannot be made",
+        "A list, a database, keys or accounts that a guard is made of cannot be used: the file is not there, has a bad line or is cut, or a value asks for what cannot be counted. Files are read whole or not at all, and every bad line is told with its number. While doorman runs, what was read before stays in force.",
+        "site http://a.test { deny file /etc/passwd; respond 200 }",
+        "site http://a.test { deny 192.0.2.0/24; respond 200 }",
+    ),
 ];

@@ -31,7 +31,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("429"),
     Directive::new("rate-header", &[Limit], &[one("on|off", Choice(&["on", "off"], &[]))], "Tell clients in RateLimit and RateLimit-Policy what is left (draft-ietf-httpapi-ratelimit-headers); with shadow they are never told.", "rate-header off")
         .default("on"),
-    Directive::new("keys", &[Limit], &[one("N", Number(1_000, 16_777_216))], "Most keys that are kept, 16 bytes each; a new one takes the place of one that has its full rate again, or of the one nearest to that.", "keys 100000")
+    Directive::new("keys", &[Limit], &[one("N", Number(1_000, 16_777_216))], "Most keys that are kept, 36 bytes each. While all of them are in use, new ones share what is left of the memory, and may be refused early and never let pass late.", "keys 100000")
         .default("1000000"),
     Directive::new(
         "connections",
