@@ -1,5 +1,8 @@
 //! What pages of other sites may do.
 
+use doorman_testkit::chromium::{Chromium, HOST};
+use doorman_testkit::tls::Authority;
+
 use crate::rig::{FRONTS, House, said};
 
 #[test]
@@ -73,4 +76,19 @@ fn whoever_asks_for_a_page_pays_first_and_programs_do_not() {
     assert_eq!(house.get("/", &[("accept", "application/json")]).status, 200);
     let wrong = [page[0], page[1], ("cookie", "doorman-proof=a.1")];
     assert_eq!(house.get("/", &wrong).status, 403);
+}
+
+/// A browser does the work, gets its cookie, and is let in; what a program would send without it is not.
+#[test]
+fn a_browser_pays_and_is_let_in() {
+    let house = House::with("challenge always { difficulty 10 }");
+    // It shows no certificate here: any will do.
+    let certificate = Authority::new().issue(&[HOST]).certificate_pem;
+    let url = format!("http://{HOST}:{}/page", house.plain.port());
+    let _page = Chromium::believing(&certificate).open(&url);
+    let line = house.process.wait_for_words("\"path\":\"/page\"");
+    assert!(line.contains("\"end\":\"challenged\""), "{line}");
+    let line =
+        house.process.wait_for_words("\"path\":\"/page\",\"proto\":\"HTTP/1.1\",\"status\":200");
+    assert!(line.contains("Mozilla/5.0"), "{line}");
 }
