@@ -434,7 +434,13 @@ fn core_plan<N: Net>(
         upstreams,
         places: places.collect(),
         splits: splits.collect(),
-        no_route: plan.sites.iter().map(|site| place(&site.name, NO_ROUTE)).collect(),
+        no_route: plan
+            .sites
+            .iter()
+            .map(|site| {
+                stored(&site.name, NO_ROUTE, None, false, plan.bans_of_nowhere(site).into())
+            })
+            .collect(),
         no_site: place(NO_SITE, NO_ROUTE),
         proofs: plan.has_automatic().then(|| place(NO_SITE, PROOF)),
         relays: plan

@@ -49,6 +49,15 @@ impl Signs {
         })
     }
 
+    /// Whether what is not there is one.
+    pub(crate) fn has_not_found(&self) -> bool {
+        self.0.iter().any(|sign| match sign {
+            BanSign::NotFound => true,
+            BanSign::Status(first, last) => (*first..=*last).contains(&404),
+            _ => false,
+        })
+    }
+
     /// Whether it may be known of what is no request.
     pub(crate) fn has_malformed(&self) -> bool {
         self.0.contains(&BanSign::Malformed)

@@ -22,7 +22,7 @@ use doorman_net::seal::secret_words;
 use doorman_route::Geo;
 
 use super::compile::{Faults, code};
-use super::{Ground, Plan, access, identity};
+use super::{Ground, Plan, PlanSite, access, identity};
 use crate::gate::{
     BanRules, BanSign, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan, PlanChallenge,
     PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanThrottle, Signs,
@@ -398,6 +398,18 @@ impl Plan {
     pub(crate) fn bans_of_malformed(&self) -> Vec<PlanBan> {
         let all = self.bans().into_iter().map(|rules| rules.0);
         all.filter(|ban| ban.signs.has_malformed()).collect()
+    }
+
+    /// Rules of a site that count what no route of it takes: whoever looks for what is not there looks there, too.
+    pub(crate) fn bans_of_nowhere(&self, site: &PlanSite) -> Vec<PlanBan> {
+        let mut bans = self.bans_of_malformed();
+        let guards = site.routes.iter().filter_map(|route| route.guard.as_deref());
+        for ban in guards.flat_map(|guard| &*guard.bans).filter(|ban| ban.signs.has_not_found()) {
+            if !bans.iter().any(|known| Arc::ptr_eq(&known.bans, &ban.bans)) {
+                bans.push(ban.clone());
+            }
+        }
+        bans
     }
 
     fn guards(&self) -> impl Iterator<Item = &PlanGuard> {

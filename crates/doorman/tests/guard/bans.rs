@@ -65,3 +65,15 @@ fn what_is_no_request_is_a_sign_too() {
     }
     await_ban(&house);
 }
+
+#[test]
+fn who_looks_where_no_route_leads_is_kept_out_too() {
+    let site =
+        "ban 3 within 1m for 1h on not-found\nroute / { proxy web }\nroute /shop/* { proxy web }";
+    let house = House::with(site);
+    assert_eq!(house.get("/", &[]).status, 200);
+    for path in ["/wp-admin", "/phpmyadmin", "/.env"] {
+        assert_eq!(house.get(path, &[]).status, 404);
+    }
+    await_ban(&house);
+}
