@@ -49,7 +49,7 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
         let rule = format!("{} of a client", connections.most);
         said.push(Guarded::new("connections", rule, "counted when it comes"));
     }
-    said.extend(guard.limits.iter().map(|limit| self::limit(limit, exchange)));
+    said.extend(guard.limits.list.iter().map(|limit| self::limit(limit, exchange)));
     if let Some(challenge) = &guard.challenge {
         let asked = challenge.asks(&exchange.head);
         let rule = if challenge.suspicious { "suspicious" } else { "always" };
@@ -66,6 +66,7 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
     said.extend(
         guard
             .own_limits
+            .list
             .iter()
             .map(|limit| Guarded::new("limit", &*limit.name, "counted once it is known who asks")),
     );

@@ -8,7 +8,7 @@ use doorman_limit::{
     Heavy, Key, Level, Rate, Secret, Table, Taken, rate_limit, rate_limit_policy, retry_after,
 };
 
-use super::{KeyPart, Marks, key, name};
+use super::{KeyPart, key, name};
 use crate::exchange::Exchange;
 use crate::stop::Fault;
 
@@ -55,7 +55,30 @@ pub(crate) struct PlanLimit {
     pub(crate) fields: bool,
 }
 
+/// Limits of a route, and what answers say that they grant.
+#[derive(Default)]
+pub(crate) struct PlanLimits {
+    pub(crate) list: Vec<PlanLimit>,
+    policy: Option<Arc<str>>,
+}
+
+impl PlanLimits {
+    pub(crate) fn new(list: Vec<PlanLimit>) -> Self {
+        let mut policy = String::new();
+        for limit in list.iter().filter(|limit| limit.is_told()) {
+            rate_limit_policy(&mut policy, &limit.name, &limit.rate);
+        }
+        let policy = (!policy.is_empty()).then(|| policy.into());
+        Self { list, policy }
+    }
+}
+
 impl PlanLimit {
+    /// Whether answers say how a client stands.
+    const fn is_told(&self) -> bool {
+        self.fields && !self.shadow
+    }
+
     /// Whether it counts by who somebody is.
     pub(crate) fn is_own(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, KeyPart::User | KeyPart::Claim(_)))
@@ -121,14 +144,16 @@ impl LimitSeen {
 }
 
 /// Takes one from each limit, in their order. One that refuses ends it: those behind it are not charged.
-pub(super) fn check(limits: &[PlanLimit], exchange: &mut Exchange) -> Result<(), Fault> {
+pub(super) fn check(limits: &PlanLimits, exchange: &mut Exchange) -> Result<(), Fault> {
     let now = exchange.started().instant;
-    let mut told = Told::default();
+    let mut told = String::new();
     let mut refused = None;
-    for limit in limits {
+    for limit in &limits.list {
         let key = key(limit.secret, &limit.parts, exchange);
         let taken = limit.books.table.take(key, &limit.rate, 1, now);
-        told.add(limit, taken.level());
+        if limit.is_told() {
+            rate_limit(&mut told, &limit.name, taken.level());
+        }
         let Taken::Wait { wait, .. } = taken else { continue };
         limit.books.table.refused(key, || name(&limit.parts, exchange));
         if limit.shadow {
@@ -140,29 +165,10 @@ pub(super) fn check(limits: &[PlanLimit], exchange: &mut Exchange) -> Result<(),
         refused = Some(Fault::Limited(Arc::clone(&limit.name), limit.status, seconds));
         break;
     }
-    told.leave(exchange.marks());
+    if let Some(policy) = limits.policy.as_ref().filter(|_| !told.is_empty()) {
+        let marks = exchange.marks();
+        marks.shared(b"ratelimit-policy", Arc::clone(policy));
+        marks.field(b"ratelimit", told);
+    }
     refused.map_or(Ok(()), Err)
-}
-
-/// What an answer says of limits.
-#[derive(Default)]
-struct Told {
-    policy: String,
-    level: String,
-}
-
-impl Told {
-    fn add(&mut self, limit: &PlanLimit, level: Level) {
-        if limit.fields && !limit.shadow {
-            rate_limit_policy(&mut self.policy, &limit.name, &limit.rate);
-            rate_limit(&mut self.level, &limit.name, level);
-        }
-    }
-
-    fn leave(self, marks: &mut Marks) {
-        if !self.level.is_empty() {
-            marks.field(b"ratelimit-policy", self.policy);
-            marks.field(b"ratelimit", self.level);
-        }
-    }
 }

@@ -31,8 +31,8 @@ pub use ban::{BanRules, BanSign};
 pub(crate) use ban::{PlanBan, Signs};
 pub(crate) use challenge::PlanChallenge;
 pub(crate) use identity::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens};
-pub(crate) use limit::PlanLimit;
 pub use limit::{LimitBooks, LimitSeen};
+pub(crate) use limit::{PlanLimit, PlanLimits};
 pub(crate) use places::{Crowded, PlanConcurrency, PlanConnections};
 pub(crate) use throttle::{PlanThrottle, throttle};
 
@@ -43,7 +43,7 @@ pub(crate) struct PlanGuard {
     pub(crate) bans: Arc<[PlanBan]>,
     pub(crate) access: Vec<PlanAccess>,
     pub(crate) connections: Option<PlanConnections>,
-    pub(crate) limits: Vec<PlanLimit>,
+    pub(crate) limits: PlanLimits,
     pub(crate) challenge: Option<PlanChallenge>,
     pub(crate) cors: Option<Policy>,
     pub(crate) csrf: Option<Csrf>,
@@ -51,7 +51,7 @@ pub(crate) struct PlanGuard {
     /// Who is asked who somebody is; none: nobody has to be known.
     pub(crate) identity: Vec<PlanGate>,
     /// Limits by who somebody is.
-    pub(crate) own_limits: Vec<PlanLimit>,
+    pub(crate) own_limits: PlanLimits,
     pub(crate) concurrency: Option<PlanConcurrency>,
     pub(crate) throttle: Option<PlanThrottle>,
 }
@@ -67,9 +67,9 @@ impl PlanGuard {
             && self.csrf.is_none()
             && self.preset.is_none()
             && self.identity.is_empty()
-            && self.own_limits.is_empty()
+            && self.own_limits.list.is_empty()
             && self.connections.is_none()
-            && self.limits.is_empty()
+            && self.limits.list.is_empty()
             && self.concurrency.is_none()
             && self.throttle.is_none()
     }
@@ -91,6 +91,8 @@ pub(crate) enum KeyPart {
 #[derive(Default)]
 pub(crate) struct Marks {
     fields: Vec<(&'static [u8], String)>,
+    /// Those that the plan has made.
+    shared: Vec<(&'static [u8], Arc<str>)>,
     cors: Option<Vec<Line>>,
     /// Whether nobody may keep the answer.
     is_private: bool,
@@ -101,6 +103,11 @@ impl Marks {
     /// A field that every answer carries.
     pub(crate) fn field(&mut self, name: &'static [u8], value: String) {
         self.fields.push((name, value));
+    }
+
+    /// A field that the plan has made.
+    pub(crate) fn shared(&mut self, name: &'static [u8], value: Arc<str>) {
+        self.shared.push((name, value));
     }
 
     /// Writes them.
@@ -115,6 +122,9 @@ impl Marks {
         }
         if let Some((preset, transport)) = self.preset {
             browsers::write_preset(preset, transport, fields);
+        }
+        for (name, value) in self.shared {
+            let _ = fields.append(name, value.as_bytes());
         }
         for (name, value) in self.fields {
             // Made by us of checked parts: a value that cannot be sent is left out.

@@ -25,7 +25,7 @@ use super::compile::{Faults, code};
 use super::{Ground, Plan, PlanSite, access, identity};
 use crate::gate::{
     BanRules, BanSign, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan, PlanChallenge,
-    PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanThrottle, Signs,
+    PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanLimits, PlanThrottle, Signs,
 };
 
 /// How long those wait who have no scripts: much longer than the work takes, and short enough for people.
@@ -96,7 +96,7 @@ impl<'g> Maker<'g> {
         let bans = guard.bans.iter().filter_map(|ban| self.ban(ban, faults));
         let bans: Vec<_> = bans.collect();
         let limits = guard.limits.iter().filter_map(|limit| self.limit(limit, faults));
-        let (own_limits, limits) = limits.partition(PlanLimit::is_own);
+        let (own_limits, limits): (Vec<_>, Vec<_>) = limits.partition(PlanLimit::is_own);
         let access = guard.access.iter();
         let access =
             access.map(|lists| access::access(lists, &self.geo, self.all, faults)).collect();
@@ -115,13 +115,13 @@ impl<'g> Maker<'g> {
             bans: bans.into(),
             access,
             connections,
-            limits,
+            limits: PlanLimits::new(limits),
             challenge,
             cors,
             csrf,
             preset,
             identity,
-            own_limits,
+            own_limits: PlanLimits::new(own_limits),
             concurrency,
             throttle,
         };
@@ -372,7 +372,7 @@ impl Plan {
     pub fn limits(&self) -> Vec<LimitSeen> {
         let mut seen: Vec<LimitSeen> = Vec::new();
         let both = |guard: &PlanGuard| {
-            guard.limits.iter().chain(&guard.own_limits).cloned().collect::<Vec<_>>()
+            guard.limits.list.iter().chain(&guard.own_limits.list).cloned().collect::<Vec<_>>()
         };
         for limit in self.guards().flat_map(both) {
             if !seen.iter().any(|known| Arc::ptr_eq(&known.0.books, &limit.books)) {
