@@ -169,8 +169,9 @@ pub(crate) async fn check(
     }
     if !guard.identity.is_empty() {
         identity::check(&guard.identity, tokens, clock, exchange).await?;
-        limit::check(&guard.own_limits, exchange)?;
     }
+    // Where nobody is asked who he is, all are nobody, and count together.
+    limit::check(&guard.own_limits, exchange)?;
     if let Some(concurrency) = &guard.concurrency {
         concurrency.enter(clock, exchange).await?;
     }

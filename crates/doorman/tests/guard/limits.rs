@@ -152,3 +152,10 @@ fn a_response_goes_no_faster_than_it_may() {
         assert!(begun.elapsed() > Duration::from_millis(600), "{front:?} {:?}", begun.elapsed());
     }
 }
+
+#[test]
+fn a_limit_by_user_holds_where_nobody_is_asked_who_he_is() {
+    let house = House::with("limit 2/h burst 2 per user");
+    let ask = || house.get("/", &[]).status;
+    assert_eq!([ask(), ask(), ask()], [200, 200, 429]);
+}
