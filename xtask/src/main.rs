@@ -49,7 +49,7 @@ Parts of the benchmark, started by it:
   handshakes PORT SECONDS CONNECTIONS 1.2|1.3 full|resumed    a new TLS connection for each request
   h3load PORT SECONDS CONNECTIONS STREAMS BYTES    HTTP/3: GET /b/BYTES, so many at a time
   idle PORT CONNECTIONS plain|tls        one request on each connection, then hold them until stdin ends
-  backend                   origin that is behind doorman while it is attacked; prints its port
+  backend NICENESS          origin that is behind doorman while it is attacked; prints its port
   good-client PLAIN-PORT TLS-PORT SECONDS PER-SECOND    asks at a steady rate, and tells how long answers took
   attacker NAME PLAIN-PORT TLS-PORT SECONDS held|per-second COUNT    makes one of the attacks
   guard DIRECTORY           ends processes and removes files when the benchmark is gone
@@ -73,7 +73,7 @@ fn run(words: &[&str]) -> Result<ExitCode, Failure> {
         ["profile", scenario, words @ ..] => profile::run(scenario, words),
         ["crs", options @ ..] => crs::run(options),
         ["abuse", options @ ..] => abuse::run(options),
-        ["backend"] => match abuse::backend::serve()? {},
+        ["backend", niceness] => match abuse::backend::serve(number(niceness)?)? {},
         ["good-client", plain, tls, seconds, per_second] => {
             let doors = Doors::new(number(plain)?, number(tls)?);
             abuse::client::run(doors, number(seconds)?, number(per_second)?)?;

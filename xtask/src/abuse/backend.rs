@@ -1,5 +1,6 @@
-//! The origin behind doorman while it is attacked: `GET /b/N` answers N bytes, an upgrade to WebSocket opens a
-//! tunnel into which nothing is said, a path with `nothing` in it is not there, and any body is read to its end.
+//! An origin behind doorman while it is attacked: a path that ends in a number answers so many bytes, an upgrade to
+//! WebSocket opens a tunnel into which nothing is said, what begins with `/nothing` is not there, and any body is read
+//! to its end.
 
 use std::{convert::Infallible, io};
 
@@ -16,8 +17,12 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// Bytes that are written of a body at once.
 const PIECE: &[u8] = &[b'x'; 16 * 1024];
 
-/// Serves until killed. Prints the port that the kernel chose.
-pub(crate) fn serve() -> Result<Infallible, Failure> {
+/// Serves until killed. Prints the port that the kernel chose. `niceness` is 19 for the origin that attackers are
+/// answered by: what they have it do must not be felt by who is answered by another.
+pub(crate) fn serve(niceness: i32) -> Result<Infallible, Failure> {
+    if niceness > 0 {
+        rustix::process::setpriority_process(None, niceness)?;
+    }
     let listener = listen::loopback(0)?;
     println!("{}", listener.local_addr()?.port());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -60,10 +65,10 @@ async fn answer_all(mut stream: TcpStream) -> io::Result<()> {
 /// Status and length of the answer to a request.
 fn verdict(head: &Head) -> (&'static str, u64) {
     let path = head.word(1);
-    if path.contains("nothing") {
+    if path.starts_with("/nothing") {
         return ("404 Not Found", 9);
     }
-    let length = path.strip_prefix("/b/").and_then(|length| length.parse().ok());
+    let length = path.rsplit('/').next().and_then(|length| length.parse().ok());
     ("200 OK", length.unwrap_or(2))
 }
 

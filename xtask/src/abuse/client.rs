@@ -23,7 +23,7 @@ use crate::{failure::Failure, handshakes::percentile, wire};
 /// An answer that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is asked for.
-const REQUEST: &str = "GET /b/1024 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const REQUEST: &str = "GET /good/1024 HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// Requests that come one behind the other, each by one of the ways.
 const ROUND: u32 = 8;
 

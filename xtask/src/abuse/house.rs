@@ -21,6 +21,15 @@ const START: Duration = Duration::from_secs(20);
 /// The access log's name in the guard's folder.
 const LOG: &str = "abuse-access.log";
 
+/// Ports of the origins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origins {
+    /// Of the one that answers who does nothing wrong.
+    pub(super) good: u16,
+    /// Of the one that answers attackers.
+    pub(super) prey: u16,
+}
+
 /// A running doorman.
 pub(super) struct House {
     pub(super) running: Running,
@@ -30,11 +39,12 @@ pub(super) struct House {
 impl House {
     pub(super) fn start(
         ground: &Ground,
+        origins: Origins,
         options: &Options,
         open_files: Option<u32>,
     ) -> Result<Self, Failure> {
         let file = ground.path("abuse.conf");
-        fs::write(&file, configuration(ground)?).during(format!("writing {file}"))?;
+        fs::write(&file, configuration(ground, origins)?).during(format!("writing {file}"))?;
         let doorman = options.doorman.display().to_string();
         let words = [doorman.as_str(), "run", "-c", &file];
         let mut command = match open_files {
@@ -70,11 +80,11 @@ impl House {
     }
 }
 
-fn configuration(ground: &Ground) -> Result<String, Failure> {
+fn configuration(ground: &Ground, origins: Origins) -> Result<String, Failure> {
     let (folder, log) = (ground.path("doorman"), ground.path(LOG));
     let [certificate, key] = certificate_files(KeyKind::Ecdsa).map(|name| ground.path(name));
     let crate::bench::contender::Ports { plain, tls, metrics } = ground.ports;
-    let origin = ground.origin_port;
+    let Origins { good, prey } = origins;
     let hash = password_hash()?;
     // Every run would add to the log of the one before.
     _ = fs::remove_file(&log);
@@ -89,16 +99,19 @@ global {{
     log     access json {log}
 }}
 listen 127.0.0.1:{plain} {{ protocols h1 h2c }}
-upstream origin {{ server 127.0.0.1:{origin}; pool {{ idle 16; idle-timeout 2s }} }}
+upstream good {{ server 127.0.0.1:{good}; pool {{ idle 16; idle-timeout 2s }} }}
+upstream prey {{ server 127.0.0.1:{prey}; pool {{ idle 16; idle-timeout 2s }} }}
 site http://*:{plain} {{
     route /keyed     {{ limit 1/s per header X-Key; respond 204 }}
-    route /private   {{ basic-auth {{ user admin {hash} }}; proxy origin }}
-    route /inspected {{ waf starter; proxy origin }}
-    route *          {{ proxy origin }}
+    route /private   {{ basic-auth {{ user admin {hash} }}; proxy prey }}
+    route /inspected {{ waf starter; proxy prey }}
+    route /good/*    {{ proxy good }}
+    route *          {{ proxy prey }}
 }}
 site https://localhost:{tls} {{
     tls cert {certificate} key {key}
-    route * {{ proxy origin }}
+    route /good/* {{ proxy good }}
+    route *       {{ proxy prey }}
 }}
 "
     ))

@@ -5,14 +5,14 @@
 use std::{fs, process::ExitCode, time::Duration};
 
 use crate::{
-    bench::{self, Stage, machine, options::Urgency, page, report::Table},
+    bench::{self, Stage, machine, page, report::Table},
     failure::{During, Failure},
     process::{Core, Running, own_part, wait_until},
 };
 
 use self::{
     attacks::Attack,
-    house::House,
+    house::{House, Origins},
     options::{Options, Wish},
     outcome::{Feeling, Outcome, Toll},
     watch::{Taken, Watch},
@@ -24,6 +24,7 @@ pub(crate) mod client;
 mod house;
 mod options;
 mod outcome;
+mod strange;
 mod talk;
 mod watch;
 
@@ -51,34 +52,54 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, Failure> {
         }
         Wish::Attack(options) => options,
     };
+    if options.cross_check && !strange::is_here() {
+        return Err(Failure::new("slowhttptest is missing: apt-get install slowhttptest"));
+    }
     if options.doorman.as_os_str().is_empty() {
         options.doorman = bench::build_doorman()?;
     }
     let lineup = bench::contender::Lineup::default();
-    let mut stage = Stage::set(lineup, &[], Urgency::Equal)?;
-    let (_backend, port) = bench::start_backend(&["backend"], &stage.ground.guard)?;
-    stage.ground.origin_port = port;
+    let stage = Stage::set(lineup, &[], options.urgency)?;
+    let (_good, good) = bench::start_backend(&["backend", "0"], &stage.ground.guard)?;
+    let (_prey, prey) = bench::start_backend(&["backend", "19"], &stage.ground.guard)?;
+    let origins = Origins { good, prey };
     let facts = machine::basics("abuse", words)?;
     println!("{}\n", facts.join("\n"));
-    let mut outcomes = Vec::new();
-    for attack in &options.attacks {
-        let manner = attack.manner.divided(options.divisor);
-        let attack = Attack { manner, ..**attack };
-        let outcome = play(&stage, &options, attack).during(attack.name)?;
-        eprintln!("{}: {}", attack.name, outcome.sentence());
-        outcomes.push(outcome);
+    let outcomes = play_all(&stage, origins, &options)?;
+    let mut all = outcomes.iter().all(|outcome| outcome.faults.is_empty());
+    let mut tables = Vec::new();
+    if !outcomes.is_empty() {
+        tables.push(outcome::table(&outcomes));
     }
-    let table = outcome::table(&outcomes);
-    print!("\n{}", table.aligned());
+    if options.cross_check {
+        let (table, is_there) = strange::run(&stage, origins, &options)?;
+        tables.push(table);
+        all &= is_there;
+    }
+    for table in &tables {
+        print!("\n{}", table.aligned());
+    }
     if let Some(file) = &options.json {
         let text = outcome::json(&facts, &outcomes);
         fs::write(file, text).during(format!("writing {}", file.display()))?;
     }
     if let Some(file) = &options.markdown {
-        page::write_between(file, MARKERS, &outcome::markdown(&facts, &outcomes, &table))?;
+        page::write_between(file, MARKERS, &outcome::markdown(&facts, &outcomes, &tables))?;
     }
-    let all = outcomes.iter().all(|outcome| outcome.faults.is_empty());
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Each attack in its turn.
+fn play_all(stage: &Stage, origins: Origins, options: &Options) -> Result<Vec<Outcome>, Failure> {
+    let mut outcomes = Vec::new();
+    for attack in &options.attacks {
+        let manner = attack.manner.divided(options.divisor);
+        let attack = Attack { manner, ..**attack };
+        let outcome = play(stage, origins, options, attack).during(attack.name)?;
+        eprintln!("{}: {}", attack.name, outcome.sentence());
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
 }
 
 fn list() -> Table {
@@ -92,8 +113,13 @@ fn list() -> Table {
 }
 
 /// One attack on a doorman of its own.
-fn play(stage: &Stage, options: &Options, attack: Attack) -> Result<Outcome, Failure> {
-    let mut house = House::start(&stage.ground, options, attack.open_files)?;
+fn play(
+    stage: &Stage,
+    origins: Origins,
+    options: &Options,
+    attack: Attack,
+) -> Result<Outcome, Failure> {
+    let mut house = House::start(&stage.ground, origins, options, attack.open_files)?;
     let seconds = options.seconds;
     let [plain, tls] = [house.doors.plain, house.doors.tls].map(|door| door.port().to_string());
     let part =
@@ -122,8 +148,18 @@ fn play(stage: &Stage, options: &Options, attack: Attack) -> Result<Outcome, Fai
     });
     let has_ended = house.running.has_ended();
     let words = if has_ended { house.running.last_words() } else { String::new() };
-    let mut outcome =
-        Outcome { attack, seconds, calm, attacked, toll, before, most, after, faults: Vec::new() };
+    let mut outcome = Outcome {
+        attack,
+        seconds,
+        calm,
+        attacked,
+        toll,
+        before,
+        most,
+        after,
+        bound_kib: 0,
+        faults: Vec::new(),
+    };
     outcome.judge(options.bars, FILES_SPARE);
     if has_ended {
         outcome.faults.push(format!("doorman ended: {words}"));

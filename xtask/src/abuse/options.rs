@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::attacks::{ALL, Attack, Size};
-use crate::failure::Failure;
+use crate::{bench::options::Urgency, failure::Failure};
 
 /// What to attack, how hard, and where to write what came of it.
 #[derive(Debug)]
@@ -15,6 +15,9 @@ pub(super) struct Options {
     /// Every attack has one in so many of its attackers.
     pub(super) divisor: u32,
     pub(super) bars: Bars,
+    pub(super) urgency: Urgency,
+    /// By a program that others wrote, too.
+    pub(super) cross_check: bool,
     pub(super) json: Option<PathBuf>,
     pub(super) markdown: Option<PathBuf>,
 }
@@ -29,13 +32,18 @@ pub(super) struct Bars {
     pub(super) floor_us: u64,
     /// One request in so many may fail.
     pub(super) one_error_in: u64,
+    /// What memory may grow by whatever happens: buffers of the log, tables that fill, and pages that the
+    /// allocator keeps.
+    pub(super) slack_kib: u64,
 }
 
 impl Bars {
-    const FULL: Self = Self { ratio: 2.0, floor_us: 5_000, one_error_in: 1_000 };
+    const FULL: Self =
+        Self { ratio: 2.0, floor_us: 5_000, one_error_in: 1_000, slack_kib: 48 * 1024 };
     /// For a build without optimisation, on a machine that builds and tests beside it: what is looked for is an
     /// attack that stops others, not one that slows them.
-    const SMALL: Self = Self { ratio: 2.0, floor_us: 500_000, one_error_in: 50 };
+    const SMALL: Self =
+        Self { ratio: 2.0, floor_us: 500_000, one_error_in: 50, slack_kib: 12 * 1024 };
 }
 
 pub(super) const HELP: &str = "\
@@ -44,7 +52,7 @@ usage: cargo xtask abuse [OPTIONS]
 Attacks doorman, and measures meanwhile how those fare who do nothing wrong, and what memory and open files it
 takes. doorman has core 0 for itself; attackers, client and origin share core 1, attackers at the lowest priority.
 
-  --attack A,B        only these (all)
+  --attack A,B        only these, or none (all)
   --seconds N         length of the calm before an attack, and of the attack (10)
   --divide N          one in N of the attackers (1)
   --small             the few attacks that every change has to stand, at a tenth, for 4 s each, with bars that
@@ -52,6 +60,8 @@ takes. doorman has core 0 for itself; attackers, client and origin share core 1,
   --doorman FILE      attack this binary instead of building one
   --json FILE         write all figures
   --markdown FILE     write the table between the markers of a page
+  --cross-check       at last by slowhttptest, too, which must be there
+  --priority          before everything else on the machine (root; for a machine that is never quiet)
   --list              say which attacks there are
 
 The exit code is 1 when a bar is missed.
@@ -72,6 +82,8 @@ pub(super) fn read(words: &[&str]) -> Result<Wish, Failure> {
         seconds: 10,
         divisor: 1,
         bars: Bars::FULL,
+        urgency: Urgency::Equal,
+        cross_check: false,
         json: None,
         markdown: None,
     };
@@ -80,6 +92,8 @@ pub(super) fn read(words: &[&str]) -> Result<Wish, Failure> {
         match word {
             "--help" | "-h" => return Ok(Wish::Help),
             "--list" => return Ok(Wish::List),
+            "--cross-check" => options.cross_check = true,
+            "--priority" => options.urgency = Urgency::First,
             "--small" => {
                 options.attacks.retain(|attack| attack.size == Size::Small);
                 (options.seconds, options.divisor, options.bars) = (4, 10, Bars::SMALL);
@@ -97,6 +111,7 @@ pub(super) fn read(words: &[&str]) -> Result<Wish, Failure> {
 
 fn set(options: &mut Options, word: &str, value: &str) -> Result<(), Failure> {
     match word {
+        "--attack" if value == "none" => options.attacks.clear(),
         "--attack" => {
             options.attacks = value
                 .split(',')
@@ -148,7 +163,7 @@ mod tests {
     fn refuses_what_it_does_not_know() {
         for words in [
             &["--attack"][..],
-            &["--attack", "none"],
+            &["--attack", "nothing"],
             &["--seconds", "0"],
             &["--divide", "x"],
             &["--fast", "1"],

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// How often. Listing thousands of descriptors takes some milliseconds of the other core.
+/// How often.
 const GLANCE: Duration = Duration::from_millis(250);
 
 /// Memory and descriptors of a process at one moment, or the most of each over a time.
@@ -25,12 +25,21 @@ impl Taken {
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = resident.and_then(|line| line.trim().split(' ').next()?.parse().ok());
-        let files = fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
-        Self { kib: kib.unwrap_or_default(), files: files as u64 }
+        Self { kib: kib.unwrap_or_default(), files: open_files(process) }
     }
 
     fn most(self, other: Self) -> Self {
         Self { kib: self.kib.max(other.kib), files: self.files.max(other.files) }
+    }
+}
+
+/// The folder's size is their number since Linux 6.2. To list thousands of them takes milliseconds, which the client
+/// would feel that shares this core.
+fn open_files(process: u32) -> u64 {
+    let folder = format!("/proc/{process}/fd");
+    match fs::metadata(&folder).map(|folder| folder.len()) {
+        Ok(count) if count > 0 => count,
+        _ => fs::read_dir(&folder).map_or(0, |entries| entries.count() as u64),
     }
 }
 

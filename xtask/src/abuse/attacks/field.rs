@@ -26,8 +26,6 @@ use crate::{failure::Failure, wire};
 /// Attackers that begin in one turn, and how long a turn is.
 const TURN: Duration = Duration::from_millis(5);
 const TURNS_PER_SECOND: u32 = 200;
-/// Those who are held come in so many a turn: 4,000 a second.
-const ARRIVALS: u32 = 20;
 /// An attacker that was thrown out comes back after this long.
 const BREATH: Duration = Duration::from_millis(100);
 /// More who come and go are not let loose at once: doorman would be held up by what it could not see.
@@ -65,30 +63,40 @@ pub(crate) fn run(doors: Doors, kind: Kind, manner: Manner, seconds: u64) -> Res
     let tls = Arc::new(wire::tls_config()?);
     let field = Rc::new(Field { doors, tls, tally: RefCell::default() });
     let end = Instant::now() + Duration::from_secs(seconds);
-    let all = Rc::clone(&field).loose(kind, manner);
+    let all = Rc::clone(&field).loose(kind, manner, arrivals(manner, seconds));
     LocalSet::new()
         .block_on(&runtime, async { tokio::time::timeout_at(end.into(), all).await.ok() });
     println!("{}", field.tally.borrow().line());
     Ok(())
 }
 
+/// Attackers that begin in a second. Those who are held are all there when half of the time has passed.
+fn arrivals(manner: Manner, seconds: u64) -> u32 {
+    match manner {
+        Manner::Held(count) => {
+            let half = u32::try_from(seconds.div_ceil(2)).unwrap_or(u32::MAX).max(1);
+            count.div_ceil(half).max(1)
+        }
+        Manner::PerSecond(count) => count,
+    }
+}
+
 impl Field {
-    async fn loose(self: Rc<Self>, kind: Kind, manner: Manner) {
+    async fn loose(self: Rc<Self>, kind: Kind, manner: Manner, per_second: u32) {
         let mut number = 0;
         let mut turns = tokio::time::interval(TURN);
         let mut owed = 0;
         loop {
             turns.tick().await;
-            let count = match manner {
-                Manner::Held(count) if number >= count => return pending().await,
-                Manner::Held(count) => ARRIVALS.min(count - number),
-                Manner::PerSecond(count) => {
-                    owed += count;
-                    let now = owed / TURNS_PER_SECOND;
-                    owed %= TURNS_PER_SECOND;
-                    now
+            owed += per_second;
+            let mut count = owed / TURNS_PER_SECOND;
+            owed %= TURNS_PER_SECOND;
+            if let Manner::Held(all) = manner {
+                count = count.min(all - number);
+                if number == all {
+                    return pending().await;
                 }
-            };
+            }
             for _ in 0..count {
                 number += 1;
                 if self.tally.borrow().open >= UNDER_WAY_MAX as u64
@@ -131,6 +139,7 @@ impl Field {
             Kind::SlowHeads => slow::head(self, number).await,
             Kind::SlowBodies => slow::body(self, number).await,
             Kind::SlowReaders => slow::reader(self, number).await,
+            Kind::Bulk => slow::bulk(self, number).await,
             Kind::Silence => slow::silence(self, number).await,
             Kind::Idle => slow::idle(self, number).await,
             Kind::WebSockets => slow::websocket(self, number).await,
@@ -220,5 +229,22 @@ impl Tally {
             _ = write!(line, " reason={reason}");
         }
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_held_has_come_by_half_time() {
+        for (manner, seconds, wanted) in [
+            (Manner::Held(8000), 10, 1600),
+            (Manner::Held(8000), 1, 8000),
+            (Manner::Held(1), 10, 1),
+            (Manner::PerSecond(300), 10, 300),
+        ] {
+            assert_eq!(arrivals(manner, seconds), wanted, "{manner:?}");
+        }
     }
 }

@@ -110,7 +110,7 @@ pub(super) async fn tiny_windows(field: &Field, number: u32) -> io::Result<()> {
     // No stream may bring anything.
     let mut stream = greet(field, number, &[0, 4, 0, 0, 0, 0]).await?;
     let ids = || (0..STREAMS).map(|index| 2 * index + 1);
-    let requests: Vec<u8> = ids().flat_map(|id| request(id, 1_000_000)).collect();
+    let requests: Vec<u8> = ids().flat_map(|id| request(id, 100_000)).collect();
     stream.write_all(&requests).await?;
     field.did(STREAMS.into());
     let more: Vec<u8> =

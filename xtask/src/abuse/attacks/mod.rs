@@ -34,6 +34,7 @@ pub(crate) enum Kind {
     SlowHeads,
     SlowBodies,
     SlowReaders,
+    Bulk,
     Silence,
     Pipelines,
     Idle,
@@ -101,7 +102,7 @@ pub(crate) struct Attack {
     pub(crate) cases: &'static str,
     pub(crate) what: &'static str,
     pub(crate) manner: Manner,
-    /// Memory that each attacker who is held may cost, beside [`SLACK_KIB`].
+    /// Memory that each attacker who is held may cost, beside what may be whatever happens.
     pub(crate) kib_each: u64,
     /// Open files that doorman has, where that is the point.
     pub(crate) open_files: Option<u32>,
@@ -114,10 +115,6 @@ pub(crate) enum Size {
     Small,
     Full,
 }
-
-/// What memory may grow by whatever happens: buffers of the log, tables that fill, and pages that the allocator
-/// keeps.
-pub(crate) const SLACK_KIB: u64 = 48 * 1024;
 
 impl Attack {
     const fn held(name: &'static str, kind: Kind, count: u32, kib_each: u64) -> Self {
@@ -150,11 +147,11 @@ impl Attack {
         Self { open_files: Some(count), ..self }
     }
 
-    /// The most that memory may grow by while it lasts.
+    /// The most that all who are held may cost.
     pub(crate) fn kib_bound(&self) -> u64 {
         match self.manner {
-            Manner::Held(count) => SLACK_KIB + u64::from(count) * self.kib_each,
-            Manner::PerSecond(_) => SLACK_KIB,
+            Manner::Held(count) => u64::from(count) * self.kib_each,
+            Manner::PerSecond(_) => 0,
         }
     }
 
@@ -171,8 +168,10 @@ pub(crate) const ALL: &[Attack] = &[
     Attack::held("slow-bodies", Kind::SlowBodies, 2000, 24)
         .cases("RXC-02", "a byte of a body every 5 s")
         .small(),
-    Attack::held("slow-readers", Kind::SlowReaders, 1000, 160)
-        .cases("RXC-03", "10 MB asked for, a byte read every 5 s"),
+    Attack::held("slow-readers", Kind::SlowReaders, 300, 288)
+        .cases("RXC-03", "2 MB asked for, a byte read every 5 s"),
+    Attack::held("bulk", Kind::Bulk, 8, 1024)
+        .cases("RXC-03", "10 MB asked for again and again, and taken as it comes"),
     Attack::held("silence", Kind::Silence, 8000, 4).cases("RXC-06", "connections that say nothing"),
     Attack::held("half-hellos", Kind::HalfHellos, 4000, 24)
         .cases("RXC-04, 05", "a TLS handshake that stops within its first message")
@@ -237,10 +236,10 @@ mod tests {
     #[test]
     fn bounds_go_by_who_is_held() {
         let held = Attack::held("x", Kind::Idle, 100, 8);
-        assert_eq!(held.kib_bound(), SLACK_KIB + 800);
+        assert_eq!(held.kib_bound(), 800);
         let some = Attack { manner: held.manner.divided(10), ..held };
-        assert_eq!(some.kib_bound(), SLACK_KIB + 80);
-        assert_eq!(Attack::per_second("x", Kind::Hellos, 100).kib_bound(), SLACK_KIB);
+        assert_eq!(some.kib_bound(), 80);
+        assert_eq!(Attack::per_second("x", Kind::Hellos, 100).kib_bound(), 0);
         assert_eq!(Manner::Held(3).divided(10), Manner::Held(1));
     }
 }
