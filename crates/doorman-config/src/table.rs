@@ -14,6 +14,7 @@ mod later;
 mod limits;
 mod optimize;
 mod options;
+mod overload;
 mod process;
 mod relay;
 mod resilience;
@@ -21,7 +22,6 @@ mod sites;
 mod sticky;
 mod waf;
 
-pub(crate) use abuse::WHEN_LATER;
 pub(crate) use identity::ALGORITHMS_LATER;
 pub use later::{LATER, Later};
 
@@ -46,6 +46,8 @@ pub enum Within {
     Geo,
     /// `tls-policy` in `global`.
     TlsPolicy,
+    /// `overload` in `global`.
+    Overload,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -154,6 +156,7 @@ impl Within {
         Within::Timeouts,
         Within::Geo,
         Within::TlsPolicy,
+        Within::Overload,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -215,6 +218,7 @@ impl Within {
             Within::Limits => "limits",
             Within::Timeouts => "timeouts",
             Within::TlsPolicy => "tls-policy",
+            Within::Overload => "overload",
             Within::Listen => "listen",
             Within::Relay => "relay",
             Within::Upstream => "upstream",
@@ -519,6 +523,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(waf::DIRECTIVES)
         .chain(access::DIRECTIVES)
         .chain(limits::DIRECTIVES)
+        .chain(overload::DIRECTIVES)
         .chain(identity::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
         .chain(abuse::DIRECTIVES)

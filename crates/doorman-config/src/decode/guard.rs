@@ -16,7 +16,7 @@ use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
     Access, ApiKey, Ban, BasicAuth, Challenge, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf,
-    Global, Guard, Jwt, Limit, SecurityHeaders, Site, Spanned, Throttle,
+    Global, Guard, Jwt, Limit, Priority, SecurityHeaders, Site, Spanned, Throttle,
 };
 
 /// What one line says, or all lines of a block that belong together.
@@ -27,6 +27,7 @@ pub(super) enum GuardLine {
     Connections(Option<ConnectionsLimit>),
     Concurrency(Option<ConcurrencyLimit>),
     Throttle(Option<Throttle>),
+    Priority(Spanned<Priority>),
     BasicAuth(Option<BasicAuth>),
     ApiKey(Option<ApiKey>),
     Jwt(Option<Jwt>),
@@ -47,6 +48,7 @@ impl GuardLine {
             GuardLine::Connections(limit) => guard.connections = limit,
             GuardLine::Concurrency(limit) => guard.concurrency = limit,
             GuardLine::Throttle(throttle) => guard.throttle = throttle,
+            GuardLine::Priority(priority) => guard.priority = Some(priority),
             GuardLine::BasicAuth(auth) => guard.basic_auth = auth.map(Box::new),
             GuardLine::ApiKey(auth) => guard.api_key = auth.map(Box::new),
             GuardLine::Jwt(auth) => guard.jwt = auth.map(Box::new),
@@ -69,6 +71,7 @@ impl Decoder<'_> {
             "connections" => self.connections_limit(item).map(GuardLine::Connections),
             "concurrency" => self.concurrency_limit(item).map(GuardLine::Concurrency),
             "throttle" => self.throttle(item).map(GuardLine::Throttle),
+            "priority" => self.priority(item).map(GuardLine::Priority),
             "basic-auth" => self.basic_auth(item).map(GuardLine::BasicAuth),
             "api-key" => self.api_key(item).map(GuardLine::ApiKey),
             "jwt" => self.jwt(item).map(GuardLine::Jwt),
