@@ -14,6 +14,7 @@ mod browsers;
 mod commands;
 mod identity;
 mod limits;
+mod overload;
 #[path = "../waf/rig.rs"]
 #[expect(dead_code, reason = "the house of the firewall's stories, of which others need less")]
 mod rig;
