@@ -1,7 +1,10 @@
 //! What the gates of a route say of a request. Nothing is taken from a limit by asking, and no password is hashed.
 
+use doorman_limit::Priority;
+
 use crate::exchange::Exchange;
 use crate::gate::{ChallengeFor, PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::plan::{Plan, PlanRoute};
 
 /// What one gate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +86,21 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
         said.push(Guarded::new("throttle", rule, "slows the response"));
     }
     said
+}
+
+/// What becomes of requests of a route while there is more to do than can be done, where that is written.
+pub(super) fn overload(plan: &Plan, route: &PlanRoute) -> Option<Guarded> {
+    let is_on = plan.overload.is_some_and(|overload| overload.sheds) || plan.memory.is_some();
+    if !is_on && route.priority == Priority::Normal {
+        return None;
+    }
+    let (rule, says) = match route.priority {
+        Priority::Low => ("low", "refused first while there is more to do than can be done"),
+        Priority::Normal => ("normal", "refused after all of low priority"),
+        Priority::High => ("high", "refused last while there is more to do than can be done"),
+    };
+    let says = if is_on { says } else { "nothing is refused for it: there is no `overload`" };
+    Some(Guarded::new("priority", rule, says))
 }
 
 fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
