@@ -155,7 +155,7 @@ pub(super) fn check(limits: &PlanLimits, exchange: &mut Exchange) -> Result<(), 
         let key = key(limit.secret, &limit.parts, exchange);
         let taken = limit.books.table.take(key, &limit.rate, 1, now);
         if limit.is_told() {
-            rate_limit(&mut told, &limit.name, taken.level());
+            rate_limit(&mut told, &limit.name, limit.rate.level(taken.debt()));
         }
         let Taken::Wait { wait, .. } = taken else { continue };
         limit.books.table.refused(key, || name(&limit.parts, exchange));
