@@ -12,6 +12,7 @@ mod demo;
 mod diff;
 pub(crate) mod explain;
 mod fmt;
+mod hash;
 mod help;
 mod limits;
 mod man;
@@ -100,6 +101,7 @@ enum Command {
     Diff(diff::Diff),
     Check(check::Check),
     Fmt(fmt::Fmt),
+    Hash(hash::Hash),
     Explain(explain::Explain),
     Test(test::Test),
     Config(config::ConfigCommand),
@@ -131,6 +133,7 @@ pub fn main() -> ExitCode {
         Some(Command::Diff(diff)) => diff.run(&screen),
         Some(Command::Check(check)) => check.run(&screen),
         Some(Command::Fmt(fmt)) => fmt.run(&screen),
+        Some(Command::Hash(hash)) => hash.run(),
         Some(Command::Explain(explain)) => explain.run(&screen),
         Some(Command::Test(test)) => test.run(&screen),
         Some(Command::Config(config)) => config.run(&screen),
