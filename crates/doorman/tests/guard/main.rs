@@ -12,6 +12,7 @@ mod access;
 mod bans;
 mod browsers;
 mod commands;
+mod geo;
 mod identity;
 mod limits;
 #[path = "../waf/rig.rs"]
