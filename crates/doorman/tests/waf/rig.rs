@@ -252,8 +252,7 @@ fn text_of(
     // What stands above the sites is written first, up to a line of dashes. Its lines that begin with `global` stand in
     // the block of that name.
     let (top, site) = site.split_once("---\n").unwrap_or(("", site));
-    let (global, top): (Vec<_>, Vec<_>) =
-        top.lines().partition(|line| line.starts_with("global "));
+    let (global, top): (Vec<_>, Vec<_>) = top.lines().partition(|line| line.starts_with("global "));
     let global: String = global.iter().map(|line| format!("{}\n", &line[7..])).collect();
     let top = top.join("\n");
     let site = if site.contains("proxy") { site.to_owned() } else { format!("{site}\nproxy web") };
