@@ -10,11 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::FILE;
-use super::cache::{counted, refused};
-use super::reload::{fail, print};
+use super::cache::counted;
+use super::called::Called;
 use super::screen::{self, Screen};
 use super::upstreams::encoded;
-use crate::admin::Client;
 use crate::admin::limits::{Bans as BansReport, Limits as LimitsReport, Standings};
 
 const LIMITS_EXAMPLES: &str = "\
@@ -130,24 +129,9 @@ impl Place {
         path: &str,
         show: impl FnOnce(&T) -> String,
     ) -> ExitCode {
-        let client = match Client::find(self.admin.as_deref(), &self.config) {
-            Ok(client) => client,
-            Err(error) => return fail(&error),
-        };
-        let answer = match client.call(method, path) {
-            Ok(answer) => answer,
-            Err(error) => return fail(&error),
-        };
-        if answer.code != 200 {
-            return refused(answer.code, &answer.body);
-        }
-        if self.json {
-            print(&answer.body);
-            return ExitCode::SUCCESS;
-        }
-        match serde_json::from_value::<T>(answer.body) {
-            Ok(report) => screen::data(&show(&report)),
-            Err(_) => screen::failed("what answers is no doorman, or an older one"),
+        match Called::find(self.admin.as_deref(), &self.config, self.json) {
+            Ok(called) => called.call(method, path, |report: &T| screen::data(&show(report))),
+            Err(code) => code,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! read take `--json`, and the exit code says how it went (see [`exit`]).
 
 mod cache;
+mod called;
 mod certs;
 mod check;
 mod completions;
