@@ -184,6 +184,13 @@ impl Exchange {
         self.identity.as_deref()
     }
 
+    /// The name of who asks, for what counts by users: the one that a gate found, or the subject of the certificate
+    /// that the client has shown and that was checked.
+    pub(crate) fn user(&self) -> Option<&str> {
+        let certified = || Some(&*self.conn_ref().tls.as_ref()?.client.as_ref()?.subject);
+        self.identity().map(|who| &*who.user).or_else(certified)
+    }
+
     /// What its answer carries, to be added to.
     pub(crate) fn marks(&mut self) -> &mut Marks {
         self.marks.get_or_insert_default()

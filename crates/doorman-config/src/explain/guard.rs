@@ -58,7 +58,7 @@ pub(super) const WARNINGS: &[Explanation] = &[
     Explanation::new(
         "W0324",
         "a bound by users where nobody signs in",
-        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key and jwt, claims by jwt.",
+        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key and jwt, and by certificates of clients, claims by jwt.",
         "site http://a.test { limit 10/s per user; proxy 3000 }",
         "site http://a.test { limit 10/s per client-ip; proxy 3000 }",
     ),

@@ -202,8 +202,8 @@ fn part(maker: &mut KeyMaker, part: &KeyPart, exchange: &Exchange) {
         },
         KeyPart::Path => maker.part(head.path()),
         KeyPart::Host => maker.part(head.host()),
-        KeyPart::User => match exchange.identity() {
-            Some(identity) => maker.part(identity.user.as_bytes()),
+        KeyPart::User => match exchange.user() {
+            Some(user) => maker.part(user.as_bytes()),
             None => maker.absent(),
         },
         KeyPart::Claim(name) => match exchange.identity().and_then(|who| who.claim(name)) {
@@ -237,7 +237,7 @@ pub(crate) fn name(parts: &[KeyPart], exchange: &Exchange) -> String {
         KeyPart::Cookie(name) => text(head.cookie(name.as_bytes())),
         KeyPart::Path => text(Some(head.path())),
         KeyPart::Host => text(Some(head.host())),
-        KeyPart::User => text(exchange.identity().map(|who| who.user.as_bytes())),
+        KeyPart::User => text(exchange.user().map(str::as_bytes)),
         KeyPart::Claim(name) => {
             text(exchange.identity().and_then(|who| who.claim(name)).map(str::as_bytes))
         }
