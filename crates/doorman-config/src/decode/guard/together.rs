@@ -12,7 +12,9 @@ impl Decoder<'_> {
         let mut said = HashSet::new();
         for guard in site.routes.iter().map(|route| &route.options.guard) {
             let has_claims = guard.jwt.is_some();
-            let has_user = has_claims || guard.basic_auth.is_some() || guard.api_key.is_some();
+            let told = guard.forward_auth.as_ref().is_some_and(|asked| asked.user.is_some());
+            let has_user =
+                has_claims || guard.basic_auth.is_some() || guard.api_key.is_some() || told;
             for keys in keys_of(guard) {
                 let users = of_users(keys).filter(|_| !has_user);
                 let claims = of_claims(keys).filter(|_| !has_claims);
