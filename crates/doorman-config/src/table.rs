@@ -8,6 +8,7 @@ mod cache;
 mod compress;
 mod delivery;
 mod discovery;
+mod forward;
 mod health;
 mod identity;
 mod later;
@@ -130,6 +131,8 @@ pub enum Within {
     ApiKey,
     /// `jwt`.
     Jwt,
+    /// `forward-auth`.
+    ForwardAuth,
     /// `cors`.
     Cors,
     /// `csrf`.
@@ -196,6 +199,7 @@ impl Within {
         Within::BasicAuth,
         Within::ApiKey,
         Within::Jwt,
+        Within::ForwardAuth,
         Within::Cors,
         Within::Csrf,
         Within::Challenge,
@@ -256,6 +260,7 @@ impl Within {
             Within::BasicAuth => "basic-auth",
             Within::ApiKey => "api-key",
             Within::Jwt => "jwt",
+            Within::ForwardAuth => "forward-auth",
             Within::Cors => "cors",
             Within::Csrf => "csrf",
             Within::Challenge => "challenge",
@@ -520,6 +525,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(access::DIRECTIVES)
         .chain(limits::DIRECTIVES)
         .chain(identity::DIRECTIVES)
+        .chain(forward::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
         .chain(abuse::DIRECTIVES)
 }
@@ -615,8 +621,9 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("digestauth", "basic-auth"),
     ("authtype", "basic-auth"),
     ("authuserfile", "basic-auth file"),
-    ("auth_request", "forward-auth`, which comes with a later version; not `auth_request"),
-    ("forwardauth", "forward-auth`, which comes with a later version; not `forwardauth"),
+    ("auth_request", "forward-auth"),
+    ("auth_request_set", "forward-auth { response-header"),
+    ("forwardauth", "forward-auth"),
     ("auth_jwt", "jwt"),
     ("auth_jwt_key_file", "jwt jwks"),
     ("satisfy", "basic-auth`, `api-key` and `jwt`, of which any suffices; not `satisfy"),

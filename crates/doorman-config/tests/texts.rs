@@ -236,6 +236,9 @@ fn around(within: Within, example: &str) -> String {
             options(&format!("jwt {{ {example} }}"))
         }
         Within::Jwt => options(&format!("jwt jwks keys.json {{ {example} }}")),
+        Within::ForwardAuth => {
+            options(&format!("forward-auth http://127.0.0.1:9091/verify {{ {example} }}"))
+        }
         Within::Cors => options(&format!("cors https://app.example.com {{ {example} }}")),
         Within::Csrf => options(&format!("csrf on {{ {example} }}")),
         Within::Challenge => options(&format!("challenge always {{ {example} }}")),

@@ -39,6 +39,8 @@ pub(crate) struct Exchange {
     marks: Option<Box<Marks>>,
     /// Who asks, where its route wants to know; `None`: nobody is known.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// Whether a server was asked about it and let it pass.
+    pub(crate) is_vouched: bool,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,
@@ -85,6 +87,7 @@ impl Exchange {
             formed: None,
             marks: None,
             identity: None,
+            is_vouched: false,
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
             record: Some(record),
@@ -189,6 +192,11 @@ impl Exchange {
     pub(crate) fn user(&self) -> Option<&str> {
         let certified = || Some(&*self.conn_ref().tls.as_ref()?.client.as_ref()?.subject);
         self.identity().map(|who| &*who.user).or_else(certified)
+    }
+
+    /// Whether what it is answered may depend on who asks.
+    pub(crate) fn is_judged(&self) -> bool {
+        self.identity.is_some() || self.is_vouched
     }
 
     /// What its answer carries, to be added to.

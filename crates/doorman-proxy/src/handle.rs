@@ -20,6 +20,7 @@ use crate::plan::{PlanEnding, PlanRoute, PlanWaf};
 use crate::record::End;
 use crate::stage::cache::{Change, Looked, Recalled, Seek, Sought, Taken};
 use crate::stage::code::Desk;
+use crate::stage::forward::Messenger;
 use crate::stage::inspect::{Ends, Post};
 use crate::stage::mirror::At;
 use crate::stage::share::Ways;
@@ -78,7 +79,9 @@ impl<N: Net> Proxy<N> {
         if let Some(guard) = &route.guard {
             // In a box: who is not guarded must not be larger for it.
             let dice = || self.net.dice();
-            Box::pin(gate::check(guard, &self.tokens, self.core.clock, dice, exchange)).await?;
+            let asker = Messenger { proxy: self, plan };
+            let (tokens, clock) = (&self.tokens, self.core.clock);
+            Box::pin(gate::check(guard, tokens, clock, dice, &asker, exchange)).await?;
         }
         admit::check(route, exchange).await?;
         if let Some(waf) = &route.waf {

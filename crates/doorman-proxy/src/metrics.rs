@@ -103,10 +103,40 @@ pub struct RouteCounters {
     pub hinted: Counter,
     /// Copies to another upstream, in the order of [`Mirrored::ALL`].
     pub mirrored: [Counter; Mirrored::ALL.len()],
+    /// Questions to another server about requests, in the order of [`Asked::ALL`].
+    pub asked: [Counter; Asked::ALL.len()],
+    /// How long those took, microseconds.
+    pub asked_micros: Counter,
     /// Content bytes received.
     pub bytes_in: Counter,
     /// Content bytes sent.
     pub bytes_out: Counter,
+}
+
+/// What another server said of a request that it was asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It may pass.
+    Passed,
+    /// It may not.
+    Refused,
+    /// Nothing, or what means nothing.
+    Failed,
+}
+
+impl Asked {
+    /// Every word, in the order of the docs.
+    pub const ALL: [Self; 3] = [Self::Passed, Self::Refused, Self::Failed];
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What became of a copy of a request.
@@ -143,6 +173,12 @@ impl Mirrored {
 }
 
 impl RouteCounters {
+    /// Counts a question in, and the time it took, microseconds.
+    pub(crate) fn asked(&self, what: Asked, micros: u64) {
+        self.asked[what as usize].add(1);
+        self.asked_micros.add(micros);
+    }
+
     /// Counts a copy in.
     pub(crate) fn mirrored(&self, what: Mirrored) {
         self.mirrored[what as usize].add(1);

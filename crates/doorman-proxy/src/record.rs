@@ -90,13 +90,15 @@ pub enum End {
     CrossSite,
     /// Nobody knew who asked.
     Unauthorized,
+    /// Who says who may pass could not be asked, or said what means nothing.
+    AuthUnavailable,
     /// The drain deadline passed.
     Drained,
 }
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -130,6 +132,7 @@ impl End {
         Self::Challenged,
         Self::CrossSite,
         Self::Unauthorized,
+        Self::AuthUnavailable,
         Self::Drained,
     ];
 
@@ -170,6 +173,7 @@ impl End {
             Self::Challenged => "challenged",
             Self::CrossSite => "cross-site",
             Self::Unauthorized => "unauthorized",
+            Self::AuthUnavailable => "auth-unavailable",
             Self::Drained => "drained",
         }
     }

@@ -163,6 +163,8 @@ pub enum Fault {
     CrossSite(Refusal),
     /// Nobody knows who asks.
     Unauthorized(Refusal),
+    /// Who says who may pass said nothing, or what means nothing; what happened.
+    Unasked(Refusal, Box<str>),
     /// Too many requests are under way: how, and the seconds after which it may ask again.
     Crowded(&'static str, u32),
 }
@@ -179,7 +181,9 @@ impl Fault {
             Self::WafBlock(_, status) | Self::Limited(_, status, _) | Self::Denied(_, status) => {
                 *status
             }
-            Self::CrossSite(refusal) | Self::Unauthorized(refusal) => refusal.status(),
+            Self::CrossSite(refusal) | Self::Unauthorized(refusal) | Self::Unasked(refusal, _) => {
+                refusal.status()
+            }
             // RFC 6585 section 4: of one client's requests, and so of its connections.
             Self::TooManyConnections => 429,
             Self::Crowded(..) => 503,
@@ -237,7 +241,7 @@ impl Fault {
         match self {
             Self::NoSite | Self::NoRoute | Self::NoScript => GrpcCode::Unimplemented,
             // UNAVAILABLE is what clients try again for, on another connection.
-            Self::Misdirected | Self::TooEarly => GrpcCode::Unavailable,
+            Self::Misdirected | Self::TooEarly | Self::Unasked(..) => GrpcCode::Unavailable,
             Self::Unauthorized(refusal) if refusal.status() >= 500 => GrpcCode::Unavailable,
             Self::Unauthorized(_) => GrpcCode::Unauthenticated,
             Self::NoClientCertificate
@@ -314,6 +318,7 @@ impl Fault {
             | Self::Bound(_)
             | Self::Refused(..)
             | Self::Upstream(_)
+            | Self::Unasked(..)
             | Self::DeadlinePassed => Side::Upstream,
             Self::Unauthorized(refusal) if refusal.status() < 500 => Side::Client,
             Self::BadEdit(_) | Self::WafError | Self::Crowded(..) | Self::Unauthorized(_) => {
@@ -370,6 +375,7 @@ impl Fault {
             Self::Denied(..) => End::Denied,
             Self::CrossSite(_) => End::CrossSite,
             Self::Unauthorized(_) => End::Unauthorized,
+            Self::Unasked(..) => End::AuthUnavailable,
         }
     }
 
@@ -392,6 +398,7 @@ impl Fault {
             Self::CrossSite(refusal) | Self::Unauthorized(refusal) => {
                 Some(refusal.word().to_owned())
             }
+            Self::Unasked(_, why) => Some(why.to_string()),
             Self::BadPath => Some("path cannot be one of a script".to_owned()),
             _ => None,
         }

@@ -70,6 +70,13 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "site https://a.test { tls internal; basic-auth file users; proxy 3000 }",
     ),
     Explanation::new(
+        "W0326",
+        "forward-auth asks itself",
+        "The request that asks comes to a route that asks the same server again, and so on until one of them runs out of time.",
+        "site http://a.test { forward-auth http://a.test/verify; proxy 3000 }",
+        "site http://a.test { forward-auth http://a.test/verify; route /verify { forward-auth off; proxy 9091 }; proxy 3000 }",
+    ),
+    Explanation::new(
         "W0327",
         "a sign that nothing ever gives",
         "A ban counts what other words of the route refuse: `auth-failure` needs one about identity, `waf-block` a `waf`, `limit` a bound, `challenge-failure` a `challenge`. What the upstream refuses itself is counted by its status.",

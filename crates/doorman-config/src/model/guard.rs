@@ -4,12 +4,14 @@
 mod abuse;
 mod access;
 mod browsers;
+mod forward;
 mod identity;
 mod limits;
 
 pub use abuse::{Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen};
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
 pub use browsers::{Cors, CorsFields, Csrf, Origin, SecurityHeaders};
+pub use forward::{ForwardAuth, ForwardAuthMethod};
 pub use identity::{
     ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, Jwt, JwtAlgorithm,
     JwtKeys, Secret,
@@ -40,6 +42,8 @@ pub struct Guard {
     pub api_key: Option<Box<ApiKey>>,
     /// `jwt`.
     pub jwt: Option<Box<Jwt>>,
+    /// `forward-auth`: asked in any case.
+    pub forward_auth: Option<Box<ForwardAuth>>,
     /// `cors`: whose pages may use what is here.
     pub cors: Option<Box<Cors>>,
     /// `csrf`: whether pages of others may change something.

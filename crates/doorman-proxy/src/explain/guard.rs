@@ -63,6 +63,9 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
         said.push(Guarded::new("csrf", "on", says).refusing(checked.is_err()));
     }
     said.extend(guard.identity.iter().map(|gate| identity(&gate.identity)));
+    if let Some(forward) = &guard.forward {
+        said.push(Guarded::new("forward-auth", &*forward.name, "asked when it comes"));
+    }
     said.extend(
         guard
             .own_limits

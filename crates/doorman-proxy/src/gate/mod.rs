@@ -8,6 +8,7 @@ mod access;
 mod ban;
 mod browsers;
 mod challenge;
+mod forward;
 mod identity;
 mod limit;
 mod places;
@@ -30,6 +31,7 @@ pub(crate) use access::PlanAccess;
 pub use ban::{BanRules, BanSign};
 pub(crate) use ban::{PlanBan, Signs};
 pub(crate) use challenge::PlanChallenge;
+pub(crate) use forward::{Asker, PlanForward, Said};
 pub(crate) use identity::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens};
 pub use limit::{LimitBooks, LimitSeen};
 pub(crate) use limit::{PlanLimit, PlanLimits};
@@ -50,6 +52,8 @@ pub(crate) struct PlanGuard {
     pub(crate) preset: Option<Preset>,
     /// Who is asked who somebody is; none: nobody has to be known.
     pub(crate) identity: Vec<PlanGate>,
+    /// Which server is asked besides.
+    pub(crate) forward: Option<Box<PlanForward>>,
     /// Limits by who somebody is.
     pub(crate) own_limits: PlanLimits,
     pub(crate) concurrency: Option<PlanConcurrency>,
@@ -67,6 +71,7 @@ impl PlanGuard {
             && self.csrf.is_none()
             && self.preset.is_none()
             && self.identity.is_empty()
+            && self.forward.is_none()
             && self.own_limits.list.is_empty()
             && self.connections.is_none()
             && self.limits.list.is_empty()
@@ -139,6 +144,7 @@ pub(crate) async fn check(
     tokens: &Tokens,
     clock: Clock,
     dice: impl FnMut() -> u64,
+    asker: &impl Asker,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
     if let Some(preset) = guard.preset {
@@ -169,6 +175,10 @@ pub(crate) async fn check(
     }
     if !guard.identity.is_empty() {
         identity::check(&guard.identity, tokens, clock, exchange).await?;
+    }
+    if let Some(forward) = &guard.forward {
+        // In a box: what asks nobody must not be larger for it.
+        Box::pin(forward::check(forward, asker, clock, exchange)).await?;
     }
     // Where nobody is asked who he is, all are nobody, and count together.
     limit::check(&guard.own_limits, exchange)?;

@@ -13,6 +13,7 @@ mod cookie;
 mod delivery;
 mod discovered;
 mod edits;
+mod forward;
 mod guard;
 mod health;
 mod identity;
@@ -118,6 +119,8 @@ pub struct Plan {
     /// What rules found last, in this plan and those before it.
     pub waf_events: Arc<Events>,
     pub(crate) table: Table,
+    /// By what rules servers are asked about requests.
+    pub(crate) asking: PlanRoute,
     /// What requests under way have left when the process ends.
     pub(crate) drain: Duration,
     pub(crate) upstream_limits: Limits,

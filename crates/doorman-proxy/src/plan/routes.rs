@@ -11,8 +11,8 @@ use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 use super::compile::{self, Faults, code};
 use super::waf::Maker;
 use super::{
-    ErrorPages, Ground, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror, PlanRoute,
-    PlanShare, PlanSite, RouteEdits, guard, optimize, sites, upstreams,
+    ErrorPages, Ground, HostEdit, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror,
+    PlanRoute, PlanShare, PlanSite, RouteEdits, guard, optimize, sites, upstreams,
 };
 
 pub(super) fn compile(
@@ -127,6 +127,12 @@ fn redirects(
 }
 
 impl PlanRoute {
+    /// What questions about requests go by: to their server they are requests of a client of its own.
+    pub(super) fn asking() -> Self {
+        let edits = RouteEdits { host: HostEdit::Upstream, ..RouteEdits::default() };
+        Self { edits, ..Self::bare("_forward-auth", PlanEnding::Proxy(Vec::new())) }
+    }
+
     fn bare(name: &str, ending: PlanEnding) -> Self {
         Self {
             name: name.into(),

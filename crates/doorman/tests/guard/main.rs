@@ -13,6 +13,7 @@ mod bans;
 mod browsers;
 mod commands;
 mod geo;
+mod forward;
 mod identity;
 mod limits;
 #[path = "../waf/rig.rs"]

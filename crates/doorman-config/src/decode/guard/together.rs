@@ -18,9 +18,11 @@ impl Decoder<'_> {
         for options in site.routes.iter().map(|route| &route.options) {
             let guard = &options.guard;
             let has_claims = guard.jwt.is_some();
+            let told = guard.forward_auth.as_ref().is_some_and(|asked| asked.user.is_some());
             let has_user = has_claims
                 || guard.basic_auth.is_some()
                 || guard.api_key.is_some()
+                || told
                 || all_certified
                 || options.mtls.is_some();
             for keys in keys_of(guard) {
