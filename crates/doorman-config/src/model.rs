@@ -16,6 +16,7 @@ mod health;
 mod listen;
 mod optimize;
 mod options;
+mod overload;
 mod relay;
 mod resilience;
 mod route;
@@ -56,6 +57,7 @@ pub use options::{
     HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart, RouteOptions,
     RouteTimeouts, StatusRange, StickyShare, UpstreamHost,
 };
+pub use overload::{MemoryBound, Overload, Priority};
 pub use relay::{NamedTarget, Relay, RelayProtocol};
 pub use resilience::{Breaker, Failures, Park, Queue, Retry, RetryRules};
 pub use route::{

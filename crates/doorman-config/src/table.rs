@@ -15,6 +15,7 @@ mod later;
 mod limits;
 mod optimize;
 mod options;
+mod overload;
 mod process;
 mod relay;
 mod resilience;
@@ -22,7 +23,6 @@ mod sites;
 mod sticky;
 mod waf;
 
-pub(crate) use abuse::WHEN_LATER;
 pub(crate) use identity::ALGORITHMS_LATER;
 pub use later::{LATER, Later};
 
@@ -47,6 +47,8 @@ pub enum Within {
     Geo,
     /// `tls-policy` in `global`.
     TlsPolicy,
+    /// `overload` in `global`.
+    Overload,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -157,6 +159,7 @@ impl Within {
         Within::Timeouts,
         Within::Geo,
         Within::TlsPolicy,
+        Within::Overload,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -219,6 +222,7 @@ impl Within {
             Within::Limits => "limits",
             Within::Timeouts => "timeouts",
             Within::TlsPolicy => "tls-policy",
+            Within::Overload => "overload",
             Within::Listen => "listen",
             Within::Relay => "relay",
             Within::Upstream => "upstream",
@@ -524,6 +528,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(waf::DIRECTIVES)
         .chain(access::DIRECTIVES)
         .chain(limits::DIRECTIVES)
+        .chain(overload::DIRECTIVES)
         .chain(identity::DIRECTIVES)
         .chain(forward::DIRECTIVES)
         .chain(browsers::DIRECTIVES)

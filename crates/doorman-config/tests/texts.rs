@@ -249,6 +249,7 @@ fn around(within: Within, example: &str) -> String {
             let others = others.fold(String::new(), |all, other| all + other + "; ");
             options(&format!("ban 10 {{ {others}{example} }}"))
         }
+        Within::Overload => format!("global {{ overload {{ {example} }} }}"),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }

@@ -84,6 +84,8 @@ pub enum End {
     TooManyConnections,
     /// Too many requests were under way.
     Crowded,
+    /// There was more to do than could be done.
+    Overloaded,
     /// Its client was asked for some work first.
     Challenged,
     /// A browser sent it for a page of another site.
@@ -98,7 +100,7 @@ pub enum End {
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -129,6 +131,7 @@ impl End {
         Self::Limited,
         Self::TooManyConnections,
         Self::Crowded,
+        Self::Overloaded,
         Self::Challenged,
         Self::CrossSite,
         Self::Unauthorized,
@@ -170,6 +173,7 @@ impl End {
             Self::Limited => "limited",
             Self::TooManyConnections => "too-many-connections",
             Self::Crowded => "crowded",
+            Self::Overloaded => "overloaded",
             Self::Challenged => "challenged",
             Self::CrossSite => "cross-site",
             Self::Unauthorized => "unauthorized",

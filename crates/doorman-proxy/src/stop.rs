@@ -167,6 +167,8 @@ pub enum Fault {
     Unasked(Refusal, Box<str>),
     /// Too many requests are under way: how, and the seconds after which it may ask again.
     Crowded(&'static str, u32),
+    /// There is more to do than can be done: what is missing, and the seconds after which it may ask again.
+    Overloaded(&'static str, u32),
 }
 
 impl Fault {
@@ -186,7 +188,7 @@ impl Fault {
             }
             // RFC 6585 section 4: of one client's requests, and so of its connections.
             Self::TooManyConnections => 429,
-            Self::Crowded(..) => 503,
+            Self::Crowded(..) | Self::Overloaded(..) | Self::Upstream(DialError::Exhausted) => 503,
             // RFC 8470 section 5.2: the client asks again once the handshake has ended.
             Self::TooEarly => 425,
             Self::LengthRequired => 411,
@@ -220,8 +222,9 @@ impl Fault {
             Self::Refused(_, seconds)
             | Self::Banned(seconds)
             | Self::Limited(_, _, seconds)
-            | Self::Crowded(_, seconds) => Some(*seconds),
-            Self::TooManyConnections => Some(1),
+            | Self::Crowded(_, seconds)
+            | Self::Overloaded(_, seconds) => Some(*seconds),
+            Self::TooManyConnections | Self::Upstream(DialError::Exhausted) => Some(1),
             _ => None,
         }
     }
@@ -266,9 +269,11 @@ impl Fault {
                 GrpcCode::DeadlineExceeded
             }
             Self::BadEdit(_) | Self::Upstream(DialError::Unsendable(_)) => GrpcCode::Internal,
-            Self::NoServer | Self::Bound(_) | Self::Refused(..) | Self::Upstream(_) => {
-                GrpcCode::Unavailable
-            }
+            Self::NoServer
+            | Self::Bound(_)
+            | Self::Refused(..)
+            | Self::Overloaded(..)
+            | Self::Upstream(_) => GrpcCode::Unavailable,
         }
     }
 
@@ -313,7 +318,8 @@ impl Fault {
             | Self::CrossSite(_)
             | Self::Client(_)
             | Self::Upstream(DialError::Client(_)) => Side::Client,
-            Self::Upstream(DialError::Unsendable(_)) => Side::House,
+            Self::Upstream(DialError::Unsendable(_) | DialError::Exhausted)
+            | Self::Overloaded(..) => Side::House,
             Self::NoServer
             | Self::Bound(_)
             | Self::Refused(..)
@@ -362,6 +368,7 @@ impl Fault {
                 | DialError::Reset(_) => End::UpstreamClosed,
                 DialError::Malformed(_) => End::UpstreamMalformed,
                 DialError::Unsendable(_) => End::BadEdit,
+                DialError::Exhausted => End::Overloaded,
                 DialError::Client(error) => End::of_body(*error),
             },
             Self::DeadlinePassed => End::UpstreamTimeout,
@@ -372,6 +379,7 @@ impl Fault {
             Self::Limited(..) => End::Limited,
             Self::TooManyConnections => End::TooManyConnections,
             Self::Crowded(..) => End::Crowded,
+            Self::Overloaded(..) => End::Overloaded,
             Self::Denied(..) => End::Denied,
             Self::CrossSite(_) => End::CrossSite,
             Self::Unauthorized(_) => End::Unauthorized,
@@ -392,7 +400,7 @@ impl Fault {
             Self::WafBlock(rule, _) => Some(format!("refused by rule {rule}")),
             Self::WafError => Some(UNSEEN.to_owned()),
             Self::Limited(name, ..) => Some(format!("above the limit {name}")),
-            Self::Crowded(how, _) => Some((*how).to_owned()),
+            Self::Crowded(how, _) | Self::Overloaded(how, _) => Some((*how).to_owned()),
             Self::Denied(Some(by), _) => Some(format!("denied by {by}")),
             Self::Denied(None, _) => Some("not allowed by any entry".to_owned()),
             Self::CrossSite(refusal) | Self::Unauthorized(refusal) => {

@@ -17,7 +17,7 @@ use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
     Access, ApiKey, Ban, BasicAuth, Challenge, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf,
-    ForwardAuth, Global, Guard, Jwt, Limit, SecurityHeaders, Site, Spanned, Throttle,
+    ForwardAuth, Global, Guard, Jwt, Limit, Priority, SecurityHeaders, Site, Spanned, Throttle,
 };
 
 /// What one line says, or all lines of a block that belong together.
@@ -28,6 +28,7 @@ pub(super) enum GuardLine {
     Connections(Option<ConnectionsLimit>),
     Concurrency(Option<ConcurrencyLimit>),
     Throttle(Option<Throttle>),
+    Priority(Spanned<Priority>),
     BasicAuth(Option<BasicAuth>),
     ApiKey(Option<ApiKey>),
     Jwt(Option<Jwt>),
@@ -49,6 +50,7 @@ impl GuardLine {
             GuardLine::Connections(limit) => guard.connections = limit,
             GuardLine::Concurrency(limit) => guard.concurrency = limit,
             GuardLine::Throttle(throttle) => guard.throttle = throttle,
+            GuardLine::Priority(priority) => guard.priority = Some(priority),
             GuardLine::BasicAuth(auth) => guard.basic_auth = auth.map(Box::new),
             GuardLine::ApiKey(auth) => guard.api_key = auth.map(Box::new),
             GuardLine::Jwt(auth) => guard.jwt = auth.map(Box::new),
@@ -72,6 +74,7 @@ impl Decoder<'_> {
             "connections" => self.connections_limit(item).map(GuardLine::Connections),
             "concurrency" => self.concurrency_limit(item).map(GuardLine::Concurrency),
             "throttle" => self.throttle(item).map(GuardLine::Throttle),
+            "priority" => self.priority(item).map(GuardLine::Priority),
             "basic-auth" => self.basic_auth(item).map(GuardLine::BasicAuth),
             "api-key" => self.api_key(item).map(GuardLine::ApiKey),
             "jwt" => self.jwt(item).map(GuardLine::Jwt),

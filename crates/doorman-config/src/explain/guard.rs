@@ -38,6 +38,13 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { ban 10 on not-found; proxy 3000 }",
         "site http://a.test { ban 10 within 1m for 1h on not-found; proxy 3000 }",
     ),
+    Explanation::new(
+        "E0257",
+        "an `overload` that looks at nothing",
+        "It looks at the time that requests wait for their core, at the memory that the process takes, or at both. With both off nothing is ever refused.",
+        "global { overload delay off memory off }\nsite http://a.test { respond 200 }",
+        "global { overload delay 50ms memory off }\nsite http://a.test { respond 200 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[

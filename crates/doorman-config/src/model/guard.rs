@@ -21,6 +21,7 @@ pub use limits::{
     Throttle,
 };
 
+use super::Priority;
 use crate::Spanned;
 
 /// The guards of a route, merged from its policies, its site and itself.
@@ -36,6 +37,8 @@ pub struct Guard {
     pub concurrency: Option<ConcurrencyLimit>,
     /// `throttle`: how fast a response goes.
     pub throttle: Option<Throttle>,
+    /// `priority`: what goes on when there is too much to do; `None`: normal.
+    pub priority: Option<Spanned<Priority>>,
     /// `basic-auth`; with the next two, any one that is there suffices.
     pub basic_auth: Option<Box<BasicAuth>>,
     /// `api-key`.

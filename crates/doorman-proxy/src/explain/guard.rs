@@ -1,7 +1,7 @@
 //! What the gates of a route say of a request. Nothing is taken from a limit by asking, and no password is hashed.
 
 use crate::exchange::Exchange;
-use crate::gate::{PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::gate::{ChallengeFor, PlanGuard, PlanIdentity, PlanLimit, key};
 
 /// What one gate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,10 +51,13 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
     }
     said.extend(guard.limits.list.iter().map(|limit| self::limit(limit, exchange)));
     if let Some(challenge) = &guard.challenge {
-        let asked = challenge.asks(&exchange.head);
-        let rule = if challenge.suspicious { "suspicious" } else { "always" };
-        let says = if asked { "asked to pay first, unless it has" } else { "not asked" };
-        said.push(Guarded::new("challenge", rule, says));
+        let asked = challenge.asks(true, &exchange.head);
+        let says = match (asked, challenge.asked) {
+            (false, _) => "not asked",
+            (true, ChallengeFor::Busy) => "asked to pay first while there is too much to do",
+            (true, _) => "asked to pay first, unless it has",
+        };
+        said.push(Guarded::new("challenge", challenge.asked.word(), says));
     }
     if let Some(csrf) = &guard.csrf {
         let checked = csrf.check(&exchange.head);

@@ -30,7 +30,7 @@ use crate::stop::{Fault, Stop};
 pub(crate) use access::PlanAccess;
 pub use ban::{BanRules, BanSign};
 pub(crate) use ban::{PlanBan, Signs};
-pub(crate) use challenge::PlanChallenge;
+pub(crate) use challenge::{ChallengeFor, PlanChallenge};
 pub(crate) use forward::{Asker, PlanForward, Said};
 pub(crate) use identity::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens};
 pub use limit::{LimitBooks, LimitSeen};
@@ -138,13 +138,14 @@ impl Marks {
     }
 }
 
-/// Lets a request pass, or says why not.
+/// Lets a request pass, or says why not. `is_busy`: whether there is more to do than can be done.
 pub(crate) async fn check(
     guard: &PlanGuard,
     tokens: &Tokens,
     clock: Clock,
     dice: impl FnMut() -> u64,
     asker: &impl Asker,
+    is_busy: bool,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
     if let Some(preset) = guard.preset {
@@ -165,7 +166,7 @@ pub(crate) async fn check(
     }
     limit::check(&guard.limits, exchange)?;
     if let Some(challenge) = &guard.challenge {
-        challenge.check(exchange, dice)?;
+        challenge.check(exchange, is_busy, dice)?;
     }
     if let Some(policy) = &guard.cors {
         browsers::cors(policy, exchange)?;

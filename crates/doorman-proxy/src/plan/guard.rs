@@ -24,8 +24,9 @@ use doorman_route::Geo;
 use super::compile::{Faults, code};
 use super::{Ground, Plan, PlanSite, access, forward, identity};
 use crate::gate::{
-    BanRules, BanSign, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan, PlanChallenge,
-    PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanLimits, PlanThrottle, Signs,
+    BanRules, BanSign, ChallengeFor, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan,
+    PlanChallenge, PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanLimits,
+    PlanThrottle, Signs,
 };
 
 /// How long those wait who have no scripts: much longer than the work takes, and short enough for people.
@@ -220,7 +221,11 @@ impl<'g> Maker<'g> {
     }
 
     fn challenge(&self, written: &Challenge, faults: &mut Faults) -> Option<PlanChallenge> {
-        let suspicious = written.when.value == ChallengeWhen::Suspicious;
+        let asked = match written.when.value {
+            ChallengeWhen::Always => ChallengeFor::All,
+            ChallengeWhen::WhenBusy => ChallengeFor::Busy,
+            ChallengeWhen::Suspicious => ChallengeFor::Suspicious,
+        };
         // Kept in the data folder: a restart asks nobody again.
         let seal: [u8; 32] = self.all.seal_key(written.span, faults)?.seal(&[b"challenge"]);
         let settings = Settings {
@@ -234,7 +239,7 @@ impl<'g> Maker<'g> {
             scope: Box::default(),
         };
         match Puzzle::new(Secret32::new(&seal), settings) {
-            Ok(puzzle) => Some(PlanChallenge { puzzle, suspicious }),
+            Ok(puzzle) => Some(PlanChallenge { puzzle, asked }),
             Err(error) => {
                 faults.error(code::GUARD, written.span, error.to_string());
                 None

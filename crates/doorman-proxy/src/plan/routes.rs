@@ -6,13 +6,14 @@ use doorman_config::{
 };
 use doorman_http::template::Template;
 use doorman_http::{Method, Version};
+use doorman_limit::Priority;
 use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
 use super::waf::Maker;
 use super::{
     ErrorPages, Ground, HostEdit, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror,
-    PlanRoute, PlanShare, PlanSite, RouteEdits, guard, optimize, sites, upstreams,
+    PlanRoute, PlanShare, PlanSite, RouteEdits, guard, optimize, overload, sites, upstreams,
 };
 
 pub(super) fn compile(
@@ -141,6 +142,7 @@ impl PlanRoute {
             cache: None,
             code: None,
             guard: None,
+            priority: Priority::Normal,
             waf: None,
             html: false,
             mirror: None,
@@ -205,6 +207,7 @@ fn plan(
         ),
         ending,
         guard: None,
+        priority: overload::priority(&options.guard),
         waf: None,
         edits: RouteEdits::compile(options, faults),
         pages: ErrorPages::compile(options, faults),

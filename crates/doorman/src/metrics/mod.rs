@@ -9,6 +9,7 @@ mod coding;
 mod guard;
 mod managed;
 mod optimize;
+mod overload;
 mod process;
 mod resilience;
 mod text;
@@ -99,6 +100,7 @@ impl Exporter {
         optimize::write(&mut page, engine);
         waf::write(&mut page, engine);
         guard::write(&mut page, engine);
+        overload::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);
         handshakes(&mut page, engine);

@@ -20,7 +20,7 @@ fn database(house: &House, python: &Python, name: &str, kind: &str, lines: &str)
 
 /// A site that believes its clients' `X-Forwarded-For`, behind these databases.
 fn site(geo: &str, gates: &str) -> String {
-    format!("global geo {geo}\nglobal trusted-proxies 127.0.0.0/8\n---\n{gates}")
+    format!("global {{ geo {geo}; trusted-proxies 127.0.0.0/8 }}\n---\n{gates}")
 }
 
 #[test]

@@ -7,7 +7,6 @@ use super::Decoder;
 use super::identity::time_within;
 use crate::item::{Item, Text};
 use crate::suggest::nearest;
-use crate::table::WHEN_LATER;
 use crate::values::{self, Value};
 use crate::{
     Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen, ClientPrefixes, Diagnostic,
@@ -37,8 +36,12 @@ impl Decoder<'_> {
         if self.says_off(block, "challenge always") {
             return Some(None);
         }
-        let when = [("always", ChallengeWhen::Always), ("suspicious", ChallengeWhen::Suspicious)];
-        let when = self.ok(values::choice(block.value(0)?, &when, WHEN_LATER));
+        let when = [
+            ("always", ChallengeWhen::Always),
+            ("when-busy", ChallengeWhen::WhenBusy),
+            ("suspicious", ChallengeWhen::Suspicious),
+        ];
+        let when = self.ok(values::choice(block.value(0)?, &when, &[]));
         let mut challenge = Challenge {
             when: when.unwrap_or(Spanned::new(ChallengeWhen::Always, block.span)),
             difficulty: Setting::default_of(16),
