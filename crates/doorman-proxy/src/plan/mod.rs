@@ -40,10 +40,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::crowd::{Crowd, CrowdLimits};
+use crate::errand::Errands;
 use crate::form::Made;
 use crate::gate::PlanGuard;
 use crate::hints::Hints;
 use crate::inspection::Events;
+use crate::remote_keys::KeyRing;
 use crate::workshop::Workshop;
 pub(crate) use cache::PlanCache;
 pub(crate) use clients::{CLIENT_CERT, CLIENT_CERT_CHAIN};
@@ -461,6 +463,10 @@ pub struct Ground {
     stores: stores::Stores,
     /// Where work is done that no request waits for.
     pub workshop: Arc<Workshop>,
+    /// Where questions to other servers wait for whoever asks them.
+    pub errands: Arc<Errands>,
+    /// Keys of issuers that are fetched.
+    pub keys: Arc<KeyRing>,
     /// What was made of stored answers.
     pub made: Arc<Made>,
     hints: Mutex<Weak<Hints>>,
@@ -511,6 +517,8 @@ impl Ground {
             resilience: Mutex::default(),
             stores: stores::Stores::default(),
             workshop: Arc::default(),
+            errands: Arc::default(),
+            keys: Arc::default(),
             made: Arc::default(),
             hints: Mutex::default(),
             rules: RuleGround::default(),
