@@ -127,14 +127,18 @@ impl Decoder<'_> {
             let message = format!("two `oidc` blocks of one site have the same {what}");
             let error = Diagnostic::error("E0253", oidc.span, message);
             self.say(error.also(other.span, "the other").help(
-                "write it once in the site or a policy, or give each its own `callback`, `logout` and `cookie`",
+                "write it once in the site or a policy, or give each its own `callback`, `logout` and `cookie`; only `unauthenticated` may differ otherwise",
             ));
         }
     }
 }
 
-/// What two blocks have in common that they must not.
+/// What two blocks have in common that they must not. Those that differ in what becomes of nobody alone have the same
+/// sessions.
 fn shares(one: &Oidc, other: &Oidc) -> Option<&'static str> {
+    if is_same(one, other) {
+        return None;
+    }
     let paths = [&other.callback.value, &other.logout.value];
     if paths.contains(&&one.callback.value) {
         return Some("`callback`");
@@ -143,6 +147,21 @@ fn shares(one: &Oidc, other: &Oidc) -> Option<&'static str> {
         return Some("`logout`");
     }
     (one.cookie.value == other.cookie.value).then_some("`cookie`")
+}
+
+fn is_same(one: &Oidc, other: &Oidc) -> bool {
+    let text = |oidc: &Oidc| {
+        let secret = oidc.client_secret.as_ref().map(|secret| secret.value.clone());
+        let forward: Vec<_> = oidc.forward.iter().map(|told| told.value.clone()).collect();
+        (oidc.issuer.value.clone(), oidc.client_id.value.clone(), secret, forward)
+    };
+    text(one) == text(other)
+        && one.scopes.value == other.scopes.value
+        && one.session.value == other.session.value
+        && one.cookie.value == other.cookie.value
+        && one.callback.value == other.callback.value
+        && one.logout.value == other.logout.value
+        && one.refresh.value == other.refresh.value
 }
 
 /// The provider signs users in, so it is asked over TLS alone; on this machine there is nobody on the way.
