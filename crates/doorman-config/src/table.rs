@@ -13,6 +13,7 @@ mod health;
 mod identity;
 mod later;
 mod limits;
+mod oidc;
 mod optimize;
 mod options;
 mod overload;
@@ -135,6 +136,8 @@ pub enum Within {
     Jwt,
     /// `forward-auth`.
     ForwardAuth,
+    /// `oidc`.
+    Oidc,
     /// `cors`.
     Cors,
     /// `csrf`.
@@ -203,6 +206,7 @@ impl Within {
         Within::ApiKey,
         Within::Jwt,
         Within::ForwardAuth,
+        Within::Oidc,
         Within::Cors,
         Within::Csrf,
         Within::Challenge,
@@ -265,6 +269,7 @@ impl Within {
             Within::ApiKey => "api-key",
             Within::Jwt => "jwt",
             Within::ForwardAuth => "forward-auth",
+            Within::Oidc => "oidc",
             Within::Cors => "cors",
             Within::Csrf => "csrf",
             Within::Challenge => "challenge",
@@ -531,6 +536,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(overload::DIRECTIVES)
         .chain(identity::DIRECTIVES)
         .chain(forward::DIRECTIVES)
+        .chain(oidc::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
         .chain(abuse::DIRECTIVES)
 }
@@ -629,9 +635,11 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("auth_request", "forward-auth"),
     ("auth_request_set", "forward-auth { response-header"),
     ("forwardauth", "forward-auth"),
+    ("auth_oidc", "oidc"),
+    ("oidc_provider", "oidc"),
     ("auth_jwt", "jwt"),
     ("auth_jwt_key_file", "jwt jwks"),
-    ("satisfy", "basic-auth`, `api-key` and `jwt`, of which any suffices; not `satisfy"),
+    ("satisfy", "basic-auth`, `api-key`, `jwt` and `oidc`, of which any suffices; not `satisfy"),
     ("limit_req", "limit"),
     ("limit_req_zone", "limit RATE per"),
     ("limit_req_status", "limit { status"),

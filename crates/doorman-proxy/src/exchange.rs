@@ -41,6 +41,8 @@ pub(crate) struct Exchange {
     pub(crate) identity: Option<Arc<Identity>>,
     /// Whether a server was asked about it and let it pass.
     pub(crate) is_vouched: bool,
+    /// Whether somebody asks where nobody may ask, too: what is kept for nobody is not for him.
+    pub(crate) is_optional: bool,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,
@@ -88,6 +90,7 @@ impl Exchange {
             marks: None,
             identity: None,
             is_vouched: false,
+            is_optional: false,
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
             record: Some(record),

@@ -94,13 +94,15 @@ pub enum End {
     Unauthorized,
     /// Who says who may pass could not be asked, or said what means nothing.
     AuthUnavailable,
+    /// Its client was sent to sign in, came back from there, or signed out.
+    SignIn,
     /// The drain deadline passed.
     Drained,
 }
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -136,6 +138,7 @@ impl End {
         Self::CrossSite,
         Self::Unauthorized,
         Self::AuthUnavailable,
+        Self::SignIn,
         Self::Drained,
     ];
 
@@ -178,6 +181,7 @@ impl End {
             Self::CrossSite => "cross-site",
             Self::Unauthorized => "unauthorized",
             Self::AuthUnavailable => "auth-unavailable",
+            Self::SignIn => "sign-in",
             Self::Drained => "drained",
         }
     }

@@ -165,6 +165,8 @@ pub enum Fault {
     Unauthorized(Refusal),
     /// Who says who may pass said nothing, or what means nothing; what happened.
     Unasked(Refusal, Box<str>),
+    /// Somebody cannot sign in, and what is known of it.
+    SignIn(Refusal, Box<str>),
     /// Too many requests are under way: how, and the seconds after which it may ask again.
     Crowded(&'static str, u32),
     /// There is more to do than can be done: what is missing, and the seconds after which it may ask again.
@@ -183,9 +185,10 @@ impl Fault {
             Self::WafBlock(_, status) | Self::Limited(_, status, _) | Self::Denied(_, status) => {
                 *status
             }
-            Self::CrossSite(refusal) | Self::Unauthorized(refusal) | Self::Unasked(refusal, _) => {
-                refusal.status()
-            }
+            Self::CrossSite(refusal)
+            | Self::Unauthorized(refusal)
+            | Self::SignIn(refusal, _)
+            | Self::Unasked(refusal, _) => refusal.status(),
             // RFC 6585 section 4: of one client's requests, and so of its connections.
             Self::TooManyConnections => 429,
             Self::Crowded(..) | Self::Overloaded(..) | Self::Upstream(DialError::Exhausted) => 503,
@@ -245,8 +248,10 @@ impl Fault {
             Self::NoSite | Self::NoRoute | Self::NoScript => GrpcCode::Unimplemented,
             // UNAVAILABLE is what clients try again for, on another connection.
             Self::Misdirected | Self::TooEarly | Self::Unasked(..) => GrpcCode::Unavailable,
-            Self::Unauthorized(refusal) if refusal.status() >= 500 => GrpcCode::Unavailable,
-            Self::Unauthorized(_) => GrpcCode::Unauthenticated,
+            Self::Unauthorized(refusal) | Self::SignIn(refusal, _) if refusal.status() >= 500 => {
+                GrpcCode::Unavailable
+            }
+            Self::Unauthorized(_) | Self::SignIn(..) => GrpcCode::Unauthenticated,
             Self::NoClientCertificate
             | Self::WafBlock(..)
             | Self::WafError
@@ -292,6 +297,14 @@ impl Fault {
         }
     }
 
+    /// Whether credentials were shown that do not hold.
+    pub(crate) const fn is_auth_failure(&self) -> bool {
+        match self {
+            Self::Unauthorized(refusal) | Self::SignIn(refusal, _) => refusal.is_auth_failure(),
+            _ => false,
+        }
+    }
+
     /// Whether a rule does not let something pass, so that nothing is to be put in its place.
     pub(crate) const fn is_refusal(&self) -> bool {
         matches!(self, Self::WafBlock(..) | Self::WafError)
@@ -326,10 +339,14 @@ impl Fault {
             | Self::Upstream(_)
             | Self::Unasked(..)
             | Self::DeadlinePassed => Side::Upstream,
-            Self::Unauthorized(refusal) if refusal.status() < 500 => Side::Client,
-            Self::BadEdit(_) | Self::WafError | Self::Crowded(..) | Self::Unauthorized(_) => {
-                Side::House
+            Self::Unauthorized(refusal) | Self::SignIn(refusal, _) if refusal.status() < 500 => {
+                Side::Client
             }
+            Self::BadEdit(_)
+            | Self::WafError
+            | Self::Crowded(..)
+            | Self::Unauthorized(_)
+            | Self::SignIn(..) => Side::House,
         }
     }
 
@@ -382,7 +399,7 @@ impl Fault {
             Self::Overloaded(..) => End::Overloaded,
             Self::Denied(..) => End::Denied,
             Self::CrossSite(_) => End::CrossSite,
-            Self::Unauthorized(_) => End::Unauthorized,
+            Self::Unauthorized(_) | Self::SignIn(..) => End::Unauthorized,
             Self::Unasked(..) => End::AuthUnavailable,
         }
     }
@@ -407,6 +424,7 @@ impl Fault {
                 Some(refusal.word().to_owned())
             }
             Self::Unasked(_, why) => Some(why.to_string()),
+            Self::SignIn(refusal, why) => Some(format!("{}: {why}", refusal.word())),
             Self::BadPath => Some("path cannot be one of a script".to_owned()),
             _ => None,
         }

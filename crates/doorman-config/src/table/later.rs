@@ -2,7 +2,6 @@
 //! not know them.
 
 use super::Within::{self, Global, Jwt, Listen};
-use super::options::OPTIONS_WITHIN as OPTIONS;
 
 /// A directive to come.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +22,6 @@ const fn later(name: &'static str, within: &'static [Within], what: &'static str
 pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
-    later("oidc", OPTIONS, "sign users in at an OpenID provider"),
     later("refresh", &[Jwt], "fetch keys from a URL again after a time"),
     later("desync", &[Global, Listen], "say what becomes of requests that can be read in two ways"),
     later("harden", &[Global], "give up what the process does not need of the system"),
