@@ -12,6 +12,7 @@ mod delivery;
 mod discover;
 mod global;
 mod guard;
+mod harden;
 mod health;
 mod listen;
 mod optimize;
@@ -46,6 +47,7 @@ pub use guard::{
     JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Origin, RequestRate, Secret,
     SecurityHeaders, Throttle, WhoList,
 };
+pub use harden::{Harden, ProcessUser};
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
 pub use optimize::{

@@ -46,6 +46,8 @@ pub enum Within {
     Geo,
     /// `tls-policy` in `global`.
     TlsPolicy,
+    /// `user` in `global`.
+    User,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -154,6 +156,7 @@ impl Within {
         Within::Timeouts,
         Within::Geo,
         Within::TlsPolicy,
+        Within::User,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -215,6 +218,7 @@ impl Within {
             Within::Limits => "limits",
             Within::Timeouts => "timeouts",
             Within::TlsPolicy => "tls-policy",
+            Within::User => "user",
             Within::Listen => "listen",
             Within::Relay => "relay",
             Within::Upstream => "upstream",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Acme, Geo, SocketAddress, TlsPolicy};
+use super::{Acme, Geo, Harden, ProcessUser, SocketAddress, TlsPolicy};
 use crate::{Setting, Spanned};
 
 /// The `global` block.
@@ -46,6 +46,10 @@ pub struct Global {
     pub bind: Vec<Spanned<IpAddr>>,
     /// `geo`: where addresses are; `None`: nobody knows.
     pub geo: Option<Geo>,
+    /// As whom a process that root starts goes on; `None`: as root.
+    pub user: Option<Spanned<ProcessUser>>,
+    /// Whether the process gives up what it does not need.
+    pub harden: Setting<Harden>,
     /// How long TERM waits for requests to end, 30 s.
     pub drain: Setting<Duration>,
     /// What handshakes of sites may use that say nothing themselves; intermediate.
@@ -260,6 +264,8 @@ impl Default for Global {
             https_port: Setting::default_of(443),
             bind: Vec::new(),
             geo: None,
+            user: None,
+            harden: Setting::default_of(Harden::On),
             drain: Setting::default_of(Duration::from_secs(30)),
             tls_policy: Setting::default_of(TlsPolicy::intermediate()),
             tls_policies: Vec::new(),

@@ -29,6 +29,4 @@ pub const LATER: &[Later] = &[
     later("priority", OPTIONS, "say what goes on when there is more to do than can be done"),
     later("overload", &[Global], "refuse some requests so that the others go on"),
     later("desync", &[Global, Listen], "say what becomes of requests that can be read in two ways"),
-    later("harden", &[Global], "give up what the process does not need of the system"),
-    later("user", &[Global], "let the process go on as another user and group"),
 ];
