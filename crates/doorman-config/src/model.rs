@@ -12,6 +12,7 @@ mod delivery;
 mod discover;
 mod global;
 mod guard;
+mod harden;
 mod health;
 mod listen;
 mod optimize;
@@ -47,6 +48,7 @@ pub use guard::{
     ForwardAuthMethod, Geo, Guard, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Oidc,
     Origin, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated, WhoList,
 };
+pub use harden::{Harden, ProcessUser};
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
 pub use optimize::{

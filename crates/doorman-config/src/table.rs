@@ -50,6 +50,8 @@ pub enum Within {
     TlsPolicy,
     /// `overload` in `global`.
     Overload,
+    /// `user` in `global`.
+    User,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -163,6 +165,7 @@ impl Within {
         Within::Geo,
         Within::TlsPolicy,
         Within::Overload,
+        Within::User,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -227,6 +230,7 @@ impl Within {
             Within::Timeouts => "timeouts",
             Within::TlsPolicy => "tls-policy",
             Within::Overload => "overload",
+            Within::User => "user",
             Within::Listen => "listen",
             Within::Relay => "relay",
             Within::Upstream => "upstream",

@@ -105,6 +105,7 @@ fn around(within: Within, example: &str) -> String {
         Within::Limits => format!("global {{ limits {{ {example} }} }}"),
         Within::Timeouts => format!("global {{ timeouts {{ {example} }} }}"),
         Within::TlsPolicy => format!("global {{ tls-policy p {{ {example} }} }}"),
+        Within::User => format!("global {{ user doorman {{ {example} }} }}"),
         Within::Listen => {
             format!("listen 127.0.0.1:443 {{ {example} }}\nsite localhost {{ respond 200 }}")
         }

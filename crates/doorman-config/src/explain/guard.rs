@@ -45,6 +45,13 @@ pub(super) const CODES: &[Explanation] = &[
         "global { overload delay off memory off }\nsite http://a.test { respond 200 }",
         "global { overload delay 50ms memory off }\nsite http://a.test { respond 200 }",
     ),
+    Explanation::new(
+        "E0258",
+        "not the name of a user or a group",
+        "A user and a group are named as the system has them in /etc/passwd and /etc/group, or by number.",
+        "global { user -x }\nsite http://a.test { respond 200 }",
+        "global { user doorman group doorman }\nsite http://a.test { respond 200 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[
@@ -89,5 +96,12 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "A ban counts what other words of the route refuse: `auth-failure` needs one about identity, `waf-block` a `waf`, `limit` a bound, `challenge-failure` a `challenge`. What the upstream refuses itself is counted by its status.",
         "site http://a.test { ban 10 within 1m for 1h on auth-failure; proxy 3000 }",
         "site http://a.test { ban 10 within 1m for 1h on 401 403; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0328",
+        "the admin API's token is sent in the clear",
+        "The admin API speaks plain HTTP. On an address that others reach, its token and all that it shows can be read by whoever is on the way, and used from then on.",
+        "global { admin 0.0.0.0:9000 token-file /etc/doorman/token }\nsite http://a.test { proxy 3000 }",
+        "global { admin 127.0.0.1:9000 token-file /etc/doorman/token }\nsite http://a.test { proxy 3000 }",
     ),
 ];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Acme, Geo, Overload, SocketAddress, TlsPolicy};
+use super::{Acme, Geo, Harden, Overload, ProcessUser, SocketAddress, TlsPolicy};
 use crate::{Setting, Spanned};
 
 /// The `global` block.
@@ -48,6 +48,10 @@ pub struct Global {
     pub overload: Option<Overload>,
     /// `geo`: where addresses are; `None`: nobody knows.
     pub geo: Option<Geo>,
+    /// As whom a process that root starts goes on; `None`: as root.
+    pub user: Option<Spanned<ProcessUser>>,
+    /// Whether the process gives up what it does not need.
+    pub harden: Setting<Harden>,
     /// How long TERM waits for requests to end, 30 s.
     pub drain: Setting<Duration>,
     /// What handshakes of sites may use that say nothing themselves; intermediate.
@@ -263,6 +267,8 @@ impl Default for Global {
             bind: Vec::new(),
             overload: None,
             geo: None,
+            user: None,
+            harden: Setting::default_of(Harden::On),
             drain: Setting::default_of(Duration::from_secs(30)),
             tls_policy: Setting::default_of(TlsPolicy::intermediate()),
             tls_policies: Vec::new(),

@@ -24,6 +24,4 @@ pub const LATER: &[Later] = &[
     later("trace", &[Global], "send traces over OTLP"),
     later("refresh", &[Jwt], "fetch keys from a URL again after a time"),
     later("desync", &[Global, Listen], "say what becomes of requests that can be read in two ways"),
-    later("harden", &[Global], "give up what the process does not need of the system"),
-    later("user", &[Global], "let the process go on as another user and group"),
 ];

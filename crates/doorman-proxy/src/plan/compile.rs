@@ -86,6 +86,10 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
             faults.error(code::CERTIFICATE, ca.span, error);
         }
     }
+    let admin = config.global.admin.as_ref();
+    if let Some(token) = admin.and_then(|admin| admin.value.token_file.as_ref()) {
+        warn_of_open_key(token, &mut faults);
+    }
     let automatic = sites::has_automatic(config);
     let whole = !faults.list.iter().any(Diagnostic::is_error);
     if whole {

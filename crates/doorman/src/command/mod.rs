@@ -179,6 +179,12 @@ fn refuse(refused: &Refused, screen: &Screen) -> ExitCode {
     match refused {
         Refused::Config(diagnostics, sources) => {
             screen.tell(diagnostics, sources);
+            // Rules may name files of their own, which nobody knows before they are read.
+            let is_denied =
+                |one: &doorman_config::Diagnostic| one.message.contains("ermission denied");
+            if crate::harden::is_bounded() && diagnostics.iter().any(is_denied) {
+                eprintln!("  help: {}", crate::harden::BOUNDS_HELP);
+            }
             return ExitCode::from(exit::CONFIG);
         }
         Refused::Bind(errors) => errors.iter().for_each(|error| eprintln!("error: {error}")),
