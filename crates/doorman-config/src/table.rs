@@ -7,6 +7,7 @@ mod browsers;
 mod cache;
 mod compress;
 mod delivery;
+mod desync;
 mod discovery;
 mod forward;
 mod health;
@@ -526,6 +527,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(limits::DIRECTIVES)
         .chain(identity::DIRECTIVES)
         .chain(forward::DIRECTIVES)
+        .chain(desync::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
         .chain(abuse::DIRECTIVES)
 }

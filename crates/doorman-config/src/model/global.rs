@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use doorman_http::desync::Desync;
 use ipnet::IpNet;
 
 use super::{Acme, Geo, SocketAddress, TlsPolicy};
@@ -44,6 +45,8 @@ pub struct Global {
     pub https_port: Setting<u16>,
     /// Addresses that site ports are bound on; empty: every address of the machine.
     pub bind: Vec<Spanned<IpAddr>>,
+    /// What becomes of requests that can be read in two ways.
+    pub desync: Setting<Desync>,
     /// `geo`: where addresses are; `None`: nobody knows.
     pub geo: Option<Geo>,
     /// How long TERM waits for requests to end, 30 s.
@@ -259,6 +262,7 @@ impl Default for Global {
             http_port: Setting::default_of(80),
             https_port: Setting::default_of(443),
             bind: Vec::new(),
+            desync: Setting::default_of(Desync::Defensive),
             geo: None,
             drain: Setting::default_of(Duration::from_secs(30)),
             tls_policy: Setting::default_of(TlsPolicy::intermediate()),

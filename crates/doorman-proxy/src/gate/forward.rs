@@ -11,7 +11,6 @@ use doorman_auth::{Identity, Refusal, Via};
 use doorman_http::{FieldId, IpText, Method, RequestHead, Response, ResponseHead, Version};
 use doorman_net::{Clock, heads, within_deadline};
 
-
 use crate::exchange::Exchange;
 use crate::metrics::Asked;
 use crate::record::End;
