@@ -37,6 +37,7 @@ pub use cache::{
 pub use compress::{Breach, CodingLevels, Compress, Decompress};
 pub use delivery::Delivery;
 pub use discover::{Discover, DiscoverSource, Family};
+pub use doorman_http::desync::Desync;
 pub use global::{
     AccessFormat, AccessLog, Admin, BackgroundThreads, ErrorLog, Global, Limits, LogLevel,
     LogTarget, Timeouts, WafLog, Workers,

@@ -7,6 +7,7 @@ mod browsers;
 mod cache;
 mod compress;
 mod delivery;
+mod desync;
 mod discovery;
 mod forward;
 mod health;
@@ -541,6 +542,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(identity::DIRECTIVES)
         .chain(forward::DIRECTIVES)
         .chain(oidc::DIRECTIVES)
+        .chain(desync::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
         .chain(abuse::DIRECTIVES)
 }

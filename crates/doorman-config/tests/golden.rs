@@ -237,6 +237,9 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
             protocols.join(" ")
         )
         .expect(TAKES_ALL);
+        if listener.desync.span.is_some() {
+            writeln!(text, "  desync {}", listener.desync.value.word()).expect(TAKES_ALL);
+        }
         for announcer in &listener.proxy_protocol {
             match announcer {
                 Announcer::Range(range) => writeln!(text, "  proxy-protocol from {range}"),

@@ -73,6 +73,7 @@ impl Exchange {
     pub(crate) fn new(conn: &Rc<Conn>, request: Request, books: &Rc<Books>, started: Now) -> Self {
         let Request { head, mut body, interim } = request;
         let mut record = Record::open(Rc::clone(conn), Rc::clone(books), started);
+        record.anomaly = head.anomaly;
         if !body.is_finished() {
             // A length may be missing, as a tunnel's is, and one that was declared may never come.
             body.watch(record.receiving());

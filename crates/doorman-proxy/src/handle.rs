@@ -387,9 +387,7 @@ impl<N: Net> Handler for Proxy<N> {
             Ok(response) => response,
             Err(Stop::Answer(response)) => *response,
             Err(Stop::Fault(fault)) => {
-                let record = exchange.record();
-                record.end = fault.end();
-                record.detail = fault.detail();
+                exchange.record().fault(&fault);
                 if grpc::is_call(&exchange.head) {
                     grpc::fault(&fault, &exchange.id())
                 } else {
@@ -413,6 +411,7 @@ impl<N: Net> Handler for Proxy<N> {
         let mut exchange = self.open(&plan, conn, request);
         let record = exchange.record();
         record.end = if refused.status == 408 { End::ClientTimeout } else { End::ClientMalformed };
+        record.anomaly = refused.anomaly.or(record.anomaly);
         record.detail = Some(refused.reason.to_owned());
         record.place = Some(Rc::clone(&plan.no_site));
         let mut response = answer::fault(&mut exchange, None, refused.status);

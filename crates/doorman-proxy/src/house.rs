@@ -145,6 +145,9 @@ impl Books {
         for tally in record.coded.iter().chain(&record.decoded) {
             self.counters.coded(tally);
         }
+        if let Some(anomaly) = record.anomaly {
+            self.counters.anomaly(anomaly);
+        }
         if let (Some(server), Some(sticky)) = (&record.server, record.sticky) {
             server.counters.sticky[sticky as usize].add(1);
         }

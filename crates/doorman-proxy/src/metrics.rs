@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorman_http::coding::Coding;
+use doorman_http::desync::Anomaly;
 use doorman_http::{Version, WIRES, Wire};
 
 use crate::again::Again;
@@ -355,6 +356,17 @@ pub struct CoreCounters {
     wafs: Mutex<BTreeMap<Box<str>, Arc<WafCounters>>>,
     rule_hits: Mutex<RuleHits>,
     overload: Arc<OverloadCounters>,
+    anomalies: Anomalies,
+}
+
+/// Requests by how two readers could understand them in different ways.
+#[derive(Debug)]
+struct Anomalies([Counter; Anomaly::ALL.len()]);
+
+impl Default for Anomalies {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
 }
 
 impl CoreCounters {
@@ -431,6 +443,16 @@ impl CoreCounters {
                 hits.others += 1;
             }
         }
+    }
+
+    pub(crate) fn anomaly(&self, anomaly: Anomaly) {
+        self.anomalies.0[anomaly as usize].add(1);
+    }
+
+    /// Requests by how two readers could understand them in different ways, in the order of [`Anomaly::ALL`].
+    #[must_use]
+    pub const fn anomalies(&self) -> &[Counter; Anomaly::ALL.len()] {
+        &self.anomalies.0
     }
 
     /// Requests that each rule matched, and those that other rules did.

@@ -59,6 +59,7 @@ impl Decoder<'_> {
                 "overload" => global.overload = self.overload(item).or(global.overload),
                 "user" => global.user = self.process_user(item).or(global.user),
                 "harden" => self.set(item, &mut global.harden, super::harden::harden),
+                "desync" => self.set(item, &mut global.desync, super::listen::desync),
                 "geo" => global.geo = self.geo(item).or(global.geo),
                 "limits" => self.limits(item, &mut global.limits),
                 "timeouts" => self.timeouts(item, &mut global.timeouts),

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use doorman_http::desync::Desync;
 use ipnet::IpNet;
 
 use super::{Acme, Geo, Harden, Overload, ProcessUser, SocketAddress, TlsPolicy};
@@ -46,6 +47,8 @@ pub struct Global {
     pub bind: Vec<Spanned<IpAddr>>,
     /// When requests are refused so that others go on; `None`: never.
     pub overload: Option<Overload>,
+    /// What becomes of requests that can be read in two ways.
+    pub desync: Setting<Desync>,
     /// `geo`: where addresses are; `None`: nobody knows.
     pub geo: Option<Geo>,
     /// As whom a process that root starts goes on; `None`: as root.
@@ -266,6 +269,7 @@ impl Default for Global {
             https_port: Setting::default_of(443),
             bind: Vec::new(),
             overload: None,
+            desync: Setting::default_of(Desync::Defensive),
             geo: None,
             user: None,
             harden: Setting::default_of(Harden::On),

@@ -1,7 +1,7 @@
 //! Directives that are settled but come with a later version. Using one is an error that says so; the decoder does
 //! not know them.
 
-use super::Within::{self, Global, Jwt, Listen};
+use super::Within::{self, Global, Jwt};
 
 /// A directive to come.
 #[derive(Clone, Copy, Debug)]
@@ -23,5 +23,4 @@ pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
     later("refresh", &[Jwt], "fetch keys from a URL again after a time"),
-    later("desync", &[Global, Listen], "say what becomes of requests that can be read in two ways"),
 ];

@@ -187,6 +187,7 @@ pub(super) fn listener(
         announcers: announcers(listener),
         settings: ServeSettings {
             alt_svc: alt_svc(listener),
+            desync: listener.desync.value,
             ..settings(config, &listener.protocols)
         },
     }
@@ -239,6 +240,7 @@ pub(super) fn settings(config: &Config, protocols: &[Protocol]) -> ServeSettings
         h2_streams: limits.h2_streams.value,
         h3_streams: limits.h3_streams.value,
         alt_svc: None,
+        desync: config.global.desync.value,
         drain: config.global.drain.value,
         requests_max: limits
             .requests_per_connection

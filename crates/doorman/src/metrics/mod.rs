@@ -22,6 +22,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use doorman_control::ocsp::{StapleReport, StapleState};
 use doorman_http::WIRES;
+use doorman_http::desync::Anomaly;
 use doorman_proxy::metrics::{
     Asked, BUCKETS_MICROS, ByStatus, Histogram, ListenerCounters, Mirrored, RouteCounters,
     STATUSES, ServerCounters,
@@ -177,6 +178,7 @@ impl Exporter {
             }
         }
         asked(page, &sums);
+        anomalies(page, engine);
         let help = "Content bytes from clients.";
         page.family("doorman_http_request_bytes_total", help, Kind::Counter);
         for ((site, route), sum) in &sums {
@@ -397,6 +399,19 @@ impl UpstreamSum {
         self.duration.add(&counters.duration);
         for (sum, counter) in self.retries.iter_mut().zip(&counters.retries) {
             *sum += counter.read();
+        }
+    }
+}
+
+fn anomalies(page: &mut Page, engine: &Engine) {
+    let help = "Requests that two readers could understand in different ways.";
+    page.family("doorman_desync_total", help, Kind::Counter);
+    for anomaly in Anomaly::ALL {
+        let count: u64 =
+            engine.counters().map(|core| core.anomalies()[anomaly as usize].read()).sum();
+        if count > 0 {
+            let (class, reason) = (anomaly.class().word(), anomaly.word());
+            page.sample("", &[("class", class), ("reason", reason)], count);
         }
     }
 }

@@ -12,6 +12,7 @@ mod access;
 mod bans;
 mod browsers;
 mod commands;
+mod desync;
 mod forward;
 mod geo;
 mod identity;
