@@ -12,6 +12,7 @@ mod ending;
 mod fastcgi;
 mod global;
 mod guard;
+mod harden;
 mod health;
 mod listen;
 mod mirror;

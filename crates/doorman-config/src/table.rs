@@ -7,11 +7,14 @@ mod browsers;
 mod cache;
 mod compress;
 mod delivery;
+mod desync;
 mod discovery;
+mod forward;
 mod health;
 mod identity;
 mod later;
 mod limits;
+mod oidc;
 mod optimize;
 mod options;
 mod overload;
@@ -48,6 +51,8 @@ pub enum Within {
     TlsPolicy,
     /// `overload` in `global`.
     Overload,
+    /// `user` in `global`.
+    User,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -132,6 +137,10 @@ pub enum Within {
     ApiKey,
     /// `jwt`.
     Jwt,
+    /// `forward-auth`.
+    ForwardAuth,
+    /// `oidc`.
+    Oidc,
     /// `cors`.
     Cors,
     /// `csrf`.
@@ -157,6 +166,7 @@ impl Within {
         Within::Geo,
         Within::TlsPolicy,
         Within::Overload,
+        Within::User,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -199,6 +209,8 @@ impl Within {
         Within::BasicAuth,
         Within::ApiKey,
         Within::Jwt,
+        Within::ForwardAuth,
+        Within::Oidc,
         Within::Cors,
         Within::Csrf,
         Within::Challenge,
@@ -219,6 +231,7 @@ impl Within {
             Within::Timeouts => "timeouts",
             Within::TlsPolicy => "tls-policy",
             Within::Overload => "overload",
+            Within::User => "user",
             Within::Listen => "listen",
             Within::Relay => "relay",
             Within::Upstream => "upstream",
@@ -260,6 +273,8 @@ impl Within {
             Within::BasicAuth => "basic-auth",
             Within::ApiKey => "api-key",
             Within::Jwt => "jwt",
+            Within::ForwardAuth => "forward-auth",
+            Within::Oidc => "oidc",
             Within::Cors => "cors",
             Within::Csrf => "csrf",
             Within::Challenge => "challenge",
@@ -525,6 +540,9 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(limits::DIRECTIVES)
         .chain(overload::DIRECTIVES)
         .chain(identity::DIRECTIVES)
+        .chain(forward::DIRECTIVES)
+        .chain(oidc::DIRECTIVES)
+        .chain(desync::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
         .chain(abuse::DIRECTIVES)
 }
@@ -620,11 +638,14 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("digestauth", "basic-auth"),
     ("authtype", "basic-auth"),
     ("authuserfile", "basic-auth file"),
-    ("auth_request", "forward-auth`, which comes with a later version; not `auth_request"),
-    ("forwardauth", "forward-auth`, which comes with a later version; not `forwardauth"),
+    ("auth_request", "forward-auth"),
+    ("auth_request_set", "forward-auth { response-header"),
+    ("forwardauth", "forward-auth"),
+    ("auth_oidc", "oidc"),
+    ("oidc_provider", "oidc"),
     ("auth_jwt", "jwt"),
     ("auth_jwt_key_file", "jwt jwks"),
-    ("satisfy", "basic-auth`, `api-key` and `jwt`, of which any suffices; not `satisfy"),
+    ("satisfy", "basic-auth`, `api-key`, `jwt` and `oidc`, of which any suffices; not `satisfy"),
     ("limit_req", "limit"),
     ("limit_req_zone", "limit RATE per"),
     ("limit_req_status", "limit { status"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use doorman_h1::Limits;
 use doorman_http::Instant;
+use doorman_http::desync::Desync;
 
 use crate::Clock;
 
@@ -38,6 +39,8 @@ pub struct ServeSettings {
     pub h3_streams: u32,
     /// What responses over TCP say of HTTP/3 on the same port (`Alt-Svc`, RFC 7838), if it is there.
     pub alt_svc: Option<Box<str>>,
+    /// What becomes of requests that can be read in two ways.
+    pub desync: Desync,
     /// Requests on one connection before it is closed.
     pub requests_max: u64,
     /// What connections have left whose UDP socket is no longer wanted: they hold its port.
@@ -68,6 +71,7 @@ impl Default for ServeSettings {
             h2_streams: 100,
             h3_streams: 100,
             alt_svc: None,
+            desync: Desync::default(),
             requests_max: u64::MAX,
             drain: Duration::from_secs(30),
         }

@@ -145,6 +145,9 @@ impl Books {
         for tally in record.coded.iter().chain(&record.decoded) {
             self.counters.coded(tally);
         }
+        if let Some(anomaly) = record.anomaly {
+            self.counters.anomaly(anomaly);
+        }
         if let (Some(server), Some(sticky)) = (&record.server, record.sticky) {
             server.counters.sticky[sticky as usize].add(1);
         }
@@ -267,11 +270,10 @@ impl<N: Net> Proxy<N> {
 
     /// The proxy for what is no request of a client: its records go nowhere.
     pub(crate) fn shadow(&self, plan: &Rc<CorePlan<N>>) -> Self {
-        let unread = || Books::new(self.core.clock, Arc::default(), Rc::new(NoJournal));
         Self {
             net: self.net.clone(),
             core: Rc::clone(&self.core),
-            books: Rc::clone(self.unread.get_or_init(unread)),
+            books: Rc::clone(self.unread()),
             current: RefCell::new(Rc::clone(plan)),
             pools: RefCell::default(),
             coders: self.coders.clone(),
@@ -279,6 +281,12 @@ impl<N: Net> Proxy<N> {
             meter: Rc::clone(&self.meter),
             unread: OnceCell::new(),
         }
+    }
+
+    /// Books that nobody reads.
+    pub(crate) fn unread(&self) -> &Rc<Books> {
+        let unread = || Books::new(self.core.clock, Arc::default(), Rc::new(NoJournal));
+        self.unread.get_or_init(unread)
     }
 
     /// The core's books.

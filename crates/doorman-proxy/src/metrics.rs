@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorman_http::coding::Coding;
+use doorman_http::desync::Anomaly;
 use doorman_http::{Version, WIRES, Wire};
 
 use crate::again::Again;
@@ -109,10 +110,40 @@ pub struct RouteCounters {
     pub hinted: Counter,
     /// Copies to another upstream, in the order of [`Mirrored::ALL`].
     pub mirrored: [Counter; Mirrored::ALL.len()],
+    /// Questions to another server about requests, in the order of [`Asked::ALL`].
+    pub asked: [Counter; Asked::ALL.len()],
+    /// How long those took, microseconds.
+    pub asked_micros: Counter,
     /// Content bytes received.
     pub bytes_in: Counter,
     /// Content bytes sent.
     pub bytes_out: Counter,
+}
+
+/// What another server said of a request that it was asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It may pass.
+    Passed,
+    /// It may not.
+    Refused,
+    /// Nothing, or what means nothing.
+    Failed,
+}
+
+impl Asked {
+    /// Every word, in the order of the docs.
+    pub const ALL: [Self; 3] = [Self::Passed, Self::Refused, Self::Failed];
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What became of a copy of a request.
@@ -149,6 +180,12 @@ impl Mirrored {
 }
 
 impl RouteCounters {
+    /// Counts a question in, and the time it took, microseconds.
+    pub(crate) fn asked(&self, what: Asked, micros: u64) {
+        self.asked[what as usize].add(1);
+        self.asked_micros.add(micros);
+    }
+
     /// Counts a copy in.
     pub(crate) fn mirrored(&self, what: Mirrored) {
         self.mirrored[what as usize].add(1);
@@ -319,6 +356,17 @@ pub struct CoreCounters {
     wafs: Mutex<BTreeMap<Box<str>, Arc<WafCounters>>>,
     rule_hits: Mutex<RuleHits>,
     overload: Arc<OverloadCounters>,
+    anomalies: Anomalies,
+}
+
+/// Requests by how two readers could understand them in different ways.
+#[derive(Debug)]
+struct Anomalies([Counter; Anomaly::ALL.len()]);
+
+impl Default for Anomalies {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
 }
 
 impl CoreCounters {
@@ -395,6 +443,16 @@ impl CoreCounters {
                 hits.others += 1;
             }
         }
+    }
+
+    pub(crate) fn anomaly(&self, anomaly: Anomaly) {
+        self.anomalies.0[anomaly as usize].add(1);
+    }
+
+    /// Requests by how two readers could understand them in different ways, in the order of [`Anomaly::ALL`].
+    #[must_use]
+    pub const fn anomalies(&self) -> &[Counter; Anomaly::ALL.len()] {
+        &self.anomalies.0
     }
 
     /// Requests that each rule matched, and those that other rules did.

@@ -4,9 +4,11 @@
 mod abuse;
 mod access;
 mod browsers;
+mod forward;
 mod identity;
 mod keys;
 mod limits;
+mod oidc;
 mod together;
 mod tokens;
 
@@ -16,7 +18,8 @@ use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
     Access, ApiKey, Ban, BasicAuth, Challenge, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf,
-    Global, Guard, Jwt, Limit, Priority, SecurityHeaders, Site, Spanned, Throttle,
+    ForwardAuth, Global, Guard, Jwt, Limit, Oidc, Priority, SecurityHeaders, Site, Spanned,
+    Throttle,
 };
 
 /// What one line says, or all lines of a block that belong together.
@@ -31,6 +34,8 @@ pub(super) enum GuardLine {
     BasicAuth(Option<BasicAuth>),
     ApiKey(Option<ApiKey>),
     Jwt(Option<Jwt>),
+    ForwardAuth(Option<ForwardAuth>),
+    Oidc(Option<Oidc>),
     Cors(Option<Cors>),
     Csrf(Option<Csrf>),
     SecurityHeaders(Option<Spanned<SecurityHeaders>>),
@@ -52,6 +57,8 @@ impl GuardLine {
             GuardLine::BasicAuth(auth) => guard.basic_auth = auth.map(Box::new),
             GuardLine::ApiKey(auth) => guard.api_key = auth.map(Box::new),
             GuardLine::Jwt(auth) => guard.jwt = auth.map(Box::new),
+            GuardLine::ForwardAuth(auth) => guard.forward_auth = auth.map(Box::new),
+            GuardLine::Oidc(auth) => guard.oidc = auth.map(Box::new),
             GuardLine::Cors(cors) => guard.cors = cors.map(Box::new),
             GuardLine::Csrf(csrf) => guard.csrf = csrf,
             GuardLine::SecurityHeaders(which) => guard.security_headers = which,
@@ -75,6 +82,8 @@ impl Decoder<'_> {
             "basic-auth" => self.basic_auth(item).map(GuardLine::BasicAuth),
             "api-key" => self.api_key(item).map(GuardLine::ApiKey),
             "jwt" => self.jwt(item).map(GuardLine::Jwt),
+            "forward-auth" => self.forward_auth(item).map(GuardLine::ForwardAuth),
+            "oidc" => self.oidc(item).map(GuardLine::Oidc),
             "cors" => self.cors(item).map(GuardLine::Cors),
             "csrf" => self.csrf(item).map(GuardLine::Csrf),
             "challenge" => self.challenge(item).map(GuardLine::Challenge),
@@ -101,6 +110,8 @@ impl Decoder<'_> {
             self.check_limits(site);
             self.check_keys(site);
             self.check_plain(site, global);
+            self.check_asked(site);
+            self.check_sign_ins(site);
             self.check_bans(site);
         }
     }

@@ -24,7 +24,7 @@ use tokio::io::AsyncWrite;
 
 use super::early::{Content, may_be_early};
 use super::pace::Pace;
-use super::{Handler, Refused};
+use super::{Handler, Refused, weigh};
 use crate::alarm::Alarm;
 use crate::core::{Core, ServeSettings, Ticket};
 use crate::heads;
@@ -214,12 +214,16 @@ impl<S: Stream> Io<S> {
         loop {
             if let Some(input) = &mut self.input {
                 match read_request(input.filled(), &self.settings.limits, head) {
-                    Ok(Progress::Done { consumed, framing }) => {
+                    Ok(Progress::Done { consumed, mut framing }) => {
                         input.consume(consumed);
                         if input.is_empty() {
                             self.input = None;
                         }
                         self.alarm.clear();
+                        if let Err(refused) = weigh(self.settings.desync, head) {
+                            return Poll::Ready(Arrival::Refused(refused));
+                        }
+                        framing.keep_alive &= !head.alone;
                         return Poll::Ready(Arrival::Request(framing));
                     }
                     Ok(Progress::Partial) => {}
@@ -227,6 +231,7 @@ impl<S: Stream> Io<S> {
                         return Poll::Ready(Arrival::Refused(Refused {
                             status: refusal.status,
                             reason: refusal.reason,
+                            anomaly: refusal.anomaly(),
                         }));
                     }
                 }
@@ -259,10 +264,7 @@ impl<S: Stream> Io<S> {
                     self.alarm.set_if_clear(wait);
                     ready!(self.alarm.poll(cx));
                     return Poll::Ready(if begun {
-                        Arrival::Refused(Refused {
-                            status: 408,
-                            reason: "request head took too long",
-                        })
+                        Arrival::Refused(Refused::plain(408, "request head took too long"))
                     } else {
                         Arrival::Nothing
                     });

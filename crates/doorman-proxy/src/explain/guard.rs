@@ -68,7 +68,10 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
             checked.map_or_else(|refusal| refusal.word().to_owned(), |()| "passes".to_owned());
         said.push(Guarded::new("csrf", "on", says).refusing(checked.is_err()));
     }
-    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity)));
+    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity, exchange)));
+    if let Some(forward) = &guard.forward {
+        said.push(Guarded::new("forward-auth", &*forward.name, "asked when it comes"));
+    }
     said.extend(
         guard
             .own_limits
@@ -113,11 +116,22 @@ fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
         .refusing(level.left == 0 && !limit.shadow)
 }
 
-fn identity(identity: &PlanIdentity) -> Guarded {
+fn identity(identity: &PlanIdentity, exchange: &Exchange) -> Guarded {
     let word = match identity {
         PlanIdentity::Basic(..) => "basic-auth",
         PlanIdentity::Key(_) => "api-key",
         PlanIdentity::Token(_) => "jwt",
+        PlanIdentity::SignIn(sign_in) => {
+            let (says, _) = sign_in.says(exchange);
+            let seen = sign_in.provider.seen();
+            let how = match (seen.is_known, seen.trouble) {
+                (true, None) => String::new(),
+                (true, Some(why)) => format!(" (now: {why})"),
+                (false, Some(why)) => format!(" (nobody can sign in now: {why})"),
+                (false, None) => " (not asked yet)".to_owned(),
+            };
+            return Guarded::new("oidc", format!("at {}{how}", seen.issuer), says);
+        }
     };
     Guarded::new(word, "one way to be let in", "checked when it comes")
 }

@@ -22,7 +22,7 @@ use doorman_net::seal::secret_words;
 use doorman_route::Geo;
 
 use super::compile::{Faults, code};
-use super::{Ground, Plan, PlanSite, access, identity};
+use super::{Ground, Plan, PlanSite, access, forward, identity};
 use crate::gate::{
     BanRules, BanSign, ChallengeFor, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan,
     PlanChallenge, PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanLimits,
@@ -79,6 +79,7 @@ impl<T> Known<T> {
 
 /// Makes the guards of one plan.
 pub(super) struct Maker<'g> {
+    config: &'g Config,
     all: &'g Ground,
     ground: &'g GuardGround,
     geo: Arc<Geo>,
@@ -87,9 +88,9 @@ pub(super) struct Maker<'g> {
 }
 
 impl<'g> Maker<'g> {
-    pub(super) fn new(config: &Config, all: &'g Ground, faults: &mut Faults) -> Self {
+    pub(super) fn new(config: &'g Config, all: &'g Ground, faults: &mut Faults) -> Self {
         let geo = access::geo(config, all, faults);
-        Self { all, ground: &all.guards, geo, lines: HashMap::new() }
+        Self { config, all, ground: &all.guards, geo, lines: HashMap::new() }
     }
 
     /// The gates of a route; `None` if it has none.
@@ -101,7 +102,10 @@ impl<'g> Maker<'g> {
         let access = guard.access.iter();
         let access =
             access.map(|lists| access::access(lists, &self.geo, self.all, faults)).collect();
-        let (identity, strip) = identity::gates(guard, self.all, faults);
+        let (identity, mut strip) = identity::gates(guard, self.all, faults);
+        let forward = guard.forward_auth.as_ref();
+        let forward =
+            forward.and_then(|asked| forward::forward(self.config, asked, &mut strip, faults));
         let cors = guard.cors.as_ref().and_then(|cors| identity::cors(cors, faults));
         let csrf = guard.csrf.as_ref().and_then(|csrf| identity::csrf(csrf, faults));
         let challenge = guard.challenge.as_ref().and_then(|one| self.challenge(one, faults));
@@ -122,6 +126,7 @@ impl<'g> Maker<'g> {
             csrf,
             preset,
             identity,
+            forward: forward.map(Box::new),
             own_limits: PlanLimits::new(own_limits),
             concurrency,
             throttle,
@@ -417,7 +422,7 @@ impl Plan {
         bans
     }
 
-    fn guards(&self) -> impl Iterator<Item = &PlanGuard> {
+    pub(super) fn guards(&self) -> impl Iterator<Item = &PlanGuard> {
         self.sites.iter().flat_map(|site| &site.routes).filter_map(|route| route.guard.as_deref())
     }
 }

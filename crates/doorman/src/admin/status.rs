@@ -8,6 +8,7 @@ use doorman_proxy::plan::PlanServer;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, EngineState, Origin};
+use crate::harden::{self, Hardened};
 
 /// A look at a running proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,9 @@ pub(crate) struct Status {
     /// What the operator should mend, each in a line.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// What the process has given up.
+    #[serde(default)]
+    pub hardening: Option<Hardened>,
 }
 
 /// A store of cached responses.
@@ -227,6 +231,7 @@ pub(crate) fn of(engine: &Engine) -> Status {
         access_log_dropped: engine.access_log().dropped(),
         panics: crate::log::error::panics(),
         problems: problems(engine, &state),
+        hardening: harden::told().cloned(),
     }
 }
 

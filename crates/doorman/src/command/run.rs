@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use super::screen::{self, Screen};
 use super::{FILE, refuse};
 use crate::engine::{self, Engine, Origin, Refused};
+use crate::harden;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,6 +69,7 @@ pub struct Serving {
     watching: Watching,
     greet: Box<dyn FnOnce(&Engine)>,
     on_taken: Option<&'static str>,
+    hardens: bool,
 }
 
 impl Serving {
@@ -78,12 +80,19 @@ impl Serving {
             watching: Watching::Nothing,
             greet: Box::new(|engine| eprintln!("doorman is ready: {}", listening(&engine.plan()))),
             on_taken: None,
+            hardens: true,
         }
     }
 
     /// Says this instead when it runs.
     pub fn greet(mut self, greet: impl FnOnce(&Engine) + 'static) -> Self {
         self.greet = Box::new(greet);
+        self
+    }
+
+    /// Gives nothing up: there is more to do than to serve.
+    pub fn whole(mut self) -> Self {
+        self.hardens = false;
         self
     }
 
@@ -129,6 +138,9 @@ pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
     let look = looking(serving.watching, &looked);
     let read = engine::read(&serving.origin, &look);
     let started = read.and_then(|(config, diagnostics, sources)| {
+        if serving.hardens {
+            harden::enter(&config, &sources)?;
+        }
         let ground = engine::ground(&config, clock)?;
         let discovery = engine::discover(&config, &ground)?;
         let prepared = engine::compile(&config, diagnostics, sources, &ground, &look)?;
@@ -165,6 +177,7 @@ pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
             Watch::nothing(clock)
         }
     };
+    harden::tell();
     (serving.greet)(&engine);
     runtime.block_on(heed(&engine, &mut signals, watch, &mut materials, screen));
     ExitCode::SUCCESS

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use doorman_config::{Config, Diagnostic, FileId, SourceMap, Workers, render};
+use doorman_config::{Config, Diagnostic, FileId, Global, SourceMap, Workers, render};
 use doorman_control::acme::Keeper;
 use doorman_control::discovery::{Discovery, SourceReport};
 use doorman_control::ocsp::Stapler;
@@ -40,6 +40,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::admin;
 use crate::files::{self, Files, Look};
+use crate::harden;
 use crate::log::access::{AccessLog, Target};
 use crate::log::error;
 
@@ -211,16 +212,23 @@ pub(crate) fn compile(
     }
 }
 
+/// Whether a configuration is of a service of the machine, and not of somebody who works on it: root runs it, or it
+/// says as whom root lets it run. So commands find it whoever gives them.
+#[must_use]
+pub(crate) fn is_service(global: &Global) -> bool {
+    global.user.is_some() || rustix::process::geteuid().is_root() || harden::left_root()
+}
+
 /// Folder for what doorman keeps by itself.
 #[must_use]
-pub(crate) fn data_folder(config: &Config) -> PathBuf {
-    if let Some(data) = &config.global.data {
+pub(crate) fn data_folder(global: &Global) -> PathBuf {
+    if let Some(data) = &global.data {
         return data.value.clone();
     }
     let own = |variable: &str, rest: &str| {
         std::env::var_os(variable).map(|home| PathBuf::from(home).join(rest))
     };
-    if rustix::process::geteuid().is_root() {
+    if is_service(global) {
         return PathBuf::from("/var/lib/doorman");
     }
     own("XDG_DATA_HOME", "doorman")
@@ -235,7 +243,7 @@ pub(crate) fn data_folder(config: &Config) -> PathBuf {
 pub(crate) fn ground(config: &Config, clock: Clock) -> Result<Ground, Refused> {
     let tickets =
         TicketKeys::new(Arc::new(clock)).map_err(|error| Refused::System(error.to_string()))?;
-    Ok(Ground::new(data_folder(config), clock, tickets))
+    Ok(Ground::new(data_folder(&config.global), clock, tickets))
 }
 
 /// The ground for plans that are only looked at.
@@ -245,7 +253,7 @@ pub(crate) fn ground(config: &Config, clock: Clock) -> Result<Ground, Refused> {
 pub fn looking(config: &Config, clock: Clock) -> Result<Ground, Refused> {
     let tickets =
         TicketKeys::new(Arc::new(clock)).map_err(|error| Refused::System(error.to_string()))?;
-    Ok(Ground::looking(data_folder(config), clock, tickets))
+    Ok(Ground::looking(data_folder(&config.global), clock, tickets))
 }
 
 /// Starts looking for the servers that a configuration wants to be found, and puts those that are found in time on the
@@ -284,7 +292,7 @@ impl Engine {
         let sockets =
             bind::bind(&wanted, cores, plan.backlog(), &quic, &mut holds).map_err(Refused::Bind)?;
         let error_log = open_error_log(&plan.config)?;
-        let doors = admin::Change::prepare(&plan.config, &ground.data, &admin::Doors::default())?;
+        let doors = admin::Change::prepare(&plan.config, &admin::Doors::default())?;
         let logs = &plan.config.global;
         let access_log = AccessLog::start(Target::of(&logs.access_log.value), "access log")
             .map_err(|error| Refused::System(format!("access log: {error}")))?;
@@ -475,6 +483,9 @@ impl Engine {
 
     fn reload_once(&self, look: Look<'_>) -> Result<Reloaded, Refused> {
         let (config, diagnostics, sources) = read(&self.origin, look)?;
+        if let Some(why) = harden::lacks(&config, &sources) {
+            return Err(Refused::System(why));
+        }
         let (before, next) =
             (discovery::settings(&self.plan().config), discovery::settings(&config));
         // What the old plan needs is looked at on, until it is sure that the new one comes into force.
@@ -497,6 +508,9 @@ impl Engine {
         if current.stopping {
             return Err(Refused::Stopping);
         }
+        if harden::wants_start(config) {
+            tracing::warn!("`user` and `harden` are as they were: they change when doorman starts");
+        }
         let wanted = bind::wanted(&plan);
         let moved = bind::handed_over(&current.plan, &plan);
         if !moved.is_empty() {
@@ -507,7 +521,7 @@ impl Engine {
         let (cores, backlog) = (self.cores.len(), plan.backlog());
         let sockets = bind::bind(&fresh, cores, backlog, &self.quic, &mut current.holds)
             .map_err(Refused::Bind)?;
-        let doors = admin::Change::prepare(&plan.config, &self.ground.data, &self.admin.doors())?;
+        let doors = admin::Change::prepare(&plan.config, &self.admin.doors())?;
         let error_log = open_error_log(&plan.config)?;
         // The last steps that can fail; nothing but where lines go has changed before them.
         self.access_log
