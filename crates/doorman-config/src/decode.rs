@@ -18,6 +18,7 @@ mod listen;
 mod mirror;
 mod optimize;
 mod options;
+mod overload;
 mod reach;
 mod relay;
 mod resilience;

@@ -17,7 +17,8 @@ fn source(text: &str) -> (MemorySource, &'static str) {
         .file(path, text)
         .file("sites/a.conf", "site http://included.test { respond 200 }")
         .variable("GREETING", "hello")
-        .with_secret("jwt", "0123456789abcdef0123456789abcdef");
+        .with_secret("jwt", "0123456789abcdef0123456789abcdef")
+        .with_secret("oidc", "hush");
     (source, path)
 }
 
@@ -237,6 +238,13 @@ fn around(within: Within, example: &str) -> String {
             options(&format!("jwt {{ {example} }}"))
         }
         Within::Jwt => options(&format!("jwt jwks keys.json {{ {example} }}")),
+        Within::ForwardAuth => {
+            options(&format!("forward-auth http://127.0.0.1:9091/verify {{ {example} }}"))
+        }
+        Within::Oidc if example.starts_with("client-id") => {
+            options(&format!("oidc https://id.test {{ {example} }}"))
+        }
+        Within::Oidc => options(&format!("oidc https://id.test {{ client-id a; {example} }}")),
         Within::Cors => options(&format!("cors https://app.example.com {{ {example} }}")),
         Within::Csrf => options(&format!("csrf on {{ {example} }}")),
         Within::Challenge => options(&format!("challenge always {{ {example} }}")),
@@ -247,6 +255,7 @@ fn around(within: Within, example: &str) -> String {
             let others = others.fold(String::new(), |all, other| all + other + "; ");
             options(&format!("ban 10 {{ {others}{example} }}"))
         }
+        Within::Overload => format!("global {{ overload {{ {example} }} }}"),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }

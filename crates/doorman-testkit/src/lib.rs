@@ -12,6 +12,7 @@ pub mod h3;
 pub mod load;
 pub mod models;
 pub mod ocsp;
+pub mod openid;
 pub mod origin;
 pub mod port;
 pub mod process;

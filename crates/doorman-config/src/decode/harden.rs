@@ -37,6 +37,6 @@ fn account(text: &Text, what: &str) -> Value<String> {
         return Ok(Spanned::new(name.clone(), text.span));
     }
     let message = format!("`{}` is not the name of {what}", text.shown());
-    Err(Diagnostic::error("E0257", text.span, message)
+    Err(Diagnostic::error("E0258", text.span, message)
         .help("write a name such as doorman, or a number"))
 }

@@ -1,7 +1,7 @@
 //! What the gates of a route say of a request. Nothing is taken from a limit by asking, and no password is hashed.
 
 use crate::exchange::Exchange;
-use crate::gate::{PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::gate::{ChallengeFor, PlanGuard, PlanIdentity, PlanLimit, key};
 
 /// What one gate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,10 +51,13 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
     }
     said.extend(guard.limits.list.iter().map(|limit| self::limit(limit, exchange)));
     if let Some(challenge) = &guard.challenge {
-        let asked = challenge.asks(&exchange.head);
-        let rule = if challenge.suspicious { "suspicious" } else { "always" };
-        let says = if asked { "asked to pay first, unless it has" } else { "not asked" };
-        said.push(Guarded::new("challenge", rule, says));
+        let asked = challenge.asks(true, &exchange.head);
+        let says = match (asked, challenge.asked) {
+            (false, _) => "not asked",
+            (true, ChallengeFor::Busy) => "asked to pay first while there is too much to do",
+            (true, _) => "asked to pay first, unless it has",
+        };
+        said.push(Guarded::new("challenge", challenge.asked.word(), says));
     }
     if let Some(csrf) = &guard.csrf {
         let checked = csrf.check(&exchange.head);
@@ -62,7 +65,10 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
             checked.map_or_else(|refusal| refusal.word().to_owned(), |()| "passes".to_owned());
         said.push(Guarded::new("csrf", "on", says).refusing(checked.is_err()));
     }
-    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity)));
+    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity, exchange)));
+    if let Some(forward) = &guard.forward {
+        said.push(Guarded::new("forward-auth", &*forward.name, "asked when it comes"));
+    }
     said.extend(
         guard
             .own_limits
@@ -92,11 +98,22 @@ fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
         .refusing(level.left == 0 && !limit.shadow)
 }
 
-fn identity(identity: &PlanIdentity) -> Guarded {
+fn identity(identity: &PlanIdentity, exchange: &Exchange) -> Guarded {
     let word = match identity {
         PlanIdentity::Basic(..) => "basic-auth",
         PlanIdentity::Key(_) => "api-key",
         PlanIdentity::Token(_) => "jwt",
+        PlanIdentity::SignIn(sign_in) => {
+            let (says, _) = sign_in.says(exchange);
+            let seen = sign_in.provider.seen();
+            let how = match (seen.is_known, seen.trouble) {
+                (true, None) => String::new(),
+                (true, Some(why)) => format!(" (now: {why})"),
+                (false, Some(why)) => format!(" (nobody can sign in now: {why})"),
+                (false, None) => " (not asked yet)".to_owned(),
+            };
+            return Guarded::new("oidc", format!("at {}{how}", seen.issuer), says);
+        }
     };
     Guarded::new(word, "one way to be let in", "checked when it comes")
 }

@@ -18,8 +18,8 @@ use crate::crowd::CrowdLimits;
 
 use super::materials::Broken;
 use super::{
-    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, guard, relays, routes, sites,
-    upstreams, waf,
+    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, PlanRoute, clients, guard, overload,
+    relays, routes, sites, upstreams, waf,
 };
 
 /// Codes of what only compiling can find.
@@ -115,6 +115,9 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
         config: Arc::clone(config),
         proofs: automatic.then(|| Arc::clone(ground.keyring.proofs())),
         table,
+        asking: PlanRoute::asking(),
+        overload: overload::rules(config),
+        memory: overload::memory(config),
         upstream_limits: upstream_limits(),
         drain: config.global.drain.value,
     });
@@ -184,6 +187,7 @@ pub(super) fn listener(
         announcers: announcers(listener),
         settings: ServeSettings {
             alt_svc: alt_svc(listener),
+            desync: listener.desync.value,
             ..settings(config, &listener.protocols)
         },
     }
@@ -236,6 +240,7 @@ pub(super) fn settings(config: &Config, protocols: &[Protocol]) -> ServeSettings
         h2_streams: limits.h2_streams.value,
         h3_streams: limits.h3_streams.value,
         alt_svc: None,
+        desync: config.global.desync.value,
         drain: config.global.drain.value,
         requests_max: limits
             .requests_per_connection

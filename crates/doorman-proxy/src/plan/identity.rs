@@ -19,9 +19,9 @@ use doorman_config::{
 };
 use doorman_net::seal::secret_words;
 
-use super::Ground;
 use super::access::material;
 use super::compile::{Faults, code};
+use super::{Ground, PlanRoute};
 use crate::gate::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys};
 
 /// Most bytes of a list of users or keys.
@@ -38,6 +38,7 @@ pub(super) fn gates(guard: &Guard, ground: &Ground, faults: &mut Faults) -> (Vec
     gates.extend(guard.basic_auth.as_ref().and_then(|basic| self::basic(basic, ground, faults)));
     gates.extend(guard.api_key.as_ref().and_then(|key| self::key(key, ground, faults)));
     gates.extend(guard.jwt.as_ref().and_then(|jwt| token(jwt, ground, faults)));
+    gates.extend(guard.oidc.as_ref().and_then(|oidc| super::sign_in::gate(oidc, ground, faults)));
     let mut names = Names::new();
     for gate in &gates {
         let claims = gate.claim_fields.iter().map(|(_, field)| field);
@@ -49,8 +50,22 @@ pub(super) fn gates(guard: &Guard, ground: &Ground, faults: &mut Faults) -> (Vec
     (gates, names)
 }
 
+/// Paths of the house's own that gates of routes take, and by which of them: the first, where several have the same.
+pub(super) fn own_paths(routes: &[PlanRoute]) -> Vec<(Box<str>, usize)> {
+    let mut paths: Vec<(Box<str>, usize)> = Vec::new();
+    for (index, route) in routes.iter().enumerate() {
+        let gates = route.guard.iter().flat_map(|guard| &guard.identity);
+        for path in gates.filter_map(PlanGate::sign_in).flat_map(|gate| gate.client.own_paths()) {
+            if !paths.iter().any(|(known, _)| **known == *path) {
+                paths.push((path.into(), index));
+            }
+        }
+    }
+    paths
+}
+
 /// 32 bytes that nobody outside knows.
-fn chance(span: Span, faults: &mut Faults) -> Option<[u8; 32]> {
+pub(super) fn chance(span: Span, faults: &mut Faults) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     for half in bytes.chunks_exact_mut(16) {
         let Ok([first, second]) = secret_words() else {

@@ -11,6 +11,7 @@ mod client;
 mod message;
 mod origin;
 mod origin_h2;
+mod sign_in;
 mod waits;
 
 use std::cell::RefCell;

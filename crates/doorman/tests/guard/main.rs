@@ -12,8 +12,12 @@ mod access;
 mod bans;
 mod browsers;
 mod commands;
+mod desync;
+mod forward;
+mod geo;
 mod identity;
 mod limits;
+mod overload;
 #[path = "../waf/rig.rs"]
 #[expect(dead_code, reason = "the house of the firewall's stories, of which others need less")]
 mod rig;
