@@ -1,7 +1,11 @@
 //! What the gates of a route say of a request. Nothing is taken from a limit by asking, and no password is hashed.
 
+use doorman_auth::jwt::Standing;
+use doorman_http::Instant;
+
 use crate::exchange::Exchange;
-use crate::gate::{PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::gate::{KeysFrom, PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::remote_keys::KeysSeen;
 
 /// What one gate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +66,8 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
             checked.map_or_else(|refusal| refusal.word().to_owned(), |()| "passes".to_owned());
         said.push(Guarded::new("csrf", "on", says).refusing(checked.is_err()));
     }
-    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity)));
+    let now = exchange.started().instant;
+    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity, now)));
     said.extend(
         guard
             .own_limits
@@ -92,11 +97,35 @@ fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
         .refusing(level.left == 0 && !limit.shadow)
 }
 
-fn identity(identity: &PlanIdentity) -> Guarded {
+fn identity(identity: &PlanIdentity, now: Instant) -> Guarded {
+    const WAY: &str = "one way to be let in";
     let word = match identity {
         PlanIdentity::Basic(..) => "basic-auth",
         PlanIdentity::Key(_) => "api-key",
-        PlanIdentity::Token(_) => "jwt",
+        PlanIdentity::Token(token) => match &token.keys.from {
+            KeysFrom::Here(_) => "jwt",
+            KeysFrom::Remote(remote) => {
+                let seen = remote.seen(now);
+                return Guarded::new("jwt", format!("{WAY}, by keys of {}", seen.url), keys(&seen));
+            }
+        },
     };
-    Guarded::new(word, "one way to be let in", "checked when it comes")
+    Guarded::new(word, WAY, "checked when it comes")
+}
+
+/// How keys stand that are fetched.
+fn keys(seen: &KeysSeen) -> String {
+    let age = seen.age.unwrap_or_default().as_secs();
+    let why = seen.trouble.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    match seen.standing {
+        Standing::None if seen.trouble.is_none() => "no keys have been fetched here yet".to_owned(),
+        Standing::None => format!("there are no keys{why}, so it answers 503"),
+        Standing::Fresh => format!("checked when it comes; {} keys, {age} s old", seen.keys),
+        Standing::Stale => {
+            format!("checked when it comes; {} keys, {age} s old; no others came{why}", seen.keys)
+        }
+        Standing::Over => {
+            format!("the keys are {age} s old, too old to be used{why}: it answers 503")
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod bans;
 mod browsers;
 mod commands;
 mod identity;
+mod keys;
 mod limits;
 #[path = "../waf/rig.rs"]
 #[expect(dead_code, reason = "the house of the firewall's stories, of which others need less")]
