@@ -98,7 +98,6 @@ fn identity(identity: &PlanIdentity, exchange: &Exchange) -> Guarded {
         PlanIdentity::Key(_) => "api-key",
         PlanIdentity::Token(_) => "jwt",
         PlanIdentity::SignIn(sign_in) => {
-            let (says, _) = sign_in.says(exchange);
             let seen = sign_in.provider.seen();
             let how = match (seen.is_known, seen.trouble) {
                 (true, None) => String::new(),
@@ -106,7 +105,11 @@ fn identity(identity: &PlanIdentity, exchange: &Exchange) -> Guarded {
                 (false, Some(why)) => format!(" (nobody can sign in now: {why})"),
                 (false, None) => " (not asked yet)".to_owned(),
             };
-            return Guarded::new("oidc", format!("at {}{how}", seen.issuer), says);
+            return Guarded::new(
+                "oidc",
+                format!("at {}{how}", seen.issuer),
+                sign_in.says(exchange),
+            );
         }
     };
     Guarded::new(word, "one way to be let in", "checked when it comes")

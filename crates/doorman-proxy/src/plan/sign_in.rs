@@ -8,6 +8,7 @@ use doorman_auth::oidc::{Client, SealKeys, Settings, Unauthenticated};
 use doorman_auth::seal::Secret;
 use doorman_auth::{Challenge, Scheme};
 use doorman_config::{Oidc, Unauthenticated as Written};
+use doorman_route::{Captures, Found, Query, RouteIndex};
 
 use super::compile::{Faults, code};
 use super::identity::chance;
@@ -69,6 +70,19 @@ fn settings(written: &Oidc) -> Settings {
 }
 
 impl Plan {
+    /// Where a request goes: by the table, but for paths of its site that are the house's own.
+    pub(crate) fn find(&self, query: &Query<'_>) -> Found {
+        let found = self.table.find(query);
+        if let Found::Route(site, ..) | Found::NoRoute(site) = &found {
+            let path = query.head.path();
+            let own = self.sites[site.0].sign_ins.iter().find(|(own, _)| own.as_bytes() == path);
+            if let Some((_, route)) = own {
+                return Found::Route(*site, RouteIndex(*route), Captures::default());
+            }
+        }
+        found
+    }
+
     /// The OpenID providers at which its users sign in, each once, in the order of the file.
     #[must_use]
     pub fn providers(&self) -> Vec<ProviderSeen> {

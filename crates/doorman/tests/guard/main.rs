@@ -14,6 +14,8 @@ mod browsers;
 mod commands;
 mod identity;
 mod limits;
+mod real_provider;
 #[path = "../waf/rig.rs"]
 #[expect(dead_code, reason = "the house of the firewall's stories, of which others need less")]
 mod rig;
+mod sign_in;
