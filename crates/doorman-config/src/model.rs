@@ -42,7 +42,7 @@ pub use global::{
 pub use guard::{
     Access, ApiKey, Ban, BanSignal, BasicAuth, BuiltInList, Challenge, ChallengeBind,
     ChallengeWhen, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit,
-    Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, Geo, Guard, Jwt,
+    Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, Geo, Guard, HttpUrl, Jwt,
     JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Oidc, Origin, RequestRate, Secret,
     SecurityHeaders, Throttle, Unauthenticated, WhoList,
 };

@@ -30,6 +30,7 @@ mod workshop;
 
 pub use again::Again;
 pub use crowd::{Admitted, Crowd, CrowdLimits};
+pub use doorman_auth::jwt::Standing as KeyStanding;
 pub use doorman_balance as balance;
 pub use doorman_limit as limit;
 pub use doorman_route::{Reason, Tried, Verdict};

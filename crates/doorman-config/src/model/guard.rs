@@ -12,8 +12,8 @@ pub use abuse::{Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen};
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
 pub use browsers::{Cors, CorsFields, Csrf, Origin, SecurityHeaders};
 pub use identity::{
-    ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, Jwt, JwtAlgorithm,
-    JwtKeys, Secret,
+    ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, HttpUrl, Jwt,
+    JwtAlgorithm, JwtKeys, Secret,
 };
 pub use limits::{
     ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Limit, LimitKey, LimitMode, RequestRate,

@@ -1,7 +1,7 @@
 //! Directives that are settled but come with a later version. Using one is an error that says so; the decoder does
 //! not know them.
 
-use super::Within::{self, Global, Jwt, Listen};
+use super::Within::{self, Global, Listen};
 use super::options::OPTIONS_WITHIN as OPTIONS;
 
 /// A directive to come.
@@ -24,7 +24,6 @@ pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
     later("forward-auth", OPTIONS, "ask another server whether a request may pass"),
-    later("refresh", &[Jwt], "fetch keys from a URL again after a time"),
     later("priority", OPTIONS, "say what goes on when there is more to do than can be done"),
     later("overload", &[Global], "refuse some requests so that the others go on"),
     later("desync", &[Global, Listen], "say what becomes of requests that can be read in two ways"),

@@ -12,7 +12,7 @@ use super::compile::{self, Faults, code};
 use super::waf::Maker;
 use super::{
     ErrorPages, Ground, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror, PlanRoute,
-    PlanShare, PlanSite, RouteEdits, guard, identity, optimize, sites, upstreams,
+    PlanShare, PlanSite, RouteEdits, guard, optimize, sign_in, sites, upstreams,
 };
 
 pub(super) fn compile(
@@ -42,7 +42,7 @@ pub(super) fn compile(
             })
             .collect();
         let early_data = sites::takes_early_data(site);
-        let sign_ins = identity::own_paths(&routes);
+        let sign_ins = sign_in::own_paths(&routes);
         let name = site.name.as_str().into();
         plans.push(PlanSite { name, routes, clients: None, early_data, sign_ins });
     }

@@ -8,6 +8,7 @@
 mod bind;
 mod certificates;
 mod discovery;
+mod errands;
 mod history;
 mod holds;
 mod overrides;
@@ -65,6 +66,7 @@ pub(crate) struct Engine {
     stapler: Mutex<Option<Stapler>>,
     prober: Mutex<Option<Prober>>,
     stores: stores::Threads,
+    errands: errands::Runner,
     started: Now,
     current: Mutex<Current>,
     /// Held for as long as a reload takes: two at once could end with the older configuration.
@@ -292,6 +294,8 @@ impl Engine {
         staples::fill(&plan, &ground);
         let mut prober = None;
         probes::follow(&mut prober, clock, None, &plan);
+        let errands = errands::Runner::start(&ground)
+            .map_err(|error| Refused::System(format!("no thread for errands: {error}")))?;
         let stores = stores::Threads::default();
         stores.follow(&plan, &ground, clock);
         let mut started = Vec::new();
@@ -335,6 +339,7 @@ impl Engine {
             stapler: Mutex::new(stapler),
             prober: Mutex::new(prober),
             stores,
+            errands,
             started: now,
             current: Mutex::new(current),
             reloading: Mutex::new(()),
@@ -656,6 +661,7 @@ impl Engine {
                 let _ = thread.join();
             }
         }
+        self.errands.end();
         self.stores.end(&self.plan());
         self.access_log.finish();
         self.rule_log.finish();

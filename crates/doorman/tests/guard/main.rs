@@ -13,6 +13,7 @@ mod bans;
 mod browsers;
 mod commands;
 mod identity;
+mod keys;
 mod limits;
 mod real_provider;
 #[path = "../waf/rig.rs"]
