@@ -43,8 +43,8 @@ pub use guard::{
     Access, ApiKey, Ban, BanSignal, BasicAuth, BuiltInList, Challenge, ChallengeBind,
     ChallengeWhen, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit,
     Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, Geo, Guard, HttpUrl, Jwt,
-    JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Origin, RequestRate, Secret,
-    SecurityHeaders, Throttle, WhoList,
+    JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Oidc, Origin, RequestRate, Secret,
+    SecurityHeaders, Throttle, Unauthenticated, WhoList,
 };
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};

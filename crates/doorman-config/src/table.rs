@@ -12,6 +12,7 @@ mod health;
 mod identity;
 mod later;
 mod limits;
+mod oidc;
 mod optimize;
 mod options;
 mod process;
@@ -130,6 +131,8 @@ pub enum Within {
     ApiKey,
     /// `jwt`.
     Jwt,
+    /// `oidc`.
+    Oidc,
     /// `cors`.
     Cors,
     /// `csrf`.
@@ -196,6 +199,7 @@ impl Within {
         Within::BasicAuth,
         Within::ApiKey,
         Within::Jwt,
+        Within::Oidc,
         Within::Cors,
         Within::Csrf,
         Within::Challenge,
@@ -256,6 +260,7 @@ impl Within {
             Within::BasicAuth => "basic-auth",
             Within::ApiKey => "api-key",
             Within::Jwt => "jwt",
+            Within::Oidc => "oidc",
             Within::Cors => "cors",
             Within::Csrf => "csrf",
             Within::Challenge => "challenge",
@@ -520,6 +525,7 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(access::DIRECTIVES)
         .chain(limits::DIRECTIVES)
         .chain(identity::DIRECTIVES)
+        .chain(oidc::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
         .chain(abuse::DIRECTIVES)
 }
@@ -617,9 +623,11 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("authuserfile", "basic-auth file"),
     ("auth_request", "forward-auth`, which comes with a later version; not `auth_request"),
     ("forwardauth", "forward-auth`, which comes with a later version; not `forwardauth"),
+    ("auth_oidc", "oidc"),
+    ("oidc_provider", "oidc"),
     ("auth_jwt", "jwt"),
     ("auth_jwt_key_file", "jwt jwks"),
-    ("satisfy", "basic-auth`, `api-key` and `jwt`, of which any suffices; not `satisfy"),
+    ("satisfy", "basic-auth`, `api-key`, `jwt` and `oidc`, of which any suffices; not `satisfy"),
     ("limit_req", "limit"),
     ("limit_req_zone", "limit RATE per"),
     ("limit_req_status", "limit { status"),

@@ -17,7 +17,8 @@ fn source(text: &str) -> (MemorySource, &'static str) {
         .file(path, text)
         .file("sites/a.conf", "site http://included.test { respond 200 }")
         .variable("GREETING", "hello")
-        .with_secret("jwt", "0123456789abcdef0123456789abcdef");
+        .with_secret("jwt", "0123456789abcdef0123456789abcdef")
+        .with_secret("oidc", "hush");
     (source, path)
 }
 
@@ -236,6 +237,10 @@ fn around(within: Within, example: &str) -> String {
             options(&format!("jwt {{ {example} }}"))
         }
         Within::Jwt => options(&format!("jwt jwks keys.json {{ {example} }}")),
+        Within::Oidc if example.starts_with("client-id") => {
+            options(&format!("oidc https://id.test {{ {example} }}"))
+        }
+        Within::Oidc => options(&format!("oidc https://id.test {{ client-id a; {example} }}")),
         Within::Cors => options(&format!("cors https://app.example.com {{ {example} }}")),
         Within::Csrf => options(&format!("csrf on {{ {example} }}")),
         Within::Challenge => options(&format!("challenge always {{ {example} }}")),

@@ -39,6 +39,8 @@ pub(crate) struct Exchange {
     marks: Option<Box<Marks>>,
     /// Who asks, where its route wants to know; `None`: nobody is known.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// Whether somebody asks where nobody may ask, too: what is kept for nobody is not for him.
+    pub(crate) is_optional: bool,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,
@@ -85,6 +87,7 @@ impl Exchange {
             formed: None,
             marks: None,
             identity: None,
+            is_optional: false,
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
             record: Some(record),

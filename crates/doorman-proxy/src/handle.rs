@@ -339,7 +339,7 @@ impl<N: Net> Proxy<N> {
             head: &exchange.head,
             client: exchange.client(),
         };
-        match plan.plan.table.find(&query) {
+        match plan.plan.find(&query) {
             Found::Route(site, route, captures) => {
                 exchange.captures = captures;
                 exchange.record().place = Some(Rc::clone(&plan.places[site.0][route.0]));

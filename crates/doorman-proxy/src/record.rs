@@ -90,13 +90,15 @@ pub enum End {
     CrossSite,
     /// Nobody knew who asked.
     Unauthorized,
+    /// Its client was sent to sign in, came back from there, or signed out.
+    SignIn,
     /// The drain deadline passed.
     Drained,
 }
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -130,6 +132,7 @@ impl End {
         Self::Challenged,
         Self::CrossSite,
         Self::Unauthorized,
+        Self::SignIn,
         Self::Drained,
     ];
 
@@ -170,6 +173,7 @@ impl End {
             Self::Challenged => "challenged",
             Self::CrossSite => "cross-site",
             Self::Unauthorized => "unauthorized",
+            Self::SignIn => "sign-in",
             Self::Drained => "drained",
         }
     }

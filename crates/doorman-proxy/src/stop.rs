@@ -163,6 +163,8 @@ pub enum Fault {
     CrossSite(Refusal),
     /// Nobody knows who asks.
     Unauthorized(Refusal),
+    /// Somebody cannot sign in, and what is known of it.
+    SignIn(Refusal, Box<str>),
     /// Too many requests are under way: how, and the seconds after which it may ask again.
     Crowded(&'static str, u32),
 }
@@ -179,7 +181,9 @@ impl Fault {
             Self::WafBlock(_, status) | Self::Limited(_, status, _) | Self::Denied(_, status) => {
                 *status
             }
-            Self::CrossSite(refusal) | Self::Unauthorized(refusal) => refusal.status(),
+            Self::CrossSite(refusal) | Self::Unauthorized(refusal) | Self::SignIn(refusal, _) => {
+                refusal.status()
+            }
             // RFC 6585 section 4: of one client's requests, and so of its connections.
             Self::TooManyConnections => 429,
             Self::Crowded(..) => 503,
@@ -238,8 +242,10 @@ impl Fault {
             Self::NoSite | Self::NoRoute | Self::NoScript => GrpcCode::Unimplemented,
             // UNAVAILABLE is what clients try again for, on another connection.
             Self::Misdirected | Self::TooEarly => GrpcCode::Unavailable,
-            Self::Unauthorized(refusal) if refusal.status() >= 500 => GrpcCode::Unavailable,
-            Self::Unauthorized(_) => GrpcCode::Unauthenticated,
+            Self::Unauthorized(refusal) | Self::SignIn(refusal, _) if refusal.status() >= 500 => {
+                GrpcCode::Unavailable
+            }
+            Self::Unauthorized(_) | Self::SignIn(..) => GrpcCode::Unauthenticated,
             Self::NoClientCertificate
             | Self::WafBlock(..)
             | Self::WafError
@@ -283,6 +289,14 @@ impl Fault {
         }
     }
 
+    /// Whether credentials were shown that do not hold.
+    pub(crate) const fn is_auth_failure(&self) -> bool {
+        match self {
+            Self::Unauthorized(refusal) | Self::SignIn(refusal, _) => refusal.is_auth_failure(),
+            _ => false,
+        }
+    }
+
     /// Whether a rule does not let something pass, so that nothing is to be put in its place.
     pub(crate) const fn is_refusal(&self) -> bool {
         matches!(self, Self::WafBlock(..) | Self::WafError)
@@ -315,10 +329,14 @@ impl Fault {
             | Self::Refused(..)
             | Self::Upstream(_)
             | Self::DeadlinePassed => Side::Upstream,
-            Self::Unauthorized(refusal) if refusal.status() < 500 => Side::Client,
-            Self::BadEdit(_) | Self::WafError | Self::Crowded(..) | Self::Unauthorized(_) => {
-                Side::House
+            Self::Unauthorized(refusal) | Self::SignIn(refusal, _) if refusal.status() < 500 => {
+                Side::Client
             }
+            Self::BadEdit(_)
+            | Self::WafError
+            | Self::Crowded(..)
+            | Self::Unauthorized(_)
+            | Self::SignIn(..) => Side::House,
         }
     }
 
@@ -369,7 +387,7 @@ impl Fault {
             Self::Crowded(..) => End::Crowded,
             Self::Denied(..) => End::Denied,
             Self::CrossSite(_) => End::CrossSite,
-            Self::Unauthorized(_) => End::Unauthorized,
+            Self::Unauthorized(_) | Self::SignIn(..) => End::Unauthorized,
         }
     }
 
@@ -392,6 +410,7 @@ impl Fault {
             Self::CrossSite(refusal) | Self::Unauthorized(refusal) => {
                 Some(refusal.word().to_owned())
             }
+            Self::SignIn(refusal, why) => Some(format!("{}: {why}", refusal.word())),
             Self::BadPath => Some("path cannot be one of a script".to_owned()),
             _ => None,
         }

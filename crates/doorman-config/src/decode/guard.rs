@@ -7,6 +7,7 @@ mod browsers;
 mod identity;
 mod keys;
 mod limits;
+mod oidc;
 mod together;
 mod tokens;
 
@@ -16,7 +17,7 @@ use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
     Access, ApiKey, Ban, BasicAuth, Challenge, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf,
-    Global, Guard, Jwt, Limit, SecurityHeaders, Site, Spanned, Throttle,
+    Global, Guard, Jwt, Limit, Oidc, SecurityHeaders, Site, Spanned, Throttle,
 };
 
 /// What one line says, or all lines of a block that belong together.
@@ -30,6 +31,7 @@ pub(super) enum GuardLine {
     BasicAuth(Option<BasicAuth>),
     ApiKey(Option<ApiKey>),
     Jwt(Option<Jwt>),
+    Oidc(Option<Oidc>),
     Cors(Option<Cors>),
     Csrf(Option<Csrf>),
     SecurityHeaders(Option<Spanned<SecurityHeaders>>),
@@ -50,6 +52,7 @@ impl GuardLine {
             GuardLine::BasicAuth(auth) => guard.basic_auth = auth.map(Box::new),
             GuardLine::ApiKey(auth) => guard.api_key = auth.map(Box::new),
             GuardLine::Jwt(auth) => guard.jwt = auth.map(Box::new),
+            GuardLine::Oidc(auth) => guard.oidc = auth.map(Box::new),
             GuardLine::Cors(cors) => guard.cors = cors.map(Box::new),
             GuardLine::Csrf(csrf) => guard.csrf = csrf,
             GuardLine::SecurityHeaders(which) => guard.security_headers = which,
@@ -72,6 +75,7 @@ impl Decoder<'_> {
             "basic-auth" => self.basic_auth(item).map(GuardLine::BasicAuth),
             "api-key" => self.api_key(item).map(GuardLine::ApiKey),
             "jwt" => self.jwt(item).map(GuardLine::Jwt),
+            "oidc" => self.oidc(item).map(GuardLine::Oidc),
             "cors" => self.cors(item).map(GuardLine::Cors),
             "csrf" => self.csrf(item).map(GuardLine::Csrf),
             "challenge" => self.challenge(item).map(GuardLine::Challenge),
@@ -98,6 +102,7 @@ impl Decoder<'_> {
             self.check_limits(site);
             self.check_keys(site);
             self.check_plain(site, global);
+            self.check_sign_ins(site);
             self.check_bans(site);
         }
     }

@@ -20,7 +20,7 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation::new(
         "E0253",
         "words about identity that do not fit",
-        "A block that knows nobody would lock everybody out. Passwords and keys never stand in a configuration, only their hashes. Tokens are checked with public keys or with a secret, never with both, and `none` is no signature: otherwise who has the public key, or nothing at all, could write tokens. A secret of fewer bytes than its hash has can be guessed (RFC 7518 section 3.2).",
+        "A block that knows nobody would lock everybody out. Passwords and keys never stand in a configuration, only their hashes. Tokens are checked with public keys or with a secret, never with both, and `none` is no signature: otherwise who has the public key, or nothing at all, could write tokens. A secret of fewer bytes than its hash has can be guessed (RFC 7518 section 3.2). An OpenID provider is asked over TLS, since whoever answers in its place can sign in as anybody, and its two paths and its cookie belong to one `oidc` block of a site.",
         "site https://a.test { tls internal; jwt jwks keys.json issuer a audience b algorithms HS256; proxy 3000 }",
         "site https://a.test { tls internal; jwt jwks keys.json issuer a audience b algorithms ES256; proxy 3000 }",
     ),
@@ -58,14 +58,14 @@ pub(super) const WARNINGS: &[Explanation] = &[
     Explanation::new(
         "W0324",
         "a bound by users where nobody signs in",
-        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key and jwt, claims by jwt.",
+        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key, jwt and oidc, claims by jwt and oidc.",
         "site http://a.test { limit 10/s per user; proxy 3000 }",
         "site http://a.test { limit 10/s per client-ip; proxy 3000 }",
     ),
     Explanation::new(
         "W0325",
         "secrets of users without TLS",
-        "Passwords and keys are sent with each request, and everybody on the way can read them. Where another proxy in front of doorman ends TLS, name it in `trusted-proxies`.",
+        "Passwords, keys and the cookies of sessions are sent with each request, and everybody on the way can read them. Where another proxy in front of doorman ends TLS, name it in `trusted-proxies`.",
         "site http://a.test { basic-auth file users; proxy 3000 }",
         "site https://a.test { tls internal; basic-auth file users; proxy 3000 }",
     ),

@@ -6,6 +6,7 @@ mod access;
 mod browsers;
 mod identity;
 mod limits;
+mod oidc;
 
 pub use abuse::{Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen};
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
@@ -18,6 +19,7 @@ pub use limits::{
     ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Limit, LimitKey, LimitMode, RequestRate,
     Throttle,
 };
+pub use oidc::{Oidc, Unauthenticated};
 
 use crate::Spanned;
 
@@ -34,12 +36,14 @@ pub struct Guard {
     pub concurrency: Option<ConcurrencyLimit>,
     /// `throttle`: how fast a response goes.
     pub throttle: Option<Throttle>,
-    /// `basic-auth`; with the next two, any one that is there suffices.
+    /// `basic-auth`; with the next three, any one that is there suffices.
     pub basic_auth: Option<Box<BasicAuth>>,
     /// `api-key`.
     pub api_key: Option<Box<ApiKey>>,
     /// `jwt`.
     pub jwt: Option<Box<Jwt>>,
+    /// `oidc`.
+    pub oidc: Option<Box<Oidc>>,
     /// `cors`: whose pages may use what is here.
     pub cors: Option<Box<Cors>>,
     /// `csrf`: whether pages of others may change something.

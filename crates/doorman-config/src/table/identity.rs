@@ -23,7 +23,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "basic-auth",
         OPTIONS_WITHIN,
         OFF,
-        "Ask for a name and a password (RFC 7617). A nearer block replaces one of the site or a policy as a whole; off ends it. basic-auth, api-key and jwt are alternatives: a request passes that satisfies one of those that hold.",
+        "Ask for a name and a password (RFC 7617). A nearer block replaces one of the site or a policy as a whole; off ends it. basic-auth, api-key, jwt and oidc are alternatives: a request passes that satisfies one of those that hold.",
         "basic-auth file /etc/doorman/users realm Office",
     )
     .block(BasicAuth)
@@ -40,7 +40,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "api-key",
         OPTIONS_WITHIN,
         OFF,
-        "Ask for a key. A nearer block replaces one of the site or a policy as a whole; off ends it. basic-auth, api-key and jwt are alternatives: a request passes that satisfies one of those that hold.",
+        "Ask for a key. A nearer block replaces one of the site or a policy as a whole; off ends it. basic-auth, api-key, jwt and oidc are alternatives: a request passes that satisfies one of those that hold.",
         "api-key header X-Api-Key file /etc/doorman/keys",
     )
     .block(ApiKey)
@@ -56,7 +56,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "jwt",
         OPTIONS_WITHIN,
         OFF,
-        "Ask for a signed token (RFC 7519). A nearer block replaces one of the site or a policy as a whole; off ends it. basic-auth, api-key and jwt are alternatives: a request passes that satisfies one of those that hold.",
+        "Ask for a signed token (RFC 7519). A nearer block replaces one of the site or a policy as a whole; off ends it. basic-auth, api-key, jwt and oidc are alternatives: a request passes that satisfies one of those that hold.",
         "jwt jwks https://id.example.com/jwks.json issuer https://id.example.com audience shop",
     )
     .block(Jwt)

@@ -23,7 +23,6 @@ const fn later(name: &'static str, within: &'static [Within], what: &'static str
 pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
-    later("oidc", OPTIONS, "sign users in at an OpenID provider"),
     later("forward-auth", OPTIONS, "ask another server whether a request may pass"),
     later("priority", OPTIONS, "say what goes on when there is more to do than can be done"),
     later("overload", &[Global], "refuse some requests so that the others go on"),

@@ -21,6 +21,7 @@ pub(crate) fn describe(guard: &Guard, text: &mut String) {
     lines("basic-auth", &guard.basic_auth, text);
     lines("api-key", &guard.api_key, text);
     lines("jwt", &guard.jwt, text);
+    lines("oidc", &guard.oidc, text);
     lines("cors", &guard.cors, text);
     lines("csrf", &guard.csrf, text);
     lines("security-headers", guard.security_headers, text);

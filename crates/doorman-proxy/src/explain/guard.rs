@@ -1,7 +1,6 @@
 //! What the gates of a route say of a request. Nothing is taken from a limit by asking, and no password is hashed.
 
 use doorman_auth::jwt::Standing;
-use doorman_http::Instant;
 
 use crate::exchange::Exchange;
 use crate::gate::{KeysFrom, PlanGuard, PlanIdentity, PlanLimit, key};
@@ -66,8 +65,7 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
             checked.map_or_else(|refusal| refusal.word().to_owned(), |()| "passes".to_owned());
         said.push(Guarded::new("csrf", "on", says).refusing(checked.is_err()));
     }
-    let now = exchange.started().instant;
-    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity, now)));
+    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity, exchange)));
     said.extend(
         guard
             .own_limits
@@ -97,7 +95,7 @@ fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
         .refusing(level.left == 0 && !limit.shadow)
 }
 
-fn identity(identity: &PlanIdentity, now: Instant) -> Guarded {
+fn identity(identity: &PlanIdentity, exchange: &Exchange) -> Guarded {
     const WAY: &str = "one way to be let in";
     let word = match identity {
         PlanIdentity::Basic(..) => "basic-auth",
@@ -105,10 +103,24 @@ fn identity(identity: &PlanIdentity, now: Instant) -> Guarded {
         PlanIdentity::Token(token) => match &token.keys.from {
             KeysFrom::Here(_) => "jwt",
             KeysFrom::Remote(remote) => {
-                let seen = remote.seen(now);
+                let seen = remote.seen(exchange.started().instant);
                 return Guarded::new("jwt", format!("{WAY}, by keys of {}", seen.url), keys(&seen));
             }
         },
+        PlanIdentity::SignIn(sign_in) => {
+            let seen = sign_in.provider.seen();
+            let how = match (seen.is_known, seen.trouble) {
+                (true, None) => String::new(),
+                (true, Some(why)) => format!(" (now: {why})"),
+                (false, Some(why)) => format!(" (nobody can sign in now: {why})"),
+                (false, None) => " (not asked yet)".to_owned(),
+            };
+            return Guarded::new(
+                "oidc",
+                format!("at {}{how}", seen.issuer),
+                sign_in.says(exchange),
+            );
+        }
     };
     Guarded::new(word, WAY, "checked when it comes")
 }

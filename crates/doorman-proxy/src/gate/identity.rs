@@ -12,9 +12,10 @@ use doorman_limit::{Entered, Places, PlacesBounds};
 use doorman_net::{Clock, within_deadline};
 
 use super::Marks;
+use super::sign_in::{Asked, PlanSignIn};
 use crate::exchange::Exchange;
 use crate::remote_keys::RemoteKeys;
-use crate::stop::Fault;
+use crate::stop::{Fault, Stop};
 
 /// Who is asked who somebody is.
 pub(crate) enum PlanIdentity {
@@ -24,6 +25,8 @@ pub(crate) enum PlanIdentity {
     Key(ApiKey),
     /// A token.
     Token(PlanToken),
+    /// A session of somebody who signed in.
+    SignIn(Box<PlanSignIn>),
 }
 
 /// A gate of identity, and what it tells the origin.
@@ -115,12 +118,41 @@ pub(super) async fn check(
     gates: &[PlanGate],
     tokens: &Tokens,
     clock: Clock,
+    dice: &mut impl FnMut() -> u64,
     exchange: &mut Exchange,
-) -> Result<(), Fault> {
+) -> Result<(), Stop> {
+    // There is one at most, and it is the last that is asked: a browser is sent to sign in if nobody knows it.
+    let sign_in = gates.iter().find_map(PlanGate::sign_in);
+    if let Some(sign_in) = sign_in.filter(|sign_in| sign_in.is_own(&exchange.head)) {
+        let stop = sign_in.own(clock, dice, exchange).await;
+        if let Stop::Fault(fault) = &stop {
+            exchange.record().auth_failed = fault.is_auth_failure();
+        }
+        return Err(stop);
+    }
     let mut refused = Refusal::NoCredentials;
+    let mut nobody = None;
     for gate in gates {
-        match gate.ask(tokens, clock, exchange).await {
+        let asked = match &gate.identity {
+            PlanIdentity::SignIn(sign_in) => match sign_in.ask(clock, dice, exchange).await {
+                Asked::Known(identity) => {
+                    exchange.marks().is_personal = true;
+                    Ok(identity)
+                }
+                Asked::Refuse(refusal) => Err(refusal),
+                other => {
+                    nobody = Some(other);
+                    Err(Refusal::NoCredentials)
+                }
+            },
+            _ => gate.ask(tokens, clock, exchange).await,
+        };
+        match asked {
             Ok(identity) => {
+                if let Some(sign_in) = sign_in {
+                    sign_in.take_cookies_off(exchange);
+                    exchange.is_optional = sign_in.allows_nobody;
+                }
                 gate.tell(&identity, exchange);
                 exchange.record().user = Some(identity.user.clone());
                 exchange.identity = Some(identity);
@@ -131,13 +163,31 @@ pub(super) async fn check(
             Err(_) => {}
         }
     }
+    if let (Some(sign_in), Refusal::NoCredentials) = (sign_in, refused) {
+        match nobody {
+            Some(Asked::SignIn) => return Err(sign_in.send(clock, dice, exchange).await),
+            Some(Asked::Nobody) => {
+                sign_in.take_cookies_off(exchange);
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
     exchange.record().auth_failed = refused.is_auth_failure();
     let marks = exchange.marks();
     gates.iter().for_each(|gate| gate.challenge(refused, marks));
-    Err(Fault::Unauthorized(refused))
+    Err(Fault::Unauthorized(refused).into())
 }
 
 impl PlanGate {
+    /// The gate as one where users sign in, if it is.
+    pub(crate) fn sign_in(&self) -> Option<&PlanSignIn> {
+        match &self.identity {
+            PlanIdentity::SignIn(sign_in) => Some(sign_in),
+            _ => None,
+        }
+    }
+
     async fn ask(
         &self,
         tokens: &Tokens,
@@ -164,6 +214,8 @@ impl PlanGate {
                 found
             }
             PlanIdentity::Token(gate) => gate.ask(tokens, clock, exchange).await,
+            // It is asked where it may answer, too.
+            PlanIdentity::SignIn(_) => Outcome::Refuse(Refusal::NoCredentials),
         };
         match outcome {
             Outcome::Pass(identity) => Ok(identity),
@@ -192,6 +244,7 @@ impl PlanGate {
             PlanIdentity::Basic(basic, _) => basic.challenge(),
             PlanIdentity::Key(gate) => gate.challenge(),
             PlanIdentity::Token(gate) => &gate.challenge,
+            PlanIdentity::SignIn(gate) => &gate.challenge,
         };
         if let Some(value) = refusal.challenge(challenge) {
             marks.field(b"www-authenticate", value);

@@ -11,6 +11,7 @@ mod challenge;
 mod identity;
 mod limit;
 mod places;
+mod sign_in;
 mod throttle;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use doorman_auth::cors::{Line, Policy};
 use doorman_auth::csrf::Csrf;
 use doorman_auth::identity::Names;
 use doorman_auth::preset::{Preset, Transport};
-use doorman_http::{FieldId, RequestHead, Response};
+use doorman_http::{FieldId, Fields, RequestHead, Response};
 use doorman_limit::{KeyMaker, Prefixes, Secret};
 use doorman_net::Clock;
 
@@ -36,6 +37,7 @@ pub(crate) use identity::{
 pub use limit::{LimitBooks, LimitSeen};
 pub(crate) use limit::{PlanLimit, PlanLimits};
 pub(crate) use places::{Crowded, PlanConcurrency, PlanConnections};
+pub(crate) use sign_in::PlanSignIn;
 pub(crate) use throttle::{PlanThrottle, throttle};
 
 /// The gates of a route.
@@ -98,6 +100,8 @@ pub(crate) struct Marks {
     cors: Option<Vec<Line>>,
     /// Whether nobody may keep the answer.
     is_private: bool,
+    /// Whether it is somebody's own, which only his browser may keep unless its origin says otherwise.
+    is_personal: bool,
     preset: Option<(Preset, Transport)>,
 }
 
@@ -118,6 +122,8 @@ impl Marks {
         if self.is_private {
             fields.remove(b"cache-control");
             fields.push_id(FieldId::CacheControl, b"no-store");
+        } else if self.is_personal && !says_who_keeps_it(fields) {
+            fields.push_id(FieldId::CacheControl, b"private");
         }
         if let Some(lines) = self.cors {
             browsers::write_cors(lines, fields);
@@ -135,12 +141,24 @@ impl Marks {
     }
 }
 
+/// Whether an answer says by itself whether caches that many share may keep it. Without a word of that they may
+/// (RFC 9111 section 3), since a session in a cookie is none of their business as `Authorization` is.
+fn says_who_keeps_it(fields: &Fields) -> bool {
+    let words = ["public", "private", "no-store", "s-maxage"];
+    fields.all(FieldId::CacheControl).any(|line| {
+        line.split(|&byte| byte == b',').any(|directive| {
+            let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default();
+            words.iter().any(|word| name.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+        })
+    })
+}
+
 /// Lets a request pass, or says why not.
 pub(crate) async fn check(
     guard: &PlanGuard,
     tokens: &Tokens,
     clock: Clock,
-    dice: impl FnMut() -> u64,
+    mut dice: impl FnMut() -> u64,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
     if let Some(preset) = guard.preset {
@@ -161,7 +179,7 @@ pub(crate) async fn check(
     }
     limit::check(&guard.limits, exchange)?;
     if let Some(challenge) = &guard.challenge {
-        challenge.check(exchange, dice)?;
+        challenge.check(exchange, &mut dice)?;
     }
     if let Some(policy) = &guard.cors {
         browsers::cors(policy, exchange)?;
@@ -170,7 +188,7 @@ pub(crate) async fn check(
         csrf.check(&exchange.head).map_err(Fault::CrossSite)?;
     }
     if !guard.identity.is_empty() {
-        identity::check(&guard.identity, tokens, clock, exchange).await?;
+        identity::check(&guard.identity, tokens, clock, &mut dice, exchange).await?;
     }
     // Where nobody is asked who he is, all are nobody, and count together.
     limit::check(&guard.own_limits, exchange)?;

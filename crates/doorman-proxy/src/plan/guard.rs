@@ -446,7 +446,7 @@ impl Plan {
         bans
     }
 
-    fn guards(&self) -> impl Iterator<Item = &PlanGuard> {
+    pub(super) fn guards(&self) -> impl Iterator<Item = &PlanGuard> {
         self.sites.iter().flat_map(|site| &site.routes).filter_map(|route| route.guard.as_deref())
     }
 }

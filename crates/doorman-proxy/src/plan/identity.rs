@@ -42,6 +42,7 @@ pub(super) fn gates(guard: &Guard, ground: &Ground, faults: &mut Faults) -> (Vec
     gates.extend(guard.basic_auth.as_ref().and_then(|basic| self::basic(basic, ground, faults)));
     gates.extend(guard.api_key.as_ref().and_then(|key| self::key(key, ground, faults)));
     gates.extend(guard.jwt.as_ref().and_then(|jwt| token(jwt, ground, faults)));
+    gates.extend(guard.oidc.as_ref().and_then(|oidc| super::sign_in::gate(oidc, ground, faults)));
     let mut names = Names::new();
     for gate in &gates {
         let claims = gate.claim_fields.iter().map(|(_, field)| field);

@@ -25,6 +25,7 @@ mod resilience;
 mod routes;
 mod sessions;
 mod share;
+mod sign_in;
 mod sites;
 mod sticky;
 mod stored;
@@ -45,6 +46,7 @@ use crate::form::Made;
 use crate::gate::PlanGuard;
 use crate::hints::Hints;
 use crate::inspection::Events;
+use crate::provider::ProviderRing;
 use crate::remote_keys::KeyRing;
 use crate::workshop::Workshop;
 pub(crate) use cache::PlanCache;
@@ -173,6 +175,9 @@ pub struct PlanSite {
     pub clients: Option<SiteClients>,
     /// Whether its safe requests may come before the handshake has ended.
     pub early_data: bool,
+    /// Paths by which browsers come back from a provider or sign out, and the route whose gate takes them: they are
+    /// the house's, whatever routes say of them.
+    pub(crate) sign_ins: Vec<(Box<str>, usize)>,
 }
 
 /// A route.
@@ -467,6 +472,8 @@ pub struct Ground {
     pub errands: Arc<Errands>,
     /// Keys of issuers that are fetched.
     pub keys: Arc<KeyRing>,
+    /// OpenID providers.
+    pub providers: Arc<ProviderRing>,
     /// What was made of stored answers.
     pub made: Arc<Made>,
     hints: Mutex<Weak<Hints>>,
@@ -519,6 +526,7 @@ impl Ground {
             workshop: Arc::default(),
             errands: Arc::default(),
             keys: Arc::default(),
+            providers: Arc::default(),
             made: Arc::default(),
             hints: Mutex::default(),
             rules: RuleGround::default(),

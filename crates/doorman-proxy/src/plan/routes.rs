@@ -12,7 +12,7 @@ use super::compile::{self, Faults, code};
 use super::waf::Maker;
 use super::{
     ErrorPages, Ground, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror, PlanRoute,
-    PlanShare, PlanSite, RouteEdits, guard, optimize, sites, upstreams,
+    PlanShare, PlanSite, RouteEdits, guard, optimize, sign_in, sites, upstreams,
 };
 
 pub(super) fn compile(
@@ -29,7 +29,7 @@ pub(super) fn compile(
             addresses: Vec::new(),
             routes: site.routes.iter().map(|route| spec(config, route)).collect(),
         });
-        let routes = site
+        let routes: Vec<_> = site
             .routes
             .iter()
             .map(|route| {
@@ -42,7 +42,9 @@ pub(super) fn compile(
             })
             .collect();
         let early_data = sites::takes_early_data(site);
-        plans.push(PlanSite { name: site.name.as_str().into(), routes, clients: None, early_data });
+        let sign_ins = sign_in::own_paths(&routes);
+        let name = site.name.as_str().into();
+        plans.push(PlanSite { name, routes, clients: None, early_data, sign_ins });
     }
     for listener in &config.listeners {
         let id = ground.listener(listener);
@@ -122,6 +124,7 @@ fn redirects(
             routes: vec![PlanRoute::bare("_https", PlanEnding::Redirect(to, 308))],
             clients: None,
             early_data: false,
+            sign_ins: Vec::new(),
         });
     }
 }

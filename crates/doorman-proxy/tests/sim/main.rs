@@ -12,6 +12,7 @@ mod keys;
 mod message;
 mod origin;
 mod origin_h2;
+mod sign_in;
 mod waits;
 
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! The thread that runs errands, and fetches keys that are due.
+//! The thread that runs errands, and fetches what is due: keys, and what OpenID providers say of themselves.
 //!
 //! One for the process, whatever the plan: what is open at once is bounded by where errands wait, so each begins when
 //! it comes. It serves nobody, so that an answer of some megabytes that is read holds up no request.
@@ -10,7 +10,8 @@ use std::time::Duration;
 use doorman_control::errand::{AskError, Asker, Question};
 use doorman_net::{Alarm, Clock};
 use doorman_proxy::{
-    ErrandAnswer, ErrandError, ErrandMethod, Errands, Ground, Job, KeyNews, KeyRing,
+    ErrandAnswer, ErrandError, ErrandMethod, Errands, Ground, Job, KeyNews, KeyRing, ProviderNews,
+    ProviderRing,
 };
 use tokio::task::JoinSet;
 
@@ -26,12 +27,12 @@ impl Runner {
     /// # Errors
     /// The system gives none.
     pub(super) fn start(ground: &Ground) -> std::io::Result<Self> {
-        let (errands, keys, clock) =
-            (Arc::clone(&ground.errands), Arc::clone(&ground.keys), ground.clock);
+        let (errands, clock) = (Arc::clone(&ground.errands), ground.clock);
+        let (keys, providers) = (Arc::clone(&ground.keys), Arc::clone(&ground.providers));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = Arc::clone(&errands);
         let thread = std::thread::Builder::new().name("errands".to_owned()).spawn(move || {
-            runtime.block_on(run(&asked, &keys, clock));
+            runtime.block_on(run(&asked, &keys, &providers, clock));
             runtime.shutdown_timeout(Duration::ZERO);
         })?;
         Ok(Self { errands, thread: Mutex::new(Some(thread)) })
@@ -47,17 +48,24 @@ impl Runner {
     }
 }
 
-async fn run(errands: &Arc<Errands>, keys: &KeyRing, clock: Clock) {
+async fn run(errands: &Arc<Errands>, keys: &Arc<KeyRing>, providers: &ProviderRing, clock: Clock) {
     let mut asker: Option<Arc<Asker>> = None;
     let mut works: JoinSet<()> = JoinSet::new();
     let mut alarm = Alarm::new(clock);
     loop {
-        let (due, next) = keys.due(clock.instant());
+        let (due, next_keys) = keys.due(clock.instant());
         for source in due {
             let errands = Arc::clone(errands);
             works.spawn(async move { tell(&source.fetch(&errands, clock).await) });
         }
-        match next {
+        let (due, next_providers) = providers.due(clock.instant());
+        for provider in due {
+            let (errands, keys) = (Arc::clone(errands), Arc::clone(keys));
+            works.spawn(async move {
+                tell_of_provider(&provider.fetch(&errands, &keys, clock).await);
+            });
+        }
+        match next_keys.into_iter().chain(next_providers).min() {
             Some(next) => alarm.set(next),
             None => alarm.clear(),
         }
@@ -79,6 +87,7 @@ async fn run(errands: &Arc<Errands>, keys: &KeyRing, clock: Clock) {
                 }
             }
             () = keys.rings() => {}
+            () = providers.rings() => {}
             () = alarm.wait() => {}
         }
     }
@@ -116,5 +125,13 @@ fn tell(news: &KeyNews) {
         KeyNews::Come(text) => tracing::info!("{text}"),
         KeyNews::Trouble(text) => tracing::warn!("{text}"),
         KeyNews::Same => {}
+    }
+}
+
+fn tell_of_provider(news: &ProviderNews) {
+    match news {
+        ProviderNews::Come(text) => tracing::info!("{text}"),
+        ProviderNews::Trouble(text) => tracing::warn!("{text}"),
+        ProviderNews::Same => {}
     }
 }

@@ -11,6 +11,7 @@ mod managed;
 mod optimize;
 mod process;
 mod resilience;
+mod sign_in;
 mod text;
 mod waf;
 
@@ -99,6 +100,7 @@ impl Exporter {
         optimize::write(&mut page, engine);
         waf::write(&mut page, engine);
         guard::write(&mut page, engine);
+        sign_in::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);
         handshakes(&mut page, engine);

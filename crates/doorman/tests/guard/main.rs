@@ -15,6 +15,8 @@ mod commands;
 mod identity;
 mod keys;
 mod limits;
+mod real_provider;
 #[path = "../waf/rig.rs"]
 #[expect(dead_code, reason = "the house of the firewall's stories, of which others need less")]
 mod rig;
+mod sign_in;

@@ -249,13 +249,15 @@ fn text_of(
     metrics: SocketAddr,
     origin: &Origin,
 ) -> String {
-    // What stands above the sites is written first, up to a line of dashes.
+    // What stands in `global` is written first, up to a line of equals signs, and then what stands above the sites, up
+    // to one of dashes.
+    let (global, site) = site.split_once("===\n").unwrap_or(("", site));
     let (top, site) = site.split_once("---\n").unwrap_or(("", site));
     let site = if site.contains("proxy") { site.to_owned() } else { format!("{site}\nproxy web") };
     format!(
         "doorman 1\n\
          global {{ data data; bind 127.0.0.1; admin unix:admin.sock; workers 2; drain 3s\n\
-         metrics {metrics}; log access json stdout; log waf json waf.log }}\n\
+         metrics {metrics}; log access json stdout; log waf json waf.log\n{global} }}\n\
          upstream web {{ server {} }}\n{top}\
          site http://*:{} {{\n{site}\n}}\n\
          site https://localhost:{} {{\ntls internal\n{site}\n}}\n",

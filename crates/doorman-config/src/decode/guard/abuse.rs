@@ -159,7 +159,10 @@ fn gives(options: &RouteOptions, sign: BanSignal) -> bool {
     match sign {
         BanSignal::NotFound | BanSignal::Malformed | BanSignal::Statuses(_) => true,
         BanSignal::AuthFailure => {
-            guard.basic_auth.is_some() || guard.api_key.is_some() || guard.jwt.is_some()
+            guard.basic_auth.is_some()
+                || guard.api_key.is_some()
+                || guard.jwt.is_some()
+                || guard.oidc.is_some()
         }
         BanSignal::WafBlock => options.waf.is_some(),
         BanSignal::Limit => {
@@ -172,7 +175,7 @@ fn gives(options: &RouteOptions, sign: BanSignal) -> bool {
 fn needed(sign: BanSignal) -> &'static str {
     match sign {
         BanSignal::AuthFailure => {
-            "it needs basic-auth, api-key or jwt; an upstream's own refusals are statuses: `on 401 403`"
+            "it needs basic-auth, api-key, jwt or oidc; an upstream's own refusals are statuses: `on 401 403`"
         }
         BanSignal::WafBlock => "it needs a `waf` line",
         BanSignal::Limit => "it needs a `limit`, `connections` or `concurrency` line",

@@ -11,14 +11,14 @@ impl Decoder<'_> {
     pub(super) fn check_keys(&mut self, site: &Site) {
         let mut said = HashSet::new();
         for guard in site.routes.iter().map(|route| &route.options.guard) {
-            let has_claims = guard.jwt.is_some();
+            let has_claims = guard.jwt.is_some() || guard.oidc.is_some();
             let has_user = has_claims || guard.basic_auth.is_some() || guard.api_key.is_some();
             for keys in keys_of(guard) {
                 let users = of_users(keys).filter(|_| !has_user);
                 let claims = of_claims(keys).filter(|_| !has_claims);
                 for (span, what, words) in users
-                    .map(|span| (span, "users", "basic-auth, api-key or jwt"))
-                    .chain(claims.map(|span| (span, "claims", "jwt")))
+                    .map(|span| (span, "users", "basic-auth, api-key, jwt or oidc"))
+                    .chain(claims.map(|span| (span, "claims", "jwt or oidc")))
                     .filter(|(span, ..)| said.insert(*span))
                 {
                     let message =
@@ -32,7 +32,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Passwords and keys that everybody on the way can read. Behind a proxy that is trusted, TLS may have ended
+    /// Passwords, keys and sessions that everybody on the way can read. Behind a proxy that is trusted, TLS may have ended
     /// there.
     pub(super) fn check_plain(&mut self, site: &Site, global: &Global) {
         let mut plain = site.addresses.iter().filter(|address| is_open(&address.value));
@@ -44,6 +44,7 @@ impl Decoder<'_> {
             let words = [
                 ("passwords", guard.basic_auth.as_ref().map(|auth| auth.span)),
                 ("keys", guard.api_key.as_ref().map(|auth| auth.span)),
+                ("sessions", guard.oidc.as_ref().map(|auth| auth.span)),
             ];
             let words = words.into_iter().filter_map(|(what, span)| Some((what, span?)));
             for (what, span) in words.filter(|(_, span)| said.insert(*span)) {

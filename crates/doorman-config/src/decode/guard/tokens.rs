@@ -132,7 +132,7 @@ impl Decoder<'_> {
 
     fn jwt_secret(&mut self, item: &Item) -> Option<Spanned<JwtKeys>> {
         let text = item.value(0)?;
-        self.check_literal(text);
+        self.check_literal(text, "jwt");
         if text.text.len() < SECRET_BYTES_MIN {
             let message = format!("a secret of fewer than {SECRET_BYTES_MIN} bytes can be guessed");
             let error = Diagnostic::error("E0253", text.span, message);
@@ -143,16 +143,16 @@ impl Decoder<'_> {
     }
 
     /// Says so if a secret stands in the file itself.
-    fn check_literal(&mut self, text: &Text) {
+    pub(super) fn check_literal(&mut self, text: &Text, name: &str) {
         if matches!(text.form, Form::Loaded(_)) {
             return;
         }
         let message =
             "a secret stands in the configuration, where everybody reads it who may read that";
         let warning = Diagnostic::warning("W0321", text.span, message);
-        self.say(
-            warning.help("load it: ${secret:jwt} for a secret of the service, or ${file:PATH}"),
-        );
+        self.say(warning.help(format!(
+            "load it: ${{secret:{name}}} for a secret of the service, or ${{file:PATH}}"
+        )));
     }
 
     fn algorithms(&mut self, item: &Item) -> Option<Vec<JwtAlgorithm>> {
@@ -255,7 +255,7 @@ impl Decoder<'_> {
         ));
     }
 
-    fn check_claims(&mut self, block: &Item, count: usize) {
+    pub(super) fn check_claims(&mut self, block: &Item, count: usize) {
         if count > CLAIMS_MAX {
             let message = format!("more than {CLAIMS_MAX} claims in one block");
             self.say(Diagnostic::error("E0110", block.span, message));
@@ -268,7 +268,7 @@ impl Decoder<'_> {
         Some(Spanned::new(ClaimRule { claim, values }, item.span))
     }
 
-    fn claim_forward(&mut self, item: &Item) -> Option<Spanned<ClaimForward>> {
+    pub(super) fn claim_forward(&mut self, item: &Item) -> Option<Spanned<ClaimForward>> {
         let claim = self.ok(claim_name(item.value(0)?));
         let field = self.identity_field(item.value(1)?);
         Some(Spanned::new(ClaimForward { claim: claim?.value, field: field?.value }, item.span))
@@ -305,7 +305,7 @@ pub(super) fn is_local(url: &HttpUrl) -> bool {
 }
 
 /// Text of one line.
-fn one_line(text: &Text) -> Value<String> {
+pub(super) fn one_line(text: &Text) -> Value<String> {
     let is_good = (1..=2048).contains(&text.text.len()) && !text.text.chars().any(char::is_control);
     if is_good {
         return Ok(Spanned::new(text.text.clone(), text.span));
