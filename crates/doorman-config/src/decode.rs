@@ -17,6 +17,7 @@ mod listen;
 mod mirror;
 mod optimize;
 mod options;
+mod overload;
 mod reach;
 mod relay;
 mod resilience;

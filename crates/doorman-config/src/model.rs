@@ -16,6 +16,7 @@ mod health;
 mod listen;
 mod optimize;
 mod options;
+mod overload;
 mod relay;
 mod resilience;
 mod route;
@@ -42,9 +43,9 @@ pub use global::{
 pub use guard::{
     Access, ApiKey, Ban, BanSignal, BasicAuth, BuiltInList, Challenge, ChallengeBind,
     ChallengeWhen, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit,
-    Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, Geo, Guard, HttpUrl, Jwt,
-    JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Oidc, Origin, RequestRate, Secret,
-    SecurityHeaders, Throttle, Unauthenticated, WhoList,
+    Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, ForwardAuth,
+    ForwardAuthMethod, Geo, Guard, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode,
+    Oidc, Origin, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated, WhoList,
 };
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
@@ -56,6 +57,7 @@ pub use options::{
     HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart, RouteOptions,
     RouteTimeouts, StatusRange, StickyShare, UpstreamHost,
 };
+pub use overload::{MemoryBound, Overload, Priority};
 pub use relay::{NamedTarget, Relay, RelayProtocol};
 pub use resilience::{Breaker, Failures, Park, Queue, Retry, RetryRules};
 pub use route::{

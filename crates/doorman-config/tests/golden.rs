@@ -216,6 +216,7 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
         )
         .expect(TAKES_ALL);
     }
+    guard::describe_overload(global, text);
     if let Some(geo) = &global.geo {
         writeln!(text, "geo {}", guard::plain(&format!("{geo:?}"))).expect(TAKES_ALL);
     }

@@ -237,6 +237,9 @@ fn around(within: Within, example: &str) -> String {
             options(&format!("jwt {{ {example} }}"))
         }
         Within::Jwt => options(&format!("jwt jwks keys.json {{ {example} }}")),
+        Within::ForwardAuth => {
+            options(&format!("forward-auth http://127.0.0.1:9091/verify {{ {example} }}"))
+        }
         Within::Oidc if example.starts_with("client-id") => {
             options(&format!("oidc https://id.test {{ {example} }}"))
         }
@@ -251,6 +254,7 @@ fn around(within: Within, example: &str) -> String {
             let others = others.fold(String::new(), |all, other| all + other + "; ");
             options(&format!("ban 10 {{ {others}{example} }}"))
         }
+        Within::Overload => format!("global {{ overload {{ {example} }} }}"),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }

@@ -56,6 +56,7 @@ impl Decoder<'_> {
                 }
                 "tls-policy" => self.tls_policy(item, &mut global, &mut wanted),
                 "drain" => self.set(item, &mut global.drain, values::duration_or_zero),
+                "overload" => global.overload = self.overload(item).or(global.overload),
                 "geo" => global.geo = self.geo(item).or(global.geo),
                 "limits" => self.limits(item, &mut global.limits),
                 "timeouts" => self.timeouts(item, &mut global.timeouts),

@@ -38,6 +38,13 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { ban 10 on not-found; proxy 3000 }",
         "site http://a.test { ban 10 within 1m for 1h on not-found; proxy 3000 }",
     ),
+    Explanation::new(
+        "E0257",
+        "an `overload` that looks at nothing",
+        "It looks at the time that requests wait for their core, at the memory that the process takes, or at both. With both off nothing is ever refused.",
+        "global { overload delay off memory off }\nsite http://a.test { respond 200 }",
+        "global { overload delay 50ms memory off }\nsite http://a.test { respond 200 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[
@@ -58,7 +65,7 @@ pub(super) const WARNINGS: &[Explanation] = &[
     Explanation::new(
         "W0324",
         "a bound by users where nobody signs in",
-        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key, jwt and oidc, claims by jwt and oidc.",
+        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key, jwt and oidc, and by certificates of clients, claims by jwt and oidc.",
         "site http://a.test { limit 10/s per user; proxy 3000 }",
         "site http://a.test { limit 10/s per client-ip; proxy 3000 }",
     ),
@@ -68,6 +75,13 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "Passwords, keys and the cookies of sessions are sent with each request, and everybody on the way can read them. Where another proxy in front of doorman ends TLS, name it in `trusted-proxies`.",
         "site http://a.test { basic-auth file users; proxy 3000 }",
         "site https://a.test { tls internal; basic-auth file users; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0326",
+        "forward-auth asks itself",
+        "The request that asks comes to a route that asks the same server again, and so on until one of them runs out of time.",
+        "site http://a.test { forward-auth http://a.test/verify; proxy 3000 }",
+        "site http://a.test { forward-auth http://a.test/verify; route /verify { forward-auth off; proxy 9091 }; proxy 3000 }",
     ),
     Explanation::new(
         "W0327",

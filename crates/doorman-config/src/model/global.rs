@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Acme, Geo, SocketAddress, TlsPolicy};
+use super::{Acme, Geo, Overload, SocketAddress, TlsPolicy};
 use crate::{Setting, Spanned};
 
 /// The `global` block.
@@ -44,6 +44,8 @@ pub struct Global {
     pub https_port: Setting<u16>,
     /// Addresses that site ports are bound on; empty: every address of the machine.
     pub bind: Vec<Spanned<IpAddr>>,
+    /// When requests are refused so that others go on; `None`: never.
+    pub overload: Option<Overload>,
     /// `geo`: where addresses are; `None`: nobody knows.
     pub geo: Option<Geo>,
     /// How long TERM waits for requests to end, 30 s.
@@ -259,6 +261,7 @@ impl Default for Global {
             http_port: Setting::default_of(80),
             https_port: Setting::default_of(443),
             bind: Vec::new(),
+            overload: None,
             geo: None,
             drain: Setting::default_of(Duration::from_secs(30)),
             tls_policy: Setting::default_of(TlsPolicy::intermediate()),

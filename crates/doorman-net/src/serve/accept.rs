@@ -39,6 +39,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 const FAREWELL: Duration = Duration::from_secs(1);
 const FAREWELL_BYTES_MAX: usize = 64 * 1024;
 
+/// How many connections that rest are closed for one that came when descriptors are scarce: more than one, so that
+/// there is room again before long.
+const RECLAIMED: usize = 2;
+/// The same when none was left at all.
+const RECLAIMED_AT_ONCE: usize = 16;
+
 /// Opens and closes an accept loop from outside.
 pub type Gate = Rc<tokio::sync::Notify>;
 
@@ -65,12 +71,20 @@ pub async fn accept<S: Stream, L: Listener<S>, H: Handler + Carrier<S>>(
             None => return,
             Some(Ok((stream, peer, local))) => {
                 let doorway = doorway.borrow().clone();
+                if listener.is_scarce() && core.reclaim(RECLAIMED) == 0 {
+                    drop(stream);
+                    handler.lost(&fresh(peer, local, &doorway), Lost::Exhausted);
+                    alarm.set(core.clock.instant() + PAUSE);
+                    poll_fn(|cx| alarm.poll(cx)).await;
+                    continue;
+                }
                 let task =
                     connection(Rc::clone(&core), stream, peer, local, doorway, Rc::clone(&handler));
                 tokio::task::spawn_local(task);
             }
             Some(Err(error)) if is_of_the_peer(&error) => {}
             Some(Err(_)) => {
+                core.reclaim(RECLAIMED_AT_ONCE);
                 alarm.set(core.clock.instant() + PAUSE);
                 poll_fn(|cx| alarm.poll(cx)).await;
             }
@@ -88,6 +102,18 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     )
 }
 
+/// What is known of a connection that has just come.
+fn fresh(peer: Peer, local: Peer, doorway: &Doorway) -> Conn {
+    Conn {
+        peer,
+        local,
+        wire: Wire::H1,
+        tls: None,
+        listener: doorway.listener,
+        held: Holding::default(),
+    }
+}
+
 async fn connection<S: Stream, H: Handler + Carrier<S>>(
     core: Rc<Core>,
     stream: S,
@@ -101,14 +127,7 @@ async fn connection<S: Stream, H: Handler + Carrier<S>>(
         let caller = Caller::new(stream, (peer, local), doorway.listener, core, ticket);
         return Box::pin(handler.carry(caller)).await;
     }
-    let mut conn = Conn {
-        peer,
-        local,
-        wire: Wire::H1,
-        tls: None,
-        listener: doorway.listener,
-        held: Holding::default(),
-    };
+    let mut conn = fresh(peer, local, &doorway);
     // Held until this task ends, in whatever way.
     let (mut place, stream) = match &doorway.announcers {
         Some(announces) if announces(&peer) => {

@@ -121,7 +121,7 @@ pub(super) async fn serve<S: Stream, H: Handler>(
     .await;
     let mut served = 0;
     loop {
-        match turn(&core, &wire, &conn, &*handler, served).await {
+        match turn(&core, &ticket, &wire, &conn, &*handler, served).await {
             Next::Request => served += 1,
             Next::Close => return wire.linger(&core).await,
             Next::Abort => return wire.io.borrow_mut().link.reset_on_close(),
@@ -132,6 +132,7 @@ pub(super) async fn serve<S: Stream, H: Handler>(
 /// One request and its response.
 async fn turn<S: Stream, H: Handler>(
     core: &Core,
+    ticket: &Ticket,
     wire: &Rc<Wire<S>>,
     conn: &Rc<Conn>,
     handler: &H,
@@ -139,7 +140,9 @@ async fn turn<S: Stream, H: Handler>(
 ) -> Next {
     let mut head = heads::request();
     head.scheme = if conn.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    let framing = match poll_fn(|cx| wire.io.borrow_mut().poll_request(cx, core, &mut head)).await {
+    let mut arrive =
+        |cx: &mut Context<'_>| wire.io.borrow_mut().poll_request(cx, core, ticket, &mut head);
+    let framing = match poll_fn(&mut arrive).await {
         Arrival::Request(framing) => framing,
         Arrival::Nothing => {
             heads::reuse_request(head);
@@ -172,7 +175,8 @@ async fn turn<S: Stream, H: Handler>(
     let Some(response) = wire.attend(core, pin!(handler.handle(conn, request))).await else {
         return Next::Abort;
     };
-    let keep_alive = keep_alive && !core.is_draining() && wire.io.borrow().can_go_on();
+    let stays = !core.is_draining() && !core.is_pressed();
+    let keep_alive = keep_alive && stays && wire.io.borrow().can_go_on();
     wire.write(core, response, Reply { client, head_request, keep_alive }).await
 }
 
@@ -198,6 +202,7 @@ impl<S: Stream> Io<S> {
         &mut self,
         cx: &mut Context<'_>,
         core: &Core,
+        ticket: &Ticket,
         head: &mut RequestHead,
     ) -> Poll<Arrival> {
         loop {
@@ -233,11 +238,16 @@ impl<S: Stream> Io<S> {
                 }
                 Poll::Ready(Ok(_)) => {
                     if !begun {
+                        ticket.work();
                         // From the first byte on the head has an absolute deadline.
                         self.alarm.clear();
                     }
                 }
                 Poll::Pending => {
+                    // What has brought nothing yet is no loss if it has to go.
+                    if !begun && ticket.rest() {
+                        return Poll::Ready(Arrival::Nothing);
+                    }
                     let wait =
                         if begun { self.settings.head_timeout } else { self.settings.keep_alive };
                     self.alarm.set_if_clear(wait);

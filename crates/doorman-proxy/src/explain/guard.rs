@@ -3,7 +3,7 @@
 use doorman_auth::jwt::Standing;
 
 use crate::exchange::Exchange;
-use crate::gate::{KeysFrom, PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::gate::{ChallengeFor, KeysFrom, PlanGuard, PlanIdentity, PlanLimit, key};
 use crate::remote_keys::KeysSeen;
 
 /// What one gate says.
@@ -54,10 +54,13 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
     }
     said.extend(guard.limits.list.iter().map(|limit| self::limit(limit, exchange)));
     if let Some(challenge) = &guard.challenge {
-        let asked = challenge.asks(&exchange.head);
-        let rule = if challenge.suspicious { "suspicious" } else { "always" };
-        let says = if asked { "asked to pay first, unless it has" } else { "not asked" };
-        said.push(Guarded::new("challenge", rule, says));
+        let asked = challenge.asks(true, &exchange.head);
+        let says = match (asked, challenge.asked) {
+            (false, _) => "not asked",
+            (true, ChallengeFor::Busy) => "asked to pay first while there is too much to do",
+            (true, _) => "asked to pay first, unless it has",
+        };
+        said.push(Guarded::new("challenge", challenge.asked.word(), says));
     }
     if let Some(csrf) = &guard.csrf {
         let checked = csrf.check(&exchange.head);
@@ -66,6 +69,9 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
         said.push(Guarded::new("csrf", "on", says).refusing(checked.is_err()));
     }
     said.extend(guard.identity.iter().map(|gate| identity(&gate.identity, exchange)));
+    if let Some(forward) = &guard.forward {
+        said.push(Guarded::new("forward-auth", &*forward.name, "asked when it comes"));
+    }
     said.extend(
         guard
             .own_limits

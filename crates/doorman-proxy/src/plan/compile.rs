@@ -18,8 +18,8 @@ use crate::crowd::CrowdLimits;
 
 use super::materials::Broken;
 use super::{
-    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, guard, relays, routes, sites,
-    upstreams, waf,
+    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, PlanRoute, clients, guard, overload,
+    relays, routes, sites, upstreams, waf,
 };
 
 /// Codes of what only compiling can find.
@@ -111,6 +111,9 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
         config: Arc::clone(config),
         proofs: automatic.then(|| Arc::clone(ground.keyring.proofs())),
         table,
+        asking: PlanRoute::asking(),
+        overload: overload::rules(config),
+        memory: overload::memory(config),
         upstream_limits: upstream_limits(),
         drain: config.global.drain.value,
     });

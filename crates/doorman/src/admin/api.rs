@@ -39,8 +39,16 @@ impl Shared {
 }
 
 /// Calls that show parts of the configuration, or what clients asked for.
-const SHOWING: [&str; 7] =
-    ["/explain", "/diff", "/cache/ls", "/cache/show", "/cache/why", "/limits", "/bans"];
+const SHOWING: [&str; 8] = [
+    "/explain",
+    "/diff",
+    "/cache/ls",
+    "/cache/show",
+    "/cache/why",
+    "/limits",
+    "/limits/show",
+    "/bans",
+];
 
 /// Whether a call is one of these, or shows what rules found.
 fn shows(path: &str) -> bool {
@@ -80,6 +88,7 @@ pub(super) fn admin(shared: &Arc<Shared>) -> Router {
         .route("/waf/events/{id}", get(event))
         .route("/waf/rules", get(rules))
         .route("/limits", get(limited))
+        .route("/limits/show", get(stands))
         .route("/limits/reset", post(given_back))
         .route("/bans", get(banned))
         .route("/bans/lift", post(lifted))
@@ -266,6 +275,14 @@ async fn limited(
     Asking(asked): Asking<limits::Asked>,
 ) -> Response {
     let look = move |engine: &Engine| Ok(limits::limits(engine, &asked));
+    answered(beside(&shared, look).await)
+}
+
+async fn stands(
+    State(shared): State<Arc<Shared>>,
+    Asking(asked): Asking<limits::Asked>,
+) -> Response {
+    let look = move |engine: &Engine| limits::standings(engine, &asked).map_err(Wrong::Usage);
     answered(beside(&shared, look).await)
 }
 

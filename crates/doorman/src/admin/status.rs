@@ -1,6 +1,9 @@
 //! What `doorman status` shows. The names of the fields are a public contract.
 
+use std::sync::Arc;
+
 use doorman_control::overrides::Override;
+use doorman_proxy::CoreCounters;
 use doorman_proxy::plan::PlanServer;
 use serde::{Deserialize, Serialize};
 
@@ -231,6 +234,8 @@ pub(crate) fn of(engine: &Engine) -> Status {
 fn problems(engine: &Engine, state: &EngineState) -> Vec<String> {
     let mut problems = state.plan.stale.clone();
     problems.extend(super::cache::problems(&state.plan));
+    problems.extend(engine.memory().and_then(|memory| memory.trouble()));
+    problems.extend(engine.counters().enumerate().filter_map(late));
     let staples = super::certs::of(engine).ocsp;
     for staple in staples.iter().filter(|staple| staple.problem) {
         let name = staple.names.first().unwrap_or(&staple.serial);
@@ -253,6 +258,17 @@ fn problems(engine: &Engine, state: &EngineState) -> Vec<String> {
         Some(format!("OpenID provider {}: {}; {meanwhile}", provider.issuer, provider.trouble?))
     }));
     problems
+}
+
+/// A core that refuses requests because it is late.
+fn late((index, core): (usize, &Arc<CoreCounters>)) -> Option<String> {
+    let (level, late) = (core.overload().level.read(), core.overload().late_micros.read());
+    (level > 0).then(|| {
+        format!(
+            "core {index} has too much to do, {} ms late: overload level {level} of 1000",
+            late / 1_000
+        )
+    })
 }
 
 fn config(engine: &Engine, state: &EngineState) -> ConfigStatus {

@@ -110,6 +110,7 @@ fn listening(plan: &Plan) -> String {
 /// Starts a proxy and serves until a signal ends it.
 pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
     let clock = Clock::system();
+    raise_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -167,6 +168,20 @@ pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
     (serving.greet)(&engine);
     runtime.block_on(heed(&engine, &mut signals, watch, &mut materials, screen));
     ExitCode::SUCCESS
+}
+
+/// Takes as many descriptors as the system lets us have: two for each request that is under way. What systems give by
+/// themselves, 1024, is for programs that could not handle more.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// As many as the kernel gives a process (fs.nr_open) where nobody has changed it.
+    const MOST: u64 = 1 << 20;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(MOST).min(MOST);
+    if current.is_some_and(|current| current < wanted) {
+        // Who may not have more goes on with what there is.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
 }
 
 /// Looks at files before they are read, if they are to be watched.

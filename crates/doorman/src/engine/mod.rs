@@ -11,6 +11,7 @@ mod discovery;
 mod errands;
 mod history;
 mod holds;
+mod memory;
 mod overrides;
 mod probes;
 mod staples;
@@ -46,6 +47,7 @@ use crate::log::error;
 pub(crate) use bind::BindError;
 pub(crate) use history::History;
 use holds::{Hold, Holds};
+pub(crate) use memory::Memory;
 pub(crate) use overrides::{NotSet, Overrides, Wish};
 use worker::Command;
 
@@ -67,6 +69,7 @@ pub(crate) struct Engine {
     prober: Mutex<Option<Prober>>,
     stores: stores::Threads,
     errands: errands::Runner,
+    memory: memory::Seen,
     started: Now,
     current: Mutex<Current>,
     /// Held for as long as a reload takes: two at once could end with the older configuration.
@@ -340,6 +343,7 @@ impl Engine {
             prober: Mutex::new(prober),
             stores,
             errands,
+            memory: memory::Seen::default(),
             started: now,
             current: Mutex::new(current),
             reloading: Mutex::new(()),
@@ -347,6 +351,7 @@ impl Engine {
             news: Notify::new(),
         });
         engine.admin.start(&engine, doors);
+        memory::start(&engine);
         Ok(engine)
     }
 
@@ -442,6 +447,12 @@ impl Engine {
             tracing::info!("{object}: its time to drain is over, its last connections end");
             self.tell(|| Command::Release(object.upstream.clone(), object.server.clone()));
         }
+    }
+
+    /// How it stands with memory; `None` while there is no bound on it.
+    #[must_use]
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        self.memory.get()
     }
 
     /// Takes what disks of stores have to say into the error log.
