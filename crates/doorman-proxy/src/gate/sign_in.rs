@@ -106,17 +106,17 @@ impl PlanSignIn {
     }
 
     /// What it would say, for people.
-    pub(crate) fn says(&self, exchange: &Exchange) -> (String, bool) {
+    pub(crate) fn says(&self, exchange: &Exchange) -> String {
         match self.client.visit(&exchange.head, exchange.started()) {
-            Visit::Pass(session) => (format!("signed in as {}", session.identity.user), false),
+            Visit::Pass(session) => format!("signed in as {}", session.identity.user),
             Visit::Renew(session) => {
-                (format!("signed in as {}, to be renewed", session.identity.user), false)
+                format!("signed in as {}, to be renewed", session.identity.user)
             }
-            Visit::Anonymous => ("passes as nobody's".to_owned(), false),
-            Visit::SignIn => ("sent to sign in".to_owned(), true),
-            Visit::Callback => ("a browser that comes back from the provider".to_owned(), false),
-            Visit::SignOut => ("signs out".to_owned(), false),
-            Visit::Refuse(refusal) => (refusal.word().to_owned(), true),
+            Visit::Anonymous => "passes as nobody's".to_owned(),
+            Visit::SignIn => "sent to sign in".to_owned(),
+            Visit::Callback => "answered here: a browser comes back from the provider".to_owned(),
+            Visit::SignOut => "answered here: signs out".to_owned(),
+            Visit::Refuse(refusal) => refusal.word().to_owned(),
         }
     }
 
