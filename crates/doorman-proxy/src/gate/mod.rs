@@ -8,9 +8,11 @@ mod access;
 mod ban;
 mod browsers;
 mod challenge;
+mod forward;
 mod identity;
 mod limit;
 mod places;
+mod sign_in;
 mod throttle;
 
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use doorman_auth::cors::{Line, Policy};
 use doorman_auth::csrf::Csrf;
 use doorman_auth::identity::Names;
 use doorman_auth::preset::{Preset, Transport};
-use doorman_http::{FieldId, RequestHead, Response};
+use doorman_http::{FieldId, Fields, RequestHead, Response};
 use doorman_limit::{KeyMaker, Prefixes, Secret};
 use doorman_net::Clock;
 
@@ -29,11 +31,15 @@ use crate::stop::{Fault, Stop};
 pub(crate) use access::PlanAccess;
 pub use ban::{BanRules, BanSign};
 pub(crate) use ban::{PlanBan, Signs};
-pub(crate) use challenge::PlanChallenge;
-pub(crate) use identity::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens};
+pub(crate) use challenge::{ChallengeFor, PlanChallenge};
+pub(crate) use forward::{Asker, PlanForward, Said};
+pub(crate) use identity::{
+    KeysFrom, PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens,
+};
 pub use limit::{LimitBooks, LimitSeen};
 pub(crate) use limit::{PlanLimit, PlanLimits};
 pub(crate) use places::{Crowded, PlanConcurrency, PlanConnections};
+pub(crate) use sign_in::PlanSignIn;
 pub(crate) use throttle::{PlanThrottle, throttle};
 
 /// The gates of a route.
@@ -50,6 +56,8 @@ pub(crate) struct PlanGuard {
     pub(crate) preset: Option<Preset>,
     /// Who is asked who somebody is; none: nobody has to be known.
     pub(crate) identity: Vec<PlanGate>,
+    /// Which server is asked besides.
+    pub(crate) forward: Option<Box<PlanForward>>,
     /// Limits by who somebody is.
     pub(crate) own_limits: PlanLimits,
     pub(crate) concurrency: Option<PlanConcurrency>,
@@ -67,6 +75,7 @@ impl PlanGuard {
             && self.csrf.is_none()
             && self.preset.is_none()
             && self.identity.is_empty()
+            && self.forward.is_none()
             && self.own_limits.list.is_empty()
             && self.connections.is_none()
             && self.limits.list.is_empty()
@@ -96,6 +105,8 @@ pub(crate) struct Marks {
     cors: Option<Vec<Line>>,
     /// Whether nobody may keep the answer.
     is_private: bool,
+    /// Whether it is somebody's own, which only his browser may keep unless its origin says otherwise.
+    is_personal: bool,
     preset: Option<(Preset, Transport)>,
 }
 
@@ -116,6 +127,8 @@ impl Marks {
         if self.is_private {
             fields.remove(b"cache-control");
             fields.push_id(FieldId::CacheControl, b"no-store");
+        } else if self.is_personal && !says_who_keeps_it(fields) {
+            fields.push_id(FieldId::CacheControl, b"private");
         }
         if let Some(lines) = self.cors {
             browsers::write_cors(lines, fields);
@@ -133,12 +146,26 @@ impl Marks {
     }
 }
 
+/// Whether an answer says by itself whether caches that many share may keep it. Without a word of that they may
+/// (RFC 9111 section 3), since a session in a cookie is none of their business as `Authorization` is.
+fn says_who_keeps_it(fields: &Fields) -> bool {
+    let words = ["public", "private", "no-store", "s-maxage"];
+    fields.all(FieldId::CacheControl).any(|line| {
+        line.split(|&byte| byte == b',').any(|directive| {
+            let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default();
+            words.iter().any(|word| name.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+        })
+    })
+}
+
 /// Lets a request pass, or says why not.
 pub(crate) async fn check(
     guard: &PlanGuard,
     tokens: &Tokens,
     clock: Clock,
-    dice: impl FnMut() -> u64,
+    mut dice: impl FnMut() -> u64,
+    asker: &impl Asker,
+    is_busy: bool,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
     if let Some(preset) = guard.preset {
@@ -159,7 +186,7 @@ pub(crate) async fn check(
     }
     limit::check(&guard.limits, exchange)?;
     if let Some(challenge) = &guard.challenge {
-        challenge.check(exchange, dice)?;
+        challenge.check(exchange, is_busy, &mut dice)?;
     }
     if let Some(policy) = &guard.cors {
         browsers::cors(policy, exchange)?;
@@ -168,7 +195,11 @@ pub(crate) async fn check(
         csrf.check(&exchange.head).map_err(Fault::CrossSite)?;
     }
     if !guard.identity.is_empty() {
-        identity::check(&guard.identity, tokens, clock, exchange).await?;
+        identity::check(&guard.identity, tokens, clock, &mut dice, exchange).await?;
+    }
+    if let Some(forward) = &guard.forward {
+        // In a box: what asks nobody must not be larger for it.
+        Box::pin(forward::check(forward, asker, clock, exchange)).await?;
     }
     // Where nobody is asked who he is, all are nobody, and count together.
     limit::check(&guard.own_limits, exchange)?;
@@ -202,8 +233,8 @@ fn part(maker: &mut KeyMaker, part: &KeyPart, exchange: &Exchange) {
         },
         KeyPart::Path => maker.part(head.path()),
         KeyPart::Host => maker.part(head.host()),
-        KeyPart::User => match exchange.identity() {
-            Some(identity) => maker.part(identity.user.as_bytes()),
+        KeyPart::User => match exchange.user() {
+            Some(user) => maker.part(user.as_bytes()),
             None => maker.absent(),
         },
         KeyPart::Claim(name) => match exchange.identity().and_then(|who| who.claim(name)) {
@@ -237,7 +268,7 @@ pub(crate) fn name(parts: &[KeyPart], exchange: &Exchange) -> String {
         KeyPart::Cookie(name) => text(head.cookie(name.as_bytes())),
         KeyPart::Path => text(Some(head.path())),
         KeyPart::Host => text(Some(head.host())),
-        KeyPart::User => text(exchange.identity().map(|who| who.user.as_bytes())),
+        KeyPart::User => text(exchange.user().map(str::as_bytes)),
         KeyPart::Claim(name) => {
             text(exchange.identity().and_then(|who| who.claim(name)).map(str::as_bytes))
         }

@@ -6,13 +6,15 @@ use doorman_config::{
 };
 use doorman_http::template::Template;
 use doorman_http::{Method, Version};
+use doorman_limit::Priority;
 use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
 use super::waf::Maker;
 use super::{
-    ErrorPages, Ground, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror, PlanRoute,
-    PlanShare, PlanSite, RouteEdits, guard, optimize, sites, upstreams,
+    ErrorPages, Ground, HostEdit, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror,
+    PlanRoute, PlanShare, PlanSite, RouteEdits, guard, optimize, overload, sign_in, sites,
+    upstreams,
 };
 
 pub(super) fn compile(
@@ -29,7 +31,7 @@ pub(super) fn compile(
             addresses: Vec::new(),
             routes: site.routes.iter().map(|route| spec(config, route)).collect(),
         });
-        let routes = site
+        let routes: Vec<_> = site
             .routes
             .iter()
             .map(|route| {
@@ -42,7 +44,9 @@ pub(super) fn compile(
             })
             .collect();
         let early_data = sites::takes_early_data(site);
-        plans.push(PlanSite { name: site.name.as_str().into(), routes, clients: None, early_data });
+        let sign_ins = sign_in::own_paths(&routes);
+        let name = site.name.as_str().into();
+        plans.push(PlanSite { name, routes, clients: None, early_data, sign_ins });
     }
     for listener in &config.listeners {
         let id = ground.listener(listener);
@@ -122,11 +126,18 @@ fn redirects(
             routes: vec![PlanRoute::bare("_https", PlanEnding::Redirect(to, 308))],
             clients: None,
             early_data: false,
+            sign_ins: Vec::new(),
         });
     }
 }
 
 impl PlanRoute {
+    /// What questions about requests go by: to their server they are requests of a client of its own.
+    pub(super) fn asking() -> Self {
+        let edits = RouteEdits { host: HostEdit::Upstream, ..RouteEdits::default() };
+        Self { edits, ..Self::bare("_forward-auth", PlanEnding::Proxy(Vec::new())) }
+    }
+
     fn bare(name: &str, ending: PlanEnding) -> Self {
         Self {
             name: name.into(),
@@ -135,6 +146,7 @@ impl PlanRoute {
             cache: None,
             code: None,
             guard: None,
+            priority: Priority::Normal,
             waf: None,
             html: false,
             mirror: None,
@@ -199,6 +211,7 @@ fn plan(
         ),
         ending,
         guard: None,
+        priority: overload::priority(&options.guard),
         waf: None,
         edits: RouteEdits::compile(options, faults),
         pages: ErrorPages::compile(options, faults),
