@@ -4,6 +4,7 @@
 //! is taken out of the client's request first, in every way of writing it, whether the answer has it or not
 //! (SEA-10, SEA-11). And what cannot be understood is no permission.
 
+use doorman_http::target::authority;
 use doorman_http::{FieldId, FieldSet, Fields, RequestHead, is_field_value, is_token};
 
 use crate::identity::Names;
@@ -29,9 +30,23 @@ const TOLD: [&str; 5] = [
     "x-forwarded-for",
 ];
 
+/// Other fields by which servers are told where a request was going, or who sent it. A server may believe these
+/// more than ours, so that a client could pass one path off as another: nobody says them.
+const TOLD_ELSEWHERE: [&str; 8] = [
+    "forwarded",
+    "x-auth-request-redirect",
+    "x-original-host",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
 /// Fields that are not passed on to the server: they speak of a body or of stored copies, and there is
-/// neither here.
+/// neither here. What is answered is read by the house, which takes no coding off.
 const KEPT_BACK: FieldSet = FieldSet::of(&[
+    FieldId::AcceptEncoding,
     FieldId::ContentEncoding,
     FieldId::ContentLength,
     FieldId::ContentLocation,
@@ -153,9 +168,10 @@ impl Rules {
     }
 
     /// The fields of the question about this request. `client` is the client's address as text; empty if it
-    /// has none. What the client says of where its request was going is not among them.
+    /// has none. What the client says of where its request was going is not among them, unless the peer that
+    /// sent it is believed (`trusted`) in what it says of scheme and host.
     #[must_use]
-    pub fn question(&self, head: &RequestHead, client: &str) -> Fields {
+    pub fn question(&self, head: &RequestHead, client: &str, trusted: bool) -> Fields {
         let mut fields = Fields::new();
         for (id, name, value) in head.fields.iter() {
             if KEPT_BACK.has(id) || self.set_names.has(name) || is_told(name) {
@@ -171,7 +187,7 @@ impl Rules {
                 fields.push(name, value);
             }
         }
-        tell(&mut fields, head, client);
+        tell(&mut fields, head, client, trusted);
         fields
     }
 
@@ -223,23 +239,28 @@ impl Rules {
     }
 }
 
-/// Whether a careless reader takes this name for one by which the house says where a request was going.
+/// Whether a careless reader takes this name for one by which servers are told where a request was going.
 fn is_told(name: &[u8]) -> bool {
+    const FORWARDED: &str = "x-forwarded-";
     let careless =
         |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-    TOLD.iter().any(|told| {
-        told.len() == name.len() && name.iter().zip(told.bytes()).all(|(&a, b)| careless(a) == b)
-    })
+    let begins = |told: &str| {
+        told.len() <= name.len() && name.iter().zip(told.bytes()).all(|(&a, b)| careless(a) == b)
+    };
+    begins(FORWARDED) || TOLD_ELSEWHERE.iter().any(|told| told.len() == name.len() && begins(told))
 }
 
-fn tell(fields: &mut Fields, head: &RequestHead, client: &str) {
+fn tell(fields: &mut Fields, head: &RequestHead, client: &str, trusted: bool) {
+    let said = |id: FieldId| head.fields.sole(id).filter(|_| trusted);
+    let scheme = said(FieldId::XForwardedProto).filter(|value| is_token(value));
+    let host = said(FieldId::XForwardedHost).filter(|value| authority(value).is_ok());
     let target =
         [head.path(), &head.query().map(|query| [&b"?"[..], query].concat()).unwrap_or_default()]
             .concat();
     let values: [&[u8]; 5] = [
         head.method.as_str().as_bytes(),
-        head.scheme.as_str().as_bytes(),
-        head.authority(),
+        scheme.unwrap_or(head.scheme.as_str().as_bytes()),
+        host.unwrap_or(head.authority()),
         &target,
         client.as_bytes(),
     ];
@@ -357,20 +378,35 @@ mod tests {
             ("If-None-Match", "*"),
             ("Range", "bytes=0-"),
             ("X_Forwarded_Uri", "/public"),
+            ("X-Forwarded-Prefix", "/public"),
+            ("X-Original-URL", "https://a.test/public"),
+            ("x_original_method", "GET"),
+            ("Forwarded", "host=b.test"),
+            ("X-Real-IP", "127.0.0.1"),
+            ("Accept-Encoding", "gzip"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "front.test"),
             ("X-Forwarded-For", "1.2.3.4"),
             ("X-User", "root"),
             ("X-Own", "1"),
         ]);
         let rules = Rules::new(["X-User"]).unwrap();
-        let asked = rules.question(&head, "192.0.2.1");
+        let asked = rules.question(&head, "192.0.2.1", false);
         let names: Vec<_> = shown(&asked).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names[..2], ["Cookie", "X-Own"]);
+        assert_eq!(
+            names,
+            ["Cookie", "X-Own", "x-forwarded-method", "x-forwarded-proto", "x-forwarded-for"]
+        );
+        assert!(shown(&asked).contains(&pair("x-forwarded-proto", "http")));
         assert!(shown(&asked).contains(&pair("x-forwarded-method", "GET")));
         assert!(shown(&asked).contains(&pair("x-forwarded-for", "192.0.2.1")));
         assert_eq!(asked.all_named(b"x-forwarded-for").count(), 1);
         assert!(asked.all_named(b"x_forwarded_uri").next().is_none());
+        let asked = shown(&rules.question(&head, "192.0.2.1", true));
+        assert!(asked.contains(&pair("x-forwarded-proto", "https")));
+        assert!(asked.contains(&pair("x-forwarded-host", "front.test")));
         let rules = rules.asking(["cookie", "X-Forwarded-For", "x-user"]).unwrap();
-        let asked = rules.question(&head, "");
+        let asked = rules.question(&head, "", false);
         assert_eq!(shown(&asked)[0], pair("Cookie", "a=1"));
         assert!(asked.all_named(b"x-own").next().is_none());
         assert!(asked.all_named(b"x-user").next().is_none());

@@ -12,10 +12,12 @@ mod delivery;
 mod discover;
 mod global;
 mod guard;
+mod harden;
 mod health;
 mod listen;
 mod optimize;
 mod options;
+mod overload;
 mod relay;
 mod resilience;
 mod route;
@@ -35,6 +37,7 @@ pub use cache::{
 pub use compress::{Breach, CodingLevels, Compress, Decompress};
 pub use delivery::Delivery;
 pub use discover::{Discover, DiscoverSource, Family};
+pub use doorman_http::desync::Desync;
 pub use global::{
     AccessFormat, AccessLog, Admin, BackgroundThreads, ErrorLog, Global, Limits, LogLevel,
     LogTarget, Timeouts, WafLog, Workers,
@@ -42,10 +45,11 @@ pub use global::{
 pub use guard::{
     Access, ApiKey, Ban, BanSignal, BasicAuth, BuiltInList, Challenge, ChallengeBind,
     ChallengeWhen, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit,
-    Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, Geo, Guard, HttpUrl, Jwt,
-    JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Oidc, Origin, RequestRate, Secret,
-    SecurityHeaders, Throttle, Unauthenticated, WhoList,
+    Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, ForwardAuth,
+    ForwardAuthMethod, Geo, Guard, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode,
+    Oidc, Origin, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated, WhoList,
 };
+pub use harden::{Harden, ProcessUser};
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
 pub use optimize::{
@@ -56,6 +60,7 @@ pub use options::{
     HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart, RouteOptions,
     RouteTimeouts, StatusRange, StickyShare, UpstreamHost,
 };
+pub use overload::{MemoryBound, Overload, Priority};
 pub use relay::{NamedTarget, Relay, RelayProtocol};
 pub use resilience::{Breaker, Failures, Park, Queue, Retry, RetryRules};
 pub use route::{

@@ -7,7 +7,9 @@ mod browsers;
 mod cache;
 mod compress;
 mod delivery;
+mod desync;
 mod discovery;
+mod forward;
 mod health;
 mod identity;
 mod later;
@@ -15,6 +17,7 @@ mod limits;
 mod oidc;
 mod optimize;
 mod options;
+mod overload;
 mod process;
 mod relay;
 mod resilience;
@@ -22,7 +25,6 @@ mod sites;
 mod sticky;
 mod waf;
 
-pub(crate) use abuse::WHEN_LATER;
 pub(crate) use identity::ALGORITHMS_LATER;
 pub use later::{LATER, Later};
 
@@ -47,6 +49,10 @@ pub enum Within {
     Geo,
     /// `tls-policy` in `global`.
     TlsPolicy,
+    /// `overload` in `global`.
+    Overload,
+    /// `user` in `global`.
+    User,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -131,6 +137,8 @@ pub enum Within {
     ApiKey,
     /// `jwt`.
     Jwt,
+    /// `forward-auth`.
+    ForwardAuth,
     /// `oidc`.
     Oidc,
     /// `cors`.
@@ -157,6 +165,8 @@ impl Within {
         Within::Timeouts,
         Within::Geo,
         Within::TlsPolicy,
+        Within::Overload,
+        Within::User,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -199,6 +209,7 @@ impl Within {
         Within::BasicAuth,
         Within::ApiKey,
         Within::Jwt,
+        Within::ForwardAuth,
         Within::Oidc,
         Within::Cors,
         Within::Csrf,
@@ -219,6 +230,8 @@ impl Within {
             Within::Limits => "limits",
             Within::Timeouts => "timeouts",
             Within::TlsPolicy => "tls-policy",
+            Within::Overload => "overload",
+            Within::User => "user",
             Within::Listen => "listen",
             Within::Relay => "relay",
             Within::Upstream => "upstream",
@@ -260,6 +273,7 @@ impl Within {
             Within::BasicAuth => "basic-auth",
             Within::ApiKey => "api-key",
             Within::Jwt => "jwt",
+            Within::ForwardAuth => "forward-auth",
             Within::Oidc => "oidc",
             Within::Cors => "cors",
             Within::Csrf => "csrf",
@@ -524,8 +538,11 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(waf::DIRECTIVES)
         .chain(access::DIRECTIVES)
         .chain(limits::DIRECTIVES)
+        .chain(overload::DIRECTIVES)
         .chain(identity::DIRECTIVES)
+        .chain(forward::DIRECTIVES)
         .chain(oidc::DIRECTIVES)
+        .chain(desync::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
         .chain(abuse::DIRECTIVES)
 }
@@ -621,8 +638,9 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("digestauth", "basic-auth"),
     ("authtype", "basic-auth"),
     ("authuserfile", "basic-auth file"),
-    ("auth_request", "forward-auth`, which comes with a later version; not `auth_request"),
-    ("forwardauth", "forward-auth`, which comes with a later version; not `forwardauth"),
+    ("auth_request", "forward-auth"),
+    ("auth_request_set", "forward-auth { response-header"),
+    ("forwardauth", "forward-auth"),
     ("auth_oidc", "oidc"),
     ("oidc_provider", "oidc"),
     ("auth_jwt", "jwt"),

@@ -216,6 +216,13 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
         )
         .expect(TAKES_ALL);
     }
+    guard::describe_overload(global, text);
+    if let Some(user) = &global.user {
+        writeln!(text, "user {:?}", user.value).expect(TAKES_ALL);
+    }
+    if global.harden.span.is_some() {
+        writeln!(text, "harden {}", global.harden.value.word()).expect(TAKES_ALL);
+    }
     if let Some(geo) = &global.geo {
         writeln!(text, "geo {}", guard::plain(&format!("{geo:?}"))).expect(TAKES_ALL);
     }
@@ -230,6 +237,9 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
             protocols.join(" ")
         )
         .expect(TAKES_ALL);
+        if listener.desync.span.is_some() {
+            writeln!(text, "  desync {}", listener.desync.value.word()).expect(TAKES_ALL);
+        }
         for announcer in &listener.proxy_protocol {
             match announcer {
                 Announcer::Range(range) => writeln!(text, "  proxy-protocol from {range}"),

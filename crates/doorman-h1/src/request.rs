@@ -2,6 +2,7 @@
 
 use memchr::memrchr;
 
+use doorman_http::desync::Anomaly;
 use doorman_http::scan::find;
 use doorman_http::{FieldId, HeadError, Method, RequestHead, TargetError, Upgrade, Version};
 
@@ -58,7 +59,33 @@ pub fn read_request(
     head.version = line.version;
     let framing = judge(head, &seen)?;
     head.set_target_at(line.method + 1..line.target).map_err(Refusal::from)?;
+    if skipped > 0 {
+        head.note(Anomaly::EmptyLine);
+    }
+    if !bytes.is_ascii() {
+        head.note(Anomaly::NonAscii);
+    }
+    if bytes[line.method + 1] != b'/' && names_two_hosts(head) {
+        head.note(Anomaly::TwoHosts);
+    }
     Ok(Progress::Done { consumed: skipped + layout.end, framing })
+}
+
+/// Whether an absolute target names another host than the field, which loses (RFC 9112 section 3.2.2).
+fn names_two_hosts(head: &RequestHead) -> bool {
+    let host = head.fields.sole(FieldId::Host);
+    host.is_some_and(|host| !host.eq_ignore_ascii_case(head.authority()))
+}
+
+/// What is odd about content of a method for which it means nothing.
+fn odd_content(head: &mut RequestHead, body: Framing) {
+    if matches!(head.method, Method::Get | Method::Head) {
+        match body {
+            Framing::Known(0) => head.note(Anomaly::ZeroLength),
+            Framing::Known(_) | Framing::Chunked => head.note(Anomaly::UndefinedBody),
+            Framing::Empty | Framing::UntilClose | Framing::Tunnel => {}
+        }
+    }
 }
 
 /// Empty lines ahead of the request line: how many bytes they take, or `None` while another one
@@ -179,8 +206,11 @@ fn judge(head: &mut RequestHead, seen: &Seen) -> Result<RequestFraming, Refusal>
         Declared::Chunked => Framing::Chunked,
     };
     let options = connection::options(&mut head.fields, seen)?;
-    if seen.marks {
-        head.fields.hide_imitations();
+    odd_content(head, body);
+    if seen.marks
+        && let Some(anomaly) = head.fields.hide_imitations()
+    {
+        head.note(anomaly);
     }
     // An old client has no framing that could carry them, whatever it says.
     if seen.te && head.version != Version::Http10 {
@@ -243,7 +273,7 @@ fn is_websocket(head: &RequestHead) -> bool {
 impl From<HeadError> for Refusal {
     fn from(error: HeadError) -> Self {
         Self::bad(match error {
-            HeadError::Host => "HTTP/1.1 request without exactly one Host",
+            HeadError::Host => return Self::HOST,
             HeadError::Target(error) => match error {
                 TargetError::Form => "request target has no valid form",
                 TargetError::Byte => "byte not allowed in a request target",
@@ -260,6 +290,33 @@ impl From<HeadError> for Refusal {
 }
 
 impl Refusal {
+    /// Why the request could be understood in different ways; `None` if it could not, and is only too large or asks
+    /// for what is not offered.
+    #[must_use]
+    pub fn anomaly(&self) -> Option<Anomaly> {
+        Some(match *self {
+            Self::BARE_LF => Anomaly::BareLineFeed,
+            Self::CONTROL | Self::NAME => Anomaly::ControlByte,
+            Self::EMPTY_NAME | Self::NO_COLON => Anomaly::NamelessField,
+            Self::FOLD => Anomaly::FoldedLine,
+            Self::SPACE_IN_NAME => Anomaly::SpaceInName,
+            Self::BOTH_LENGTHS => Anomaly::LengthAndCoding,
+            Self::CODING | Self::CODING_TWICE | Self::CODING_IN_10 | Self::CODING_UNKNOWN => {
+                Anomaly::BadCoding
+            }
+            Self::LENGTH | Self::LENGTH_TWICE | Self::LENGTH_RANGE => Anomaly::BadLength,
+            Self::OPTION | Self::OPTION_COUNT | Self::NOMINATES_FRAMING => Anomaly::BadConnection,
+            Self::LEADING_LINES => Anomaly::EmptyLines,
+            Self::METHOD | Self::METHOD_BYTES => Anomaly::BadMethod,
+            Self::REQUEST_LINE | Self::NO_VERSION => Anomaly::BadRequestLine,
+            Self::VERSION | Self::FOREIGN_VERSION => Anomaly::BadVersion,
+            Self::HOST => Anomaly::BadHost,
+            // What is left of these is wrong with the target.
+            Self { status: 400, .. } => Anomaly::BadTarget,
+            _ => return None,
+        })
+    }
+
     const fn bad(reason: &'static str) -> Self {
         Self { status: 400, reason }
     }
@@ -281,6 +338,7 @@ impl Refusal {
     pub(crate) const OPTION: Self = Self::bad("Connection option is not a token");
     pub(crate) const OPTION_COUNT: Self = Self::bad("too many Connection options");
     pub(crate) const NOMINATES_FRAMING: Self = Self::bad("Connection names a framing field");
+    const HOST: Self = Self::bad("HTTP/1.1 request without exactly one Host");
     const LEADING_LINES: Self = Self::bad("too many empty lines before a request");
     const METHOD: Self = Self::bad("method is not a token");
     const REQUEST_LINE: Self = Self::bad("request line is not method, target and version");

@@ -2,7 +2,9 @@
 //! malformed it is refused here, so that nothing behind this crate sees it.
 
 use doorman_http::scan::is_target;
-use doorman_http::{FieldId, Fields, HeadError, Method, RequestHead, Scheme, TargetError, Version};
+use doorman_http::{
+    FieldId, Fields, HeadError, Method, RequestHead, Scheme, TargetError, Version, imitation,
+};
 
 use crate::Limits;
 use crate::hpack::{Bounds, Decoder, Line, Name, Trouble, Value};
@@ -236,7 +238,9 @@ impl Gathered {
             }
             _ => {}
         }
-        if kind != Name::Imitation {
+        if kind == Name::Imitation {
+            imitation(name).into_iter().for_each(|anomaly| head.note(anomaly));
+        } else {
             head.fields.push_line(id, name, value);
         }
         Ok(())

@@ -2,7 +2,8 @@
 //! malformed it is refused here, so that nothing behind this crate sees it.
 
 use doorman_http::{
-    FieldId, Fields, HeadError, Method, RequestHead, Scheme, Version, is_field_value, is_token,
+    FieldId, Fields, HeadError, Method, RequestHead, Scheme, Version, imitation, is_field_value,
+    is_token,
 };
 
 use crate::Limits;
@@ -204,7 +205,12 @@ impl Gathered {
             | FieldId::Http2Settings => {
                 return Err(Malformed("connection-specific field in HTTP/3"));
             }
-            FieldId::Other if FieldId::is_imitated_by(name) => return Ok(()),
+            FieldId::Other => {
+                if let Some(anomaly) = imitation(name) {
+                    head.note(anomaly);
+                    return Ok(());
+                }
+            }
             _ => {}
         }
         head.fields.push(name, value);

@@ -4,6 +4,7 @@
 //! once, when the field is read, so that no later step compares names. Edits append to the buffer;
 //! nothing is moved. The buffer and the table are reused from message to message.
 
+use crate::desync::Anomaly;
 use crate::{FieldId, FieldSet};
 
 /// A range of the buffer. 32 bits, so that no length is ever cut to fit its field.
@@ -226,14 +227,17 @@ impl Fields {
     }
 
     /// Hides every field whose name imitates a known one ([`FieldId::is_imitated_by`]): codecs call
-    /// this for requests that hold a name with marks other than hyphens.
-    pub fn hide_imitations(&mut self) {
+    /// this for requests that hold a name with marks other than hyphens. Says the worst of what was hidden.
+    pub fn hide_imitations(&mut self) -> Option<Anomaly> {
         let bytes = &self.bytes;
-        for field in &mut self.table {
-            if field.id == FieldId::Other && FieldId::is_imitated_by(field.name.of(bytes)) {
+        let mut worst: Option<Anomaly> = None;
+        for field in self.table.iter_mut().filter(|field| field.id == FieldId::Other) {
+            if let Some(anomaly) = imitation(field.name.of(bytes)) {
                 field.kept = false;
+                worst = Some(worst.map_or(anomaly, |worst| worst.worse(anomaly)));
             }
         }
+        worst
     }
 
     /// Hides every field with that id, which stays visible as received.
@@ -436,6 +440,15 @@ pub(crate) fn span(range: std::ops::Range<usize>) -> Span {
         (Ok(start), Ok(end)) => Span { start, end },
         _ => Span::default(),
     }
+}
+
+/// What is odd about a name that imitates a known one.
+#[must_use]
+pub fn imitation(name: &[u8]) -> Option<Anomaly> {
+    Some(match FieldId::imitated_by(name)? {
+        FieldId::ContentLength | FieldId::TransferEncoding => Anomaly::ImitatedFraming,
+        _ => Anomaly::ImitatedField,
+    })
 }
 
 /// Whether a reader that takes marks for hyphens could take `received` for `name`.

@@ -226,15 +226,22 @@ impl FieldId {
     /// would then believe a field that the proxy never judged.
     #[must_use]
     pub fn is_imitated_by(name: &[u8]) -> bool {
+        Self::imitated_by(name).is_some()
+    }
+
+    /// The field for which such a reader takes that name, as [`FieldId::is_imitated_by`].
+    #[must_use]
+    pub fn imitated_by(name: &[u8]) -> Option<Self> {
         let mut folded = [0; NAME_MAX];
-        let Some(folded) = folded.get_mut(..name.len()) else { return false };
+        let folded = folded.get_mut(..name.len())?;
         let mut is_plain = true;
         for (to, &byte) in folded.iter_mut().zip(name) {
             let fits = byte.is_ascii_alphanumeric() || byte == b'-';
             is_plain &= fits;
             *to = if fits { byte } else { b'-' };
         }
-        !is_plain && Self::of(folded) != Self::Other
+        let id = Self::of(folded);
+        (!is_plain && id != Self::Other).then_some(id)
     }
 
     /// Fields that belong to one connection and never cross the proxy (RFC 9110 section 7.6.1),

@@ -1,5 +1,6 @@
 //! Request and response heads: the values every room decides by.
 
+use crate::desync::Anomaly;
 use crate::field::{Several, Span, span};
 use crate::scan::{find, is_simple_path};
 use crate::target::{self, Authority, Connect, Form, Scheme, TargetError};
@@ -46,6 +47,10 @@ pub struct RequestHead {
     /// Whether it came in early data and goes on before the handshake has ended, so that it may be a copy of
     /// an earlier one (RFC 8470 section 5.1).
     pub early: bool,
+    /// What is odd about it, the worst of it; `None`: nothing.
+    pub anomaly: Option<Anomaly>,
+    /// Whether nothing may follow it on the connections that it came and goes by.
+    pub alone: bool,
     authority: Span,
     host: Span,
     port: Option<u16>,
@@ -69,6 +74,8 @@ impl Default for RequestHead {
             expects_continue: false,
             takes_trailers: false,
             early: false,
+            anomaly: None,
+            alone: false,
             authority: Span::default(),
             host: Span::default(),
             port: None,
@@ -88,6 +95,11 @@ impl RequestHead {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
         *self = Self { fields, ..Self::default() };
+    }
+
+    /// Notes something odd about it; the worst is kept.
+    pub fn note(&mut self, anomaly: Anomaly) {
+        self.anomaly = Some(self.anomaly.map_or(anomaly, |known| known.worse(anomaly)));
     }
 
     /// Turns an extended CONNECT for `websocket` (RFC 8441 section 5, RFC 9220) into what the house knows:

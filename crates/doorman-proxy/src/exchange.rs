@@ -39,6 +39,8 @@ pub(crate) struct Exchange {
     marks: Option<Box<Marks>>,
     /// Who asks, where its route wants to know; `None`: nobody is known.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// Whether a server was asked about it and let it pass.
+    pub(crate) is_vouched: bool,
     /// Whether somebody asks where nobody may ask, too: what is kept for nobody is not for him.
     pub(crate) is_optional: bool,
     conn: Rc<Conn>,
@@ -71,6 +73,7 @@ impl Exchange {
     pub(crate) fn new(conn: &Rc<Conn>, request: Request, books: &Rc<Books>, started: Now) -> Self {
         let Request { head, mut body, interim } = request;
         let mut record = Record::open(Rc::clone(conn), Rc::clone(books), started);
+        record.anomaly = head.anomaly;
         if !body.is_finished() {
             // A length may be missing, as a tunnel's is, and one that was declared may never come.
             body.watch(record.receiving());
@@ -87,6 +90,7 @@ impl Exchange {
             formed: None,
             marks: None,
             identity: None,
+            is_vouched: false,
             is_optional: false,
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
@@ -185,6 +189,18 @@ impl Exchange {
     /// Who asks, as far as that is known.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.identity.as_deref()
+    }
+
+    /// The name of who asks, for what counts by users: the one that a gate found, or the subject of the certificate
+    /// that the client has shown and that was checked.
+    pub(crate) fn user(&self) -> Option<&str> {
+        let certified = || Some(&*self.conn_ref().tls.as_ref()?.client.as_ref()?.subject);
+        self.identity().map(|who| &*who.user).or_else(certified)
+    }
+
+    /// Whether what it is answered may depend on who asks.
+    pub(crate) fn is_judged(&self) -> bool {
+        self.identity.is_some() || self.is_vouched
     }
 
     /// What its answer carries, to be added to.

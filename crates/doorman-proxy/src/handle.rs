@@ -20,6 +20,7 @@ use crate::plan::{PlanEnding, PlanRoute, PlanWaf};
 use crate::record::End;
 use crate::stage::cache::{Change, Looked, Recalled, Seek, Sought, Taken};
 use crate::stage::code::Desk;
+use crate::stage::forward::Messenger;
 use crate::stage::inspect::{Ends, Post};
 use crate::stage::mirror::At;
 use crate::stage::share::Ways;
@@ -70,6 +71,7 @@ impl<N: Net> Proxy<N> {
         let site_plan = &plan.plan.sites[site];
         let route = &site_plan.routes[index];
         *found = Some(site << 32 | index);
+        self.shed(plan.plan.overload.as_ref(), route)?;
         clients::check(site_plan.clients.as_ref(), route, exchange)?;
         early::check(site_plan, exchange)?;
         if route.code.is_some() {
@@ -78,7 +80,9 @@ impl<N: Net> Proxy<N> {
         if let Some(guard) = &route.guard {
             // In a box: who is not guarded must not be larger for it.
             let dice = || self.net.dice();
-            Box::pin(gate::check(guard, &self.tokens, self.core.clock, dice, exchange)).await?;
+            let asker = Messenger { proxy: self, plan };
+            let (tokens, clock, busy) = (&self.tokens, self.core.clock, self.meter.is_busy());
+            Box::pin(gate::check(guard, tokens, clock, dice, &asker, busy, exchange)).await?;
         }
         admit::check(route, exchange).await?;
         if let Some(waf) = &route.waf {
@@ -376,9 +380,7 @@ impl<N: Net> Handler for Proxy<N> {
             Ok(response) => response,
             Err(Stop::Answer(response)) => *response,
             Err(Stop::Fault(fault)) => {
-                let record = exchange.record();
-                record.end = fault.end();
-                record.detail = fault.detail();
+                exchange.record().fault(&fault);
                 if grpc::is_call(&exchange.head) {
                     grpc::fault(&fault, &exchange.id())
                 } else {
@@ -402,6 +404,7 @@ impl<N: Net> Handler for Proxy<N> {
         let mut exchange = self.open(&plan, conn, request);
         let record = exchange.record();
         record.end = if refused.status == 408 { End::ClientTimeout } else { End::ClientMalformed };
+        record.anomaly = refused.anomaly.or(record.anomaly);
         record.detail = Some(refused.reason.to_owned());
         record.place = Some(Rc::clone(&plan.no_site));
         let mut response = answer::fault(&mut exchange, None, refused.status);
@@ -412,7 +415,11 @@ impl<N: Net> Handler for Proxy<N> {
     fn admit(&self, conn: &Conn) -> Option<Admitted> {
         let plan = self.plan();
         let counters = plan.listener(conn.listener).cloned();
-        let entry = plan.plan.crowd.enter(conn.peer.ip(), plan.plan.crowd_limits);
+        let entry = if self.may_connect() {
+            plan.plan.crowd.enter(conn.peer.ip(), plan.plan.crowd_limits)
+        } else {
+            None
+        };
         match (entry, counters) {
             (Some(entry), counters) => Some(Admitted::new(counters, entry, conn.held.clone())),
             (None, Some(counters)) => {
@@ -448,6 +455,7 @@ impl<N: Net> Handler for Proxy<N> {
             Lost::ClientCertificate => counters.clients_refused.add(1),
             Lost::Protocol => counters.protocol_errors.add(1),
             Lost::Preface => counters.prefaces_failed.add(1),
+            Lost::Exhausted => self.books.counters().overload().unplaced.add(1),
             Lost::Limit => {}
         }
     }

@@ -16,6 +16,7 @@ use crate::inspection::Desk;
 use crate::leash::Leash;
 use crate::metrics::{CoreCounters, ListenerCounters};
 use crate::plan::{Plan, PlanRoute, PlanServer, PlanSite};
+use crate::pressure::Meter;
 use crate::record::{Place, Record, ServerPlace};
 use crate::relay::{RelayPlace, RelayRecord};
 
@@ -144,6 +145,9 @@ impl Books {
         for tally in record.coded.iter().chain(&record.decoded) {
             self.counters.coded(tally);
         }
+        if let Some(anomaly) = record.anomaly {
+            self.counters.anomaly(anomaly);
+        }
         if let (Some(server), Some(sticky)) = (&record.server, record.sticky) {
             server.counters.sticky[sticky as usize].add(1);
         }
@@ -223,6 +227,8 @@ pub struct Proxy<N: Net> {
     pub(crate) coders: Coders,
     /// What is remembered of tokens.
     pub(crate) tokens: Rc<Tokens>,
+    /// How hard-pressed the core is.
+    pub(crate) meter: Rc<Meter>,
     /// Books that nobody reads, for what is no request of a client.
     unread: OnceCell<Rc<Books>>,
 }
@@ -243,7 +249,8 @@ impl<N: Net> Proxy<N> {
         let unread = OnceCell::new();
         let (coders, tokens) = (Coders::new(), Rc::default());
         let current = RefCell::new(current);
-        Rc::new(Self { net, core, books, current, pools, coders, tokens, unread })
+        let meter = Rc::new(Meter::new(books.counters().overload()));
+        Rc::new(Self { net, core, books, current, pools, coders, tokens, meter, unread })
     }
 
     /// Follows another plan from now on. Requests under way end with the plan they began with;
@@ -253,6 +260,7 @@ impl<N: Net> Proxy<N> {
         let (clock, desks) = (self.core.clock, &before.desks);
         let next = core_plan(&self.net, clock, &self.books, &self.pools, desks, plan);
         *self.current.borrow_mut() = Rc::new(next);
+        self.meter.call();
     }
 
     /// The plan in force: one snapshot for a whole request.
@@ -262,17 +270,23 @@ impl<N: Net> Proxy<N> {
 
     /// The proxy for what is no request of a client: its records go nowhere.
     pub(crate) fn shadow(&self, plan: &Rc<CorePlan<N>>) -> Self {
-        let unread = || Books::new(self.core.clock, Arc::default(), Rc::new(NoJournal));
         Self {
             net: self.net.clone(),
             core: Rc::clone(&self.core),
-            books: Rc::clone(self.unread.get_or_init(unread)),
+            books: Rc::clone(self.unread()),
             current: RefCell::new(Rc::clone(plan)),
             pools: RefCell::default(),
             coders: self.coders.clone(),
             tokens: Rc::clone(&self.tokens),
+            meter: Rc::clone(&self.meter),
             unread: OnceCell::new(),
         }
+    }
+
+    /// Books that nobody reads.
+    pub(crate) fn unread(&self) -> &Rc<Books> {
+        let unread = || Books::new(self.core.clock, Arc::default(), Rc::new(NoJournal));
+        self.unread.get_or_init(unread)
     }
 
     /// The core's books.

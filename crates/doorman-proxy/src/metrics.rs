@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorman_http::coding::Coding;
+use doorman_http::desync::Anomaly;
 use doorman_http::{Version, WIRES, Wire};
 
 use crate::again::Again;
@@ -26,6 +27,12 @@ impl Counter {
     #[inline]
     pub fn subtract(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
+    /// Puts another number in its place, for gauges.
+    #[inline]
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
     }
 
     /// The number.
@@ -103,10 +110,40 @@ pub struct RouteCounters {
     pub hinted: Counter,
     /// Copies to another upstream, in the order of [`Mirrored::ALL`].
     pub mirrored: [Counter; Mirrored::ALL.len()],
+    /// Questions to another server about requests, in the order of [`Asked::ALL`].
+    pub asked: [Counter; Asked::ALL.len()],
+    /// How long those took, microseconds.
+    pub asked_micros: Counter,
     /// Content bytes received.
     pub bytes_in: Counter,
     /// Content bytes sent.
     pub bytes_out: Counter,
+}
+
+/// What another server said of a request that it was asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It may pass.
+    Passed,
+    /// It may not.
+    Refused,
+    /// Nothing, or what means nothing.
+    Failed,
+}
+
+impl Asked {
+    /// Every word, in the order of the docs.
+    pub const ALL: [Self; 3] = [Self::Passed, Self::Refused, Self::Failed];
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What became of a copy of a request.
@@ -143,6 +180,12 @@ impl Mirrored {
 }
 
 impl RouteCounters {
+    /// Counts a question in, and the time it took, microseconds.
+    pub(crate) fn asked(&self, what: Asked, micros: u64) {
+        self.asked[what as usize].add(1);
+        self.asked_micros.add(micros);
+    }
+
     /// Counts a copy in.
     pub(crate) fn mirrored(&self, what: Mirrored) {
         self.mirrored[what as usize].add(1);
@@ -258,6 +301,23 @@ pub struct CodingCounters {
 /// then by coding in the order of [`Coding::ALL`].
 pub type CodingTable = [[CodingCounters; Coding::ALL.len()]; crate::Direction::ALL.len()];
 
+/// How late a core is, and what it refused for that.
+#[derive(Debug, Default)]
+pub struct OverloadCounters {
+    /// How much is refused: 0, nothing, to 1,000, nearly everything.
+    pub level: Counter,
+    /// How late it was when it looked last, microseconds.
+    pub late_micros: Counter,
+    /// Requests that were refused because it is late, by priority: low, normal, high.
+    pub refused: [Counter; 3],
+    /// Requests that were refused because memory is scarce.
+    pub refused_memory: Counter,
+    /// Connections that were turned away because no descriptor was left for them.
+    pub unplaced: Counter,
+    /// Requests that were not sent on because no descriptor was left for it.
+    pub unsent: Counter,
+}
+
 /// Counters of what rules made of the requests of a site.
 #[derive(Debug, Default)]
 pub struct WafCounters {
@@ -295,9 +355,27 @@ pub struct CoreCounters {
     codings: CodingTable,
     wafs: Mutex<BTreeMap<Box<str>, Arc<WafCounters>>>,
     rule_hits: Mutex<RuleHits>,
+    overload: Arc<OverloadCounters>,
+    anomalies: Anomalies,
+}
+
+/// Requests by how two readers could understand them in different ways.
+#[derive(Debug)]
+struct Anomalies([Counter; Anomaly::ALL.len()]);
+
+impl Default for Anomalies {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
 }
 
 impl CoreCounters {
+    /// How late the core is, and what it refused for that.
+    #[must_use]
+    pub const fn overload(&self) -> &Arc<OverloadCounters> {
+        &self.overload
+    }
+
     /// The counters of a route, made at the first call.
     #[must_use]
     pub fn route(&self, site: &str, route: &str) -> Arc<RouteCounters> {
@@ -365,6 +443,16 @@ impl CoreCounters {
                 hits.others += 1;
             }
         }
+    }
+
+    pub(crate) fn anomaly(&self, anomaly: Anomaly) {
+        self.anomalies.0[anomaly as usize].add(1);
+    }
+
+    /// Requests by how two readers could understand them in different ways, in the order of [`Anomaly::ALL`].
+    #[must_use]
+    pub const fn anomalies(&self) -> &[Counter; Anomaly::ALL.len()] {
+        &self.anomalies.0
     }
 
     /// Requests that each rule matched, and those that other rules did.

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use doorman_balance::Lease;
 use doorman_http::coding::Coding;
+use doorman_http::desync::Anomaly;
 use doorman_http::{BodyError, Conn, Instant, Now, RequestHead, Watch};
+use doorman_net::dial::DialError;
 
 use crate::again::Again;
 use crate::form::Tally;
@@ -20,6 +22,7 @@ use crate::guard::Guard;
 use crate::house::Books;
 use crate::inspection::{Event, FINDINGS_MAX, Inspected, Inspection, TEXT_MAX, Told, WafAction};
 use crate::metrics::{CacheCounters, RouteCounters};
+use crate::stop::Fault;
 
 /// How an exchange ended: a closed set of words, the same in log, metrics and docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,12 +87,16 @@ pub enum End {
     TooManyConnections,
     /// Too many requests were under way.
     Crowded,
+    /// There was more to do than could be done.
+    Overloaded,
     /// Its client was asked for some work first.
     Challenged,
     /// A browser sent it for a page of another site.
     CrossSite,
     /// Nobody knew who asked.
     Unauthorized,
+    /// Who says who may pass could not be asked, or said what means nothing.
+    AuthUnavailable,
     /// Its client was sent to sign in, came back from there, or signed out.
     SignIn,
     /// The drain deadline passed.
@@ -98,7 +105,7 @@ pub enum End {
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -129,9 +136,11 @@ impl End {
         Self::Limited,
         Self::TooManyConnections,
         Self::Crowded,
+        Self::Overloaded,
         Self::Challenged,
         Self::CrossSite,
         Self::Unauthorized,
+        Self::AuthUnavailable,
         Self::SignIn,
         Self::Drained,
     ];
@@ -170,9 +179,11 @@ impl End {
             Self::Limited => "limited",
             Self::TooManyConnections => "too-many-connections",
             Self::Crowded => "crowded",
+            Self::Overloaded => "overloaded",
             Self::Challenged => "challenged",
             Self::CrossSite => "cross-site",
             Self::Unauthorized => "unauthorized",
+            Self::AuthUnavailable => "auth-unavailable",
             Self::SignIn => "sign-in",
             Self::Drained => "drained",
         }
@@ -258,6 +269,8 @@ pub struct Record {
     pub(crate) guard: Option<Guard>,
     /// Places among the requests under way, given back when it is over.
     pub(crate) places: Vec<doorman_limit::Place>,
+    /// How two readers could understand the request in different ways; `None`: in none.
+    pub anomaly: Option<Anomaly>,
     /// Who asked, where its route wants to know.
     pub user: Option<Box<str>>,
     /// Whether its credentials were not good.
@@ -423,6 +436,7 @@ impl Record {
             lease: None,
             guard: None,
             places: Vec::new(),
+            anomaly: None,
             user: None,
             auth_failed: false,
             proof_failed: false,
@@ -454,6 +468,7 @@ impl Record {
         self.kept_coding = None;
         self.again.clear();
         self.waited_micros = 0;
+        self.anomaly = None;
         self.user = None;
         (self.auth_failed, self.proof_failed) = (false, false);
         self.books = books;
@@ -470,6 +485,24 @@ impl Record {
     #[must_use]
     pub fn id(&self) -> &str {
         std::str::from_utf8(&self.request_id).unwrap_or_default()
+    }
+
+    /// Ends with what went wrong with a body. Where a client's is malformed, there is no telling where it ended.
+    fn cut(&mut self, error: BodyError) {
+        self.end = End::of_body(error);
+        if matches!(error, BodyError::ClientMalformed(_)) {
+            let anomaly = self.anomaly.unwrap_or(Anomaly::BadBody);
+            self.anomaly = Some(anomaly.worse(Anomaly::BadBody));
+        }
+    }
+
+    /// Ends with a fault.
+    pub(crate) fn fault(&mut self, fault: &Fault) {
+        if let Fault::Client(error) | Fault::Upstream(DialError::Client(error)) = fault {
+            self.cut(*error);
+        }
+        self.end = fault.end();
+        self.detail = fault.detail();
     }
 
     /// Writes the log line and the metrics.
@@ -567,7 +600,7 @@ impl Watch for Record {
         if let Err(error) = end.and(told.map_or(Ok(()), Err))
             && self.end == End::Ok
         {
-            self.end = End::of_body(error);
+            self.cut(error);
         }
         self.finish();
     }

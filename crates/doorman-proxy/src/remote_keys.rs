@@ -214,6 +214,8 @@ impl RemoteKeys {
         };
         let news = self.settle(come, clock.instant());
         self.ended.notify_waiters();
+        // When the next is due is another time now.
+        self.bell.notify_one();
         news
     }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::Decoder;
-use crate::item::Item;
-use crate::values;
+use crate::item::{Item, Text};
+use crate::values::{self, Value};
 use crate::{
-    Announcer, Diagnostic, Global, Listener, Protocol, Scheme, Setting, Site, SocketAddress, Span,
-    Spanned, TlsSource, Transport,
+    Announcer, Desync, Diagnostic, Global, Listener, Protocol, Scheme, Setting, Site,
+    SocketAddress, Span, Spanned, TlsSource, Transport,
 };
 
 /// Length of the kernel's queue of new connections where nothing is written. More than nginx's 511, as a reload or a
@@ -28,7 +28,7 @@ impl Decoder<'_> {
         let ports = self.ports(sites, global);
         let mut listeners: Vec<Listener> = Vec::new();
         for item in items.iter().filter(|item| item.directive.name == "listen") {
-            let Some(listener) = self.listen(item, &ports) else { continue };
+            let Some(listener) = self.listen(item, &ports, global) else { continue };
             if item.is_off() {
                 continue;
             }
@@ -91,9 +91,10 @@ impl Decoder<'_> {
         ports
     }
 
-    fn listen(&mut self, item: &Item, ports: &Ports) -> Option<Listener> {
+    fn listen(&mut self, item: &Item, ports: &Ports, global: &Global) -> Option<Listener> {
         let mut protocols = None;
         let mut backlog = Setting::default_of(BACKLOG);
+        let mut desync = global.desync;
         let mut tls = None;
         let mut proxy_protocol = Vec::new();
         for child in &item.children {
@@ -111,6 +112,7 @@ impl Decoder<'_> {
                         proxy_protocol.extend(found);
                     }
                 }
+                "desync" => self.set(child, &mut desync, self::desync),
                 "backlog" => {
                     self.set(child, &mut backlog, |text| values::number(text, 1, 65_535));
                 }
@@ -147,6 +149,7 @@ impl Decoder<'_> {
             transport,
             protocols,
             backlog: backlog.value,
+            desync,
             proxy_protocol,
             span: Some(item.span),
         })
@@ -240,6 +243,12 @@ pub(super) fn clash(a: &SocketAddress, b: &SocketAddress) -> bool {
     }
 }
 
+/// `monitor`, `defensive`, `strict`.
+pub(super) fn desync(text: &Text) -> Value<Desync> {
+    let modes = [Desync::Monitor, Desync::Defensive, Desync::Strict];
+    values::choice(text, &modes.map(|mode| (mode.word(), mode)), &[])
+}
+
 /// What is spoken where nothing is written.
 fn spoken(transport: Transport, address: &SocketAddress) -> Vec<Protocol> {
     match (transport, address) {
@@ -259,11 +268,13 @@ fn implied(
         [] => vec![SocketAddress::Any(port)],
         bind => bind.iter().map(|ip| SocketAddress::Ip(SocketAddr::new(ip.value, port))).collect(),
     };
+    let desync = global.desync;
     addresses.into_iter().map(move |address| Listener {
         protocols: spoken(transport, &address),
         address,
         transport,
         backlog: BACKLOG,
+        desync,
         proxy_protocol: Vec::new(),
         span,
     })

@@ -38,6 +38,20 @@ pub(super) const CODES: &[Explanation] = &[
         "site http://a.test { ban 10 on not-found; proxy 3000 }",
         "site http://a.test { ban 10 within 1m for 1h on not-found; proxy 3000 }",
     ),
+    Explanation::new(
+        "E0257",
+        "an `overload` that looks at nothing",
+        "It looks at the time that requests wait for their core, at the memory that the process takes, or at both. With both off nothing is ever refused.",
+        "global { overload delay off memory off }\nsite http://a.test { respond 200 }",
+        "global { overload delay 50ms memory off }\nsite http://a.test { respond 200 }",
+    ),
+    Explanation::new(
+        "E0258",
+        "not the name of a user or a group",
+        "A user and a group are named as the system has them in /etc/passwd and /etc/group, or by number.",
+        "global { user -x }\nsite http://a.test { respond 200 }",
+        "global { user doorman group doorman }\nsite http://a.test { respond 200 }",
+    ),
 ];
 
 pub(super) const WARNINGS: &[Explanation] = &[
@@ -58,7 +72,7 @@ pub(super) const WARNINGS: &[Explanation] = &[
     Explanation::new(
         "W0324",
         "a bound by users where nobody signs in",
-        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key, jwt and oidc, claims by jwt and oidc.",
+        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key, jwt and oidc, and by certificates of clients, claims by jwt and oidc.",
         "site http://a.test { limit 10/s per user; proxy 3000 }",
         "site http://a.test { limit 10/s per client-ip; proxy 3000 }",
     ),
@@ -70,10 +84,24 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "site https://a.test { tls internal; basic-auth file users; proxy 3000 }",
     ),
     Explanation::new(
+        "W0326",
+        "forward-auth asks itself",
+        "The request that asks comes to a route that asks the same server again, and so on until one of them runs out of time.",
+        "site http://a.test { forward-auth http://a.test/verify; proxy 3000 }",
+        "site http://a.test { forward-auth http://a.test/verify; route /verify { forward-auth off; proxy 9091 }; proxy 3000 }",
+    ),
+    Explanation::new(
         "W0327",
         "a sign that nothing ever gives",
         "A ban counts what other words of the route refuse: `auth-failure` needs one about identity, `waf-block` a `waf`, `limit` a bound, `challenge-failure` a `challenge`. What the upstream refuses itself is counted by its status.",
         "site http://a.test { ban 10 within 1m for 1h on auth-failure; proxy 3000 }",
         "site http://a.test { ban 10 within 1m for 1h on 401 403; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0328",
+        "the admin API's token is sent in the clear",
+        "The admin API speaks plain HTTP. On an address that others reach, its token and all that it shows can be read by whoever is on the way, and used from then on.",
+        "global { admin 0.0.0.0:9000 token-file /etc/doorman/token }\nsite http://a.test { proxy 3000 }",
+        "global { admin 127.0.0.1:9000 token-file /etc/doorman/token }\nsite http://a.test { proxy 3000 }",
     ),
 ];

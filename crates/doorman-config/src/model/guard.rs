@@ -4,6 +4,7 @@
 mod abuse;
 mod access;
 mod browsers;
+mod forward;
 mod identity;
 mod limits;
 mod oidc;
@@ -11,6 +12,7 @@ mod oidc;
 pub use abuse::{Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen};
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
 pub use browsers::{Cors, CorsFields, Csrf, Origin, SecurityHeaders};
+pub use forward::{ForwardAuth, ForwardAuthMethod};
 pub use identity::{
     ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, HttpUrl, Jwt,
     JwtAlgorithm, JwtKeys, Secret,
@@ -21,6 +23,7 @@ pub use limits::{
 };
 pub use oidc::{Oidc, Unauthenticated};
 
+use super::Priority;
 use crate::Spanned;
 
 /// The guards of a route, merged from its policies, its site and itself.
@@ -36,6 +39,8 @@ pub struct Guard {
     pub concurrency: Option<ConcurrencyLimit>,
     /// `throttle`: how fast a response goes.
     pub throttle: Option<Throttle>,
+    /// `priority`: what goes on when there is too much to do; `None`: normal.
+    pub priority: Option<Spanned<Priority>>,
     /// `basic-auth`; with the next three, any one that is there suffices.
     pub basic_auth: Option<Box<BasicAuth>>,
     /// `api-key`.
@@ -44,6 +49,8 @@ pub struct Guard {
     pub jwt: Option<Box<Jwt>>,
     /// `oidc`.
     pub oidc: Option<Box<Oidc>>,
+    /// `forward-auth`: asked in any case.
+    pub forward_auth: Option<Box<ForwardAuth>>,
     /// `cors`: whose pages may use what is here.
     pub cors: Option<Box<Cors>>,
     /// `csrf`: whether pages of others may change something.

@@ -5,9 +5,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use doorman_http::desync::Desync;
 use ipnet::IpNet;
 
-use crate::Span;
+use crate::{Setting, Span};
 
 /// One socket to bind. On a Unix socket, which has no port, every site answers, found by host alone; on TCP the sites
 /// of the port.
@@ -22,6 +23,8 @@ pub struct Listener {
     pub protocols: Vec<Protocol>,
     /// Length of the kernel's queue of new connections.
     pub backlog: u32,
+    /// What becomes of requests that can be read in two ways.
+    pub desync: Setting<Desync>,
     /// Peers whose connections begin with a header of the PROXY protocol.
     pub proxy_protocol: Vec<Announcer>,
     /// The `listen` line, or the first site address that implied the socket, or none for the port that only redirects.

@@ -186,7 +186,8 @@ impl<S: Stream> Upstream<S> {
         self.interim = 0;
         self.alarm.clear();
         let proof = asking.head.fields.first(FieldId::Authorization);
-        self.personal |= proof.is_some_and(proves_a_connection);
+        // What an origin may read in another way must not stand in front of somebody else's request.
+        self.personal |= proof.is_some_and(proves_a_connection) || asking.head.alone;
         let length = body.as_ref().map_or(Length::Absent, Body::length);
         let line = RequestLine { host: asking.host };
         write_request_head(self.outbox.encode(), asking.head, &line, length);

@@ -26,8 +26,9 @@ use tokio::io::AsyncWrite;
 use self::crew::Crew;
 use self::house::House;
 use self::stream::Asked;
+use super::early::Content;
 use super::early::Shaking;
-use super::{Handler, Lost, Refused};
+use super::{Handler, Lost, Refused, note_odds, weigh};
 use crate::alarm::Alarm;
 use crate::core::{Core, ServeSettings, Ticket};
 use crate::heads;
@@ -44,8 +45,7 @@ const ROUNDS_MAX: usize = 4;
 const READS_MAX: usize = 8;
 
 /// What compression made of a head is more than the connection's account bears.
-const UNPAID: Refused =
-    Refused { status: 431, reason: "heads many times as long as what was sent of them" };
+const UNPAID: Refused = Refused::plain(431, "heads many times as long as what was sent of them");
 
 /// What a connection and its streams go by.
 pub(super) struct Shared {
@@ -266,7 +266,7 @@ impl<S: Stream, H: Handler> Session<S, H> {
     }
 
     fn open(&mut self, opened: Opened) -> Result<(), Stop> {
-        let Opened { stream, head, verdict, is_ended, size, is_paid } = opened;
+        let Opened { stream, mut head, verdict, is_ended, size, is_paid } = opened;
         let house = &self.house;
         self.opened += 1;
         if self.opened >= house.settings.requests_max && self.leaving == Leaving::No {
@@ -274,7 +274,7 @@ impl<S: Stream, H: Handler> Session<S, H> {
             house.connection.borrow_mut().leave();
         }
         if let Err(RequestFault::Malformed(reason)) = verdict {
-            let refused = Refused { status: 400, reason };
+            let refused = Refused::of(400, reason);
             let mut response = self.handler.refuse(&house.conn, head, refused);
             response.body.close(Err(BodyError::ClientMalformed(reason)));
             return Ok(self.fail(stream, Code::ProtocolError)?);
@@ -286,9 +286,13 @@ impl<S: Stream, H: Handler> Session<S, H> {
         };
         let judged = match verdict {
             Ok(_) if !is_paid => Err(UNPAID),
-            Ok(length) => Ok(length),
-            Err(RequestFault::Malformed(reason)) => Err(Refused { status: 400, reason }),
-            Err(RequestFault::Refused(status, reason)) => Err(Refused { status, reason }),
+            Ok(length) => {
+                let content = if is_ended { Content::None } else { Content::Some };
+                note_odds(&mut head, length, content);
+                weigh(house.settings.desync, &mut head).map(|()| length)
+            }
+            Err(RequestFault::Malformed(reason)) => Err(Refused::of(400, reason)),
+            Err(RequestFault::Refused(status, reason)) => Err(Refused::of(status, reason)),
         };
         let asked = Asked { stream, head, judged, is_ended, running };
         let work = stream::serve(Rc::clone(house), Rc::clone(&self.handler), asked);
@@ -365,8 +369,14 @@ impl<S: Stream, H: Handler> Session<S, H> {
             (connection.open(), connection.has_left())
         };
         if open > 0 {
+            self.ticket.work();
             self.idle.clear();
             return Ok(Poll::Pending);
+        }
+        if self.ticket.rest() {
+            // It says which requests were not taken on, so those that cross with it can be sent again.
+            self.house.connection.borrow_mut().leave_now(Code::NoError);
+            return Ok(Poll::Ready(End::Closed));
         }
         if has_left {
             return Ok(Poll::Ready(End::Closed));

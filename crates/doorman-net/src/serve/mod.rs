@@ -20,7 +20,8 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use doorman_http::{Conn, Request, RequestHead, Response};
+use doorman_http::desync::{Anomaly, Desync, Verdict};
+use doorman_http::{Conn, Method, Request, RequestHead, Response};
 
 pub use accept::{Gate, accept};
 pub use datagrams::{Course, Datagrams, relay_datagrams};
@@ -39,6 +40,51 @@ pub struct Refused {
     pub status: u16,
     /// The reason, for the log.
     pub reason: &'static str,
+    /// How two readers could understand it in different ways; `None`: that is not why.
+    pub anomaly: Option<Anomaly>,
+}
+
+impl Refused {
+    /// Refused for its size, or for what is not offered.
+    const fn plain(status: u16, reason: &'static str) -> Self {
+        Self { status, reason, anomaly: None }
+    }
+
+    /// What codecs of HTTP/2 and HTTP/3 refuse with 400 is malformed.
+    const fn of(status: u16, reason: &'static str) -> Self {
+        let anomaly = if status == 400 { Some(Anomaly::Malformed) } else { None };
+        Self { status, reason, anomaly }
+    }
+}
+
+/// Lets a request pass with what is odd about it, or refuses it. One that may be read in two ways goes alone.
+fn weigh(desync: Desync, head: &mut RequestHead) -> Result<(), Refused> {
+    let Some(anomaly) = head.anomaly else { return Ok(()) };
+    match desync.judge(anomaly) {
+        Verdict::Pass => Ok(()),
+        Verdict::Alone => {
+            head.alone = true;
+            Ok(())
+        }
+        Verdict::Refuse => {
+            Err(Refused { status: 400, reason: anomaly.reason(), anomaly: Some(anomaly) })
+        }
+    }
+}
+
+/// Notes what is odd about a request of HTTP/2 or HTTP/3 that will be one of HTTP/1.1 to an origin. `length` is the
+/// length that it declares.
+fn note_odds(head: &mut RequestHead, length: Option<u64>, content: early::Content) {
+    if matches!(head.method, Method::Get | Method::Head) && !head.insists {
+        match (length, content) {
+            (Some(0), _) => head.note(Anomaly::ZeroLength),
+            (Some(_), _) | (None, early::Content::Some) => head.note(Anomaly::UndefinedBody),
+            (None, early::Content::None) => {}
+        }
+    }
+    if !head.fields.bytes().is_ascii() {
+        head.note(Anomaly::NonAscii);
+    }
 }
 
 /// Why a connection ended before it brought a request.
@@ -52,6 +98,8 @@ pub enum Lost {
     HandshakeTimeout,
     /// It was over a connection limit.
     Limit,
+    /// No descriptor was left for it, and no connection rested that could have gone.
+    Exhausted,
     /// HTTP/2 or HTTP/3 went wrong as a whole: a protocol error, or a flood.
     Protocol,
     /// The header of the PROXY protocol was missing, malformed or too slow.

@@ -1,9 +1,11 @@
 //! What the gates of a route say of a request. Nothing is taken from a limit by asking, and no password is hashed.
 
 use doorman_auth::jwt::Standing;
+use doorman_limit::Priority;
 
 use crate::exchange::Exchange;
-use crate::gate::{KeysFrom, PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::gate::{ChallengeFor, KeysFrom, PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::plan::{Plan, PlanRoute};
 use crate::remote_keys::KeysSeen;
 
 /// What one gate says.
@@ -54,10 +56,13 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
     }
     said.extend(guard.limits.list.iter().map(|limit| self::limit(limit, exchange)));
     if let Some(challenge) = &guard.challenge {
-        let asked = challenge.asks(&exchange.head);
-        let rule = if challenge.suspicious { "suspicious" } else { "always" };
-        let says = if asked { "asked to pay first, unless it has" } else { "not asked" };
-        said.push(Guarded::new("challenge", rule, says));
+        let asked = challenge.asks(true, &exchange.head);
+        let says = match (asked, challenge.asked) {
+            (false, _) => "not asked",
+            (true, ChallengeFor::Busy) => "asked to pay first while there is too much to do",
+            (true, _) => "asked to pay first, unless it has",
+        };
+        said.push(Guarded::new("challenge", challenge.asked.word(), says));
     }
     if let Some(csrf) = &guard.csrf {
         let checked = csrf.check(&exchange.head);
@@ -66,6 +71,9 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
         said.push(Guarded::new("csrf", "on", says).refusing(checked.is_err()));
     }
     said.extend(guard.identity.iter().map(|gate| identity(&gate.identity, exchange)));
+    if let Some(forward) = &guard.forward {
+        said.push(Guarded::new("forward-auth", &*forward.name, "asked when it comes"));
+    }
     said.extend(
         guard
             .own_limits
@@ -83,6 +91,21 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
         said.push(Guarded::new("throttle", rule, "slows the response"));
     }
     said
+}
+
+/// What becomes of requests of a route while there is more to do than can be done, where that is written.
+pub(super) fn overload(plan: &Plan, route: &PlanRoute) -> Option<Guarded> {
+    let is_on = plan.overload.is_some_and(|overload| overload.sheds) || plan.memory.is_some();
+    if !is_on && route.priority == Priority::Normal {
+        return None;
+    }
+    let (rule, says) = match route.priority {
+        Priority::Low => ("low", "refused first while there is more to do than can be done"),
+        Priority::Normal => ("normal", "refused after all of low priority"),
+        Priority::High => ("high", "refused last while there is more to do than can be done"),
+    };
+    let says = if is_on { says } else { "nothing is refused for it: there is no `overload`" };
+    Some(Guarded::new("priority", rule, says))
 }
 
 fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {

@@ -8,6 +8,7 @@ mod access;
 mod ban;
 mod browsers;
 mod challenge;
+mod forward;
 mod identity;
 mod limit;
 mod places;
@@ -30,7 +31,8 @@ use crate::stop::{Fault, Stop};
 pub(crate) use access::PlanAccess;
 pub use ban::{BanRules, BanSign};
 pub(crate) use ban::{PlanBan, Signs};
-pub(crate) use challenge::PlanChallenge;
+pub(crate) use challenge::{ChallengeFor, PlanChallenge};
+pub(crate) use forward::{Asker, PlanForward, Said};
 pub(crate) use identity::{
     KeysFrom, PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens,
 };
@@ -54,6 +56,8 @@ pub(crate) struct PlanGuard {
     pub(crate) preset: Option<Preset>,
     /// Who is asked who somebody is; none: nobody has to be known.
     pub(crate) identity: Vec<PlanGate>,
+    /// Which server is asked besides.
+    pub(crate) forward: Option<Box<PlanForward>>,
     /// Limits by who somebody is.
     pub(crate) own_limits: PlanLimits,
     pub(crate) concurrency: Option<PlanConcurrency>,
@@ -71,6 +75,7 @@ impl PlanGuard {
             && self.csrf.is_none()
             && self.preset.is_none()
             && self.identity.is_empty()
+            && self.forward.is_none()
             && self.own_limits.list.is_empty()
             && self.connections.is_none()
             && self.limits.list.is_empty()
@@ -159,6 +164,8 @@ pub(crate) async fn check(
     tokens: &Tokens,
     clock: Clock,
     mut dice: impl FnMut() -> u64,
+    asker: &impl Asker,
+    is_busy: bool,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
     if let Some(preset) = guard.preset {
@@ -179,7 +186,7 @@ pub(crate) async fn check(
     }
     limit::check(&guard.limits, exchange)?;
     if let Some(challenge) = &guard.challenge {
-        challenge.check(exchange, &mut dice)?;
+        challenge.check(exchange, is_busy, &mut dice)?;
     }
     if let Some(policy) = &guard.cors {
         browsers::cors(policy, exchange)?;
@@ -189,6 +196,10 @@ pub(crate) async fn check(
     }
     if !guard.identity.is_empty() {
         identity::check(&guard.identity, tokens, clock, &mut dice, exchange).await?;
+    }
+    if let Some(forward) = &guard.forward {
+        // In a box: what asks nobody must not be larger for it.
+        Box::pin(forward::check(forward, asker, clock, exchange)).await?;
     }
     // Where nobody is asked who he is, all are nobody, and count together.
     limit::check(&guard.own_limits, exchange)?;
@@ -222,8 +233,8 @@ fn part(maker: &mut KeyMaker, part: &KeyPart, exchange: &Exchange) {
         },
         KeyPart::Path => maker.part(head.path()),
         KeyPart::Host => maker.part(head.host()),
-        KeyPart::User => match exchange.identity() {
-            Some(identity) => maker.part(identity.user.as_bytes()),
+        KeyPart::User => match exchange.user() {
+            Some(user) => maker.part(user.as_bytes()),
             None => maker.absent(),
         },
         KeyPart::Claim(name) => match exchange.identity().and_then(|who| who.claim(name)) {
@@ -257,7 +268,7 @@ pub(crate) fn name(parts: &[KeyPart], exchange: &Exchange) -> String {
         KeyPart::Cookie(name) => text(head.cookie(name.as_bytes())),
         KeyPart::Path => text(Some(head.path())),
         KeyPart::Host => text(Some(head.host())),
-        KeyPart::User => text(exchange.identity().map(|who| who.user.as_bytes())),
+        KeyPart::User => text(exchange.user().map(str::as_bytes)),
         KeyPart::Claim(name) => {
             text(exchange.identity().and_then(|who| who.claim(name)).map(str::as_bytes))
         }

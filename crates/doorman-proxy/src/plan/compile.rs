@@ -18,8 +18,8 @@ use crate::crowd::CrowdLimits;
 
 use super::materials::Broken;
 use super::{
-    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, clients, guard, relays, routes, sites,
-    upstreams, waf,
+    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, PlanRoute, clients, guard, overload,
+    relays, routes, sites, upstreams, waf,
 };
 
 /// Codes of what only compiling can find.
@@ -86,6 +86,10 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
             faults.error(code::CERTIFICATE, ca.span, error);
         }
     }
+    let admin = config.global.admin.as_ref();
+    if let Some(token) = admin.and_then(|admin| admin.value.token_file.as_ref()) {
+        warn_of_open_key(token, &mut faults);
+    }
     let automatic = sites::has_automatic(config);
     let whole = !faults.list.iter().any(Diagnostic::is_error);
     if whole {
@@ -111,6 +115,9 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
         config: Arc::clone(config),
         proofs: automatic.then(|| Arc::clone(ground.keyring.proofs())),
         table,
+        asking: PlanRoute::asking(),
+        overload: overload::rules(config),
+        memory: overload::memory(config),
         upstream_limits: upstream_limits(),
         drain: config.global.drain.value,
     });
@@ -180,6 +187,7 @@ pub(super) fn listener(
         announcers: announcers(listener),
         settings: ServeSettings {
             alt_svc: alt_svc(listener),
+            desync: listener.desync.value,
             ..settings(config, &listener.protocols)
         },
     }
@@ -232,6 +240,7 @@ pub(super) fn settings(config: &Config, protocols: &[Protocol]) -> ServeSettings
         h2_streams: limits.h2_streams.value,
         h3_streams: limits.h3_streams.value,
         alt_svc: None,
+        desync: config.global.desync.value,
         drain: config.global.drain.value,
         requests_max: limits
             .requests_per_connection

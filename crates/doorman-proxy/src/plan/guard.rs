@@ -23,11 +23,11 @@ use doorman_net::seal::secret_words;
 use doorman_route::Geo;
 
 use super::compile::{Faults, code};
-use super::{Ground, Plan, PlanSite, access, identity};
+use super::{Ground, Plan, PlanSite, access, forward, identity};
 use crate::gate::{
-    BanRules, BanSign, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan, PlanChallenge,
-    PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanLimits, PlanThrottle, Signs,
-    TokenKeys,
+    BanRules, BanSign, ChallengeFor, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan,
+    PlanChallenge, PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanLimits,
+    PlanThrottle, Signs, TokenKeys,
 };
 
 /// How long those wait who have no scripts: much longer than the work takes, and short enough for people.
@@ -112,6 +112,7 @@ impl<T> Known<T> {
 
 /// Makes the guards of one plan.
 pub(super) struct Maker<'g> {
+    config: &'g Config,
     all: &'g Ground,
     ground: &'g GuardGround,
     geo: Arc<Geo>,
@@ -120,9 +121,9 @@ pub(super) struct Maker<'g> {
 }
 
 impl<'g> Maker<'g> {
-    pub(super) fn new(config: &Config, all: &'g Ground, faults: &mut Faults) -> Self {
+    pub(super) fn new(config: &'g Config, all: &'g Ground, faults: &mut Faults) -> Self {
         let geo = access::geo(config, all, faults);
-        Self { all, ground: &all.guards, geo, lines: HashMap::new() }
+        Self { config, all, ground: &all.guards, geo, lines: HashMap::new() }
     }
 
     /// The gates of a route; `None` if it has none.
@@ -134,7 +135,10 @@ impl<'g> Maker<'g> {
         let access = guard.access.iter();
         let access =
             access.map(|lists| access::access(lists, &self.geo, self.all, faults)).collect();
-        let (identity, strip) = identity::gates(guard, self.all, faults);
+        let (identity, mut strip) = identity::gates(guard, self.all, faults);
+        let forward = guard.forward_auth.as_ref();
+        let forward =
+            forward.and_then(|asked| forward::forward(self.config, asked, &mut strip, faults));
         let cors = guard.cors.as_ref().and_then(|cors| identity::cors(cors, faults));
         let csrf = guard.csrf.as_ref().and_then(|csrf| identity::csrf(csrf, faults));
         let challenge = guard.challenge.as_ref().and_then(|one| self.challenge(one, faults));
@@ -155,6 +159,7 @@ impl<'g> Maker<'g> {
             csrf,
             preset,
             identity,
+            forward: forward.map(Box::new),
             own_limits: PlanLimits::new(own_limits),
             concurrency,
             throttle,
@@ -249,7 +254,11 @@ impl<'g> Maker<'g> {
     }
 
     fn challenge(&self, written: &Challenge, faults: &mut Faults) -> Option<PlanChallenge> {
-        let suspicious = written.when.value == ChallengeWhen::Suspicious;
+        let asked = match written.when.value {
+            ChallengeWhen::Always => ChallengeFor::All,
+            ChallengeWhen::WhenBusy => ChallengeFor::Busy,
+            ChallengeWhen::Suspicious => ChallengeFor::Suspicious,
+        };
         // Kept in the data folder: a restart asks nobody again.
         let seal: [u8; 32] = self.all.seal_key(written.span, faults)?.seal(&[b"challenge"]);
         let settings = Settings {
@@ -263,7 +272,7 @@ impl<'g> Maker<'g> {
             scope: Box::default(),
         };
         match Puzzle::new(Secret32::new(&seal), settings) {
-            Ok(puzzle) => Some(PlanChallenge { puzzle, suspicious }),
+            Ok(puzzle) => Some(PlanChallenge { puzzle, asked }),
             Err(error) => {
                 faults.error(code::GUARD, written.span, error.to_string());
                 None

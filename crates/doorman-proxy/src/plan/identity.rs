@@ -309,3 +309,70 @@ pub(super) const fn preset(written: SecurityHeaders) -> Preset {
         SecurityHeaders::Strict => Preset::Strict,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use doorman_config::{MemorySource, load};
+    use doorman_net::Clock;
+    use doorman_net::tls::TicketKeys;
+
+    use super::*;
+    use crate::plan::Plan;
+
+    const SITE: &str = "
+upstream o { server 10.0.0.1:80 }
+site http://*:80 {
+    route /a { basic-auth user alice $2y$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy; proxy o }
+    route /b { jwt secret 0123456789abcdef0123456789abcdef issuer a audience b; proxy o }
+    route /c { jwt jwks https://id.test/keys issuer a audience b; proxy o }
+}
+";
+
+    fn compile(ground: &Ground, text: &str) -> Plan {
+        let loaded = load(&MemorySource::new().file("a.conf", text), "a.conf");
+        let config = Arc::new(loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)));
+        let compiled = Plan::compile(&config, ground);
+        compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
+    }
+
+    /// Where what is remembered of each gate lies.
+    fn remembered(plan: &Plan) -> Vec<usize> {
+        let routes = plan.sites.iter().flat_map(|site| &site.routes);
+        let gates = routes.filter_map(|route| route.guard.as_ref()?.identity.first());
+        let place = |gate: &PlanGate| match &gate.identity {
+            PlanIdentity::Basic(_, desk) => Arc::as_ptr(&desk.verified).addr(),
+            PlanIdentity::Token(token) => Arc::as_ptr(&token.keys).addr(),
+            _ => 0,
+        };
+        gates.map(place).collect()
+    }
+
+    #[test]
+    fn a_reload_forgets_what_was_made_of_something_else_and_nothing_more() {
+        let clock = Clock::system();
+        let tickets = TicketKeys::new(Arc::new(clock)).expect("chance");
+        let ground = Ground::new("/nonexistent".into(), clock, tickets);
+        let first = compile(&ground, SITE);
+        let known = remembered(&first);
+        assert!(known.len() == 3 && !known.contains(&0), "{known:?}");
+        let same =
+            compile(&ground, &SITE.replace("route /a", "route /other { respond 204 }\nroute /a"));
+        assert_eq!(remembered(&same), known);
+        // Which of the three are still the same.
+        for (words, others, expect) in [
+            (
+                "0123456789abcdef0123456789abcdef",
+                "0123456789abcdef0123456789abcdeF",
+                [true, false, true],
+            ),
+            ("issuer a audience b", "issuer a audience c", [true, false, false]),
+            ("id.test/keys", "id.test/others", [true, true, false]),
+            ("id.test/keys", "id.test/keys algorithms ES256", [true, true, false]),
+            ("user alice", "user bob", [true, true, true]),
+        ] {
+            let other = remembered(&compile(&ground, &SITE.replace(words, others)));
+            let found: Vec<_> = other.iter().zip(&known).map(|(a, b)| a == b).collect();
+            assert_eq!(found, expect, "{others}");
+        }
+    }
+}

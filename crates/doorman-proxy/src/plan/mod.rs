@@ -13,12 +13,14 @@ mod cookie;
 mod delivery;
 mod discovered;
 mod edits;
+mod forward;
 mod guard;
 mod health;
 mod identity;
 mod materials;
 mod mirror;
 mod optimize;
+mod overload;
 mod pages;
 mod relays;
 mod resilience;
@@ -68,6 +70,7 @@ use doorman_config::{
 };
 use doorman_http::template::Template;
 use doorman_http::{Instant, Peer};
+use doorman_limit::Priority;
 use doorman_net::dial::{DialManner, DialTimeouts, DialTls, Handshakes, PoolLimits, Protocol};
 use doorman_net::os::ListenAddress;
 use doorman_net::seal::SealKey;
@@ -81,6 +84,8 @@ pub(crate) use edits::{HostEdit, RouteEdits};
 use materials::{Broken, Materials};
 pub(crate) use mirror::{PlanMirror, Seat};
 pub(crate) use optimize::{PlanForms, PlanImages, PlanOptimize};
+pub use overload::MemoryBound;
+pub(crate) use overload::PlanOverload;
 pub(crate) use pages::{ErrorContent, ErrorPages};
 pub use relays::PlanRelay;
 pub(crate) use resilience::{PlanResilience, PlanRetry};
@@ -122,6 +127,12 @@ pub struct Plan {
     /// What rules found last, in this plan and those before it.
     pub waf_events: Arc<Events>,
     pub(crate) table: Table,
+    /// By what rules servers are asked about requests.
+    pub(crate) asking: PlanRoute,
+    /// When it matters how late a core is; `None`: never.
+    pub(crate) overload: Option<PlanOverload>,
+    /// The memory that the process may take; `None`: all that there is.
+    pub memory: Option<MemoryBound>,
     /// What requests under way have left when the process ends.
     pub(crate) drain: Duration,
     pub(crate) upstream_limits: Limits,
@@ -193,6 +204,8 @@ pub struct PlanRoute {
     pub(crate) code: Option<PlanCode>,
     /// What its requests must pass first; `None`: nothing.
     pub(crate) guard: Option<Box<PlanGuard>>,
+    /// How much it matters when there is too much to do.
+    pub(crate) priority: Priority,
     /// By which rules its requests are inspected; `None`: by none.
     pub(crate) waf: Option<Box<PlanWaf>>,
     /// Whether pages are made smaller as they pass.

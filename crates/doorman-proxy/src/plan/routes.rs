@@ -6,13 +6,15 @@ use doorman_config::{
 };
 use doorman_http::template::Template;
 use doorman_http::{Method, Version};
+use doorman_limit::Priority;
 use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
 use super::waf::Maker;
 use super::{
-    ErrorPages, Ground, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror, PlanRoute,
-    PlanShare, PlanSite, RouteEdits, guard, optimize, sign_in, sites, upstreams,
+    ErrorPages, Ground, HostEdit, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror,
+    PlanRoute, PlanShare, PlanSite, RouteEdits, guard, optimize, overload, sign_in, sites,
+    upstreams,
 };
 
 pub(super) fn compile(
@@ -130,6 +132,12 @@ fn redirects(
 }
 
 impl PlanRoute {
+    /// What questions about requests go by: to their server they are requests of a client of its own.
+    pub(super) fn asking() -> Self {
+        let edits = RouteEdits { host: HostEdit::Upstream, ..RouteEdits::default() };
+        Self { edits, ..Self::bare("_forward-auth", PlanEnding::Proxy(Vec::new())) }
+    }
+
     fn bare(name: &str, ending: PlanEnding) -> Self {
         Self {
             name: name.into(),
@@ -138,6 +146,7 @@ impl PlanRoute {
             cache: None,
             code: None,
             guard: None,
+            priority: Priority::Normal,
             waf: None,
             html: false,
             mirror: None,
@@ -202,6 +211,7 @@ fn plan(
         ),
         ending,
         guard: None,
+        priority: overload::priority(&options.guard),
         waf: None,
         edits: RouteEdits::compile(options, faults),
         pages: ErrorPages::compile(options, faults),

@@ -12,6 +12,7 @@ pub(crate) mod deliver;
 pub(crate) mod early;
 pub(crate) mod edit;
 pub(crate) mod fetch;
+pub(crate) mod forward;
 pub(crate) mod grpc;
 pub(crate) mod hint;
 pub(crate) mod inspect;

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use doorman_http::coding::Coding;
+use doorman_http::desync::Anomaly;
 use doorman_http::scan::is_plain;
 use doorman_http::{FieldId, IpText};
 use doorman_proxy::{Again, End, Inspected, Record, WafAction};
@@ -91,6 +92,8 @@ pub(crate) struct Line<'a> {
     pub early: bool,
     /// Subject of the certificate that the client showed.
     pub client_cert: Option<&'a str>,
+    /// How two readers could understand it in different ways.
+    pub anomaly: Option<Anomaly>,
     /// Who asked, where the route wants to know.
     pub user: Option<&'a str>,
 }
@@ -158,6 +161,7 @@ impl<'a> Line<'a> {
             waited_micros: record.waited_micros,
             tls: record.conn.tls.as_ref().map(|tls| tls.version),
             early: record.head.as_ref().is_some_and(|head| head.early),
+            anomaly: record.anomaly,
             user: record.user.as_deref(),
             client_cert: record
                 .conn
@@ -260,6 +264,10 @@ impl<'a> Line<'a> {
         }
         if self.waited_micros > 0 {
             number(out, b",\"waited_us\":", self.waited_micros);
+        }
+        if let Some(anomaly) = self.anomaly {
+            word(out, b",\"desync\":\"", anomaly.class().word().as_bytes());
+            word(out, b",\"desync_reason\":\"", anomaly.word().as_bytes());
         }
         if let Some(version) = self.tls {
             field(out, b",\"tls\":\"", version.as_bytes());

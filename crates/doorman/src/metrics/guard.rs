@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use doorman_proxy::KeyStanding as Standing;
+use doorman_proxy::auth::jwt::Standing;
 
 use super::text::{Kind, Page};
 use crate::engine::Engine;

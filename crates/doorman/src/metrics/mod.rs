@@ -9,6 +9,7 @@ mod coding;
 mod guard;
 mod managed;
 mod optimize;
+mod overload;
 mod process;
 mod resilience;
 mod sign_in;
@@ -22,9 +23,10 @@ use std::hash::{BuildHasher, RandomState};
 
 use doorman_control::ocsp::{StapleReport, StapleState};
 use doorman_http::WIRES;
+use doorman_http::desync::Anomaly;
 use doorman_proxy::metrics::{
-    BUCKETS_MICROS, ByStatus, Histogram, ListenerCounters, Mirrored, RouteCounters, STATUSES,
-    ServerCounters,
+    Asked, BUCKETS_MICROS, ByStatus, Histogram, ListenerCounters, Mirrored, RouteCounters,
+    STATUSES, ServerCounters,
 };
 use doorman_proxy::{Again, RelayEnd, Sticky};
 
@@ -101,6 +103,7 @@ impl Exporter {
         waf::write(&mut page, engine);
         guard::write(&mut page, engine);
         sign_in::write(&mut page, engine);
+        overload::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);
         handshakes(&mut page, engine);
@@ -176,6 +179,8 @@ impl Exporter {
                 page.sample("", &[("site", site), ("route", route), result], *count);
             }
         }
+        asked(page, &sums);
+        anomalies(page, engine);
         let help = "Content bytes from clients.";
         page.family("doorman_http_request_bytes_total", help, Kind::Counter);
         for ((site, route), sum) in &sums {
@@ -357,6 +362,8 @@ struct RouteSum {
     early: u64,
     hinted: u64,
     mirrored: [u64; Mirrored::ALL.len()],
+    asked: [u64; Asked::ALL.len()],
+    asked_micros: u64,
     bytes_in: u64,
     bytes_out: u64,
 }
@@ -373,6 +380,10 @@ impl RouteSum {
         for (sum, one) in self.mirrored.iter_mut().zip(&counters.mirrored) {
             *sum += one.read();
         }
+        for (sum, one) in self.asked.iter_mut().zip(&counters.asked) {
+            *sum += one.read();
+        }
+        self.asked_micros += counters.asked_micros.read();
         self.bytes_in += counters.bytes_in.read();
         self.bytes_out += counters.bytes_out.read();
     }
@@ -391,6 +402,36 @@ impl UpstreamSum {
         for (sum, counter) in self.retries.iter_mut().zip(&counters.retries) {
             *sum += counter.read();
         }
+    }
+}
+
+fn anomalies(page: &mut Page, engine: &Engine) {
+    let help = "Requests that two readers could understand in different ways.";
+    page.family("doorman_desync_total", help, Kind::Counter);
+    for anomaly in Anomaly::ALL {
+        let count: u64 =
+            engine.counters().map(|core| core.anomalies()[anomaly as usize].read()).sum();
+        if count > 0 {
+            let (class, reason) = (anomaly.class().word(), anomaly.word());
+            page.sample("", &[("class", class), ("reason", reason)], count);
+        }
+    }
+}
+
+fn asked(page: &mut Page, sums: &BTreeMap<(Box<str>, Box<str>), RouteSum>) {
+    let asking = || sums.iter().filter(|(_, sum)| sum.asked.iter().any(|count| *count > 0));
+    let help = "Questions to another server whether a request may pass, by what it said.";
+    page.family("doorman_forward_auth_total", help, Kind::Counter);
+    for ((site, route), sum) in asking() {
+        for (result, count) in Asked::ALL.iter().zip(&sum.asked) {
+            let result = ("result", result.as_str());
+            page.sample("", &[("site", site), ("route", route), result], *count);
+        }
+    }
+    let help = "Time that requests waited for that, in seconds.";
+    page.family("doorman_forward_auth_seconds_total", help, Kind::Counter);
+    for ((site, route), sum) in asking() {
+        page.text("", &[("site", site), ("route", route)], &text::seconds(sum.asked_micros));
     }
 }
 

@@ -12,9 +12,13 @@ mod access;
 mod bans;
 mod browsers;
 mod commands;
+mod desync;
+mod forward;
+mod geo;
 mod identity;
 mod keys;
 mod limits;
+mod overload;
 mod real_provider;
 #[path = "../waf/rig.rs"]
 #[expect(dead_code, reason = "the house of the firewall's stories, of which others need less")]

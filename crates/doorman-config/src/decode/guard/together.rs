@@ -4,15 +4,27 @@ use std::collections::HashSet;
 
 use super::Decoder;
 use super::keys::{of_claims, of_users};
-use crate::{Diagnostic, Global, Guard, HostPattern, LimitKey, Scheme, Site, SiteAddress, Spanned};
+use crate::{
+    ClientAuthMode, Diagnostic, Global, Guard, HostPattern, LimitKey, Scheme, Site, SiteAddress,
+    Spanned,
+};
 
 impl Decoder<'_> {
     /// Bounds by something that no client of the route has.
     pub(super) fn check_keys(&mut self, site: &Site) {
         let mut said = HashSet::new();
-        for guard in site.routes.iter().map(|route| &route.options.guard) {
+        let asked = site.tls.as_ref().and_then(|tls| tls.options.client_auth.as_ref());
+        let all_certified = asked.is_some_and(|asked| asked.value.mode == ClientAuthMode::Require);
+        for options in site.routes.iter().map(|route| &route.options) {
+            let guard = &options.guard;
             let has_claims = guard.jwt.is_some() || guard.oidc.is_some();
-            let has_user = has_claims || guard.basic_auth.is_some() || guard.api_key.is_some();
+            let told = guard.forward_auth.as_ref().is_some_and(|asked| asked.user.is_some());
+            let has_user = has_claims
+                || guard.basic_auth.is_some()
+                || guard.api_key.is_some()
+                || told
+                || all_certified
+                || options.mtls.is_some();
             for keys in keys_of(guard) {
                 let users = of_users(keys).filter(|_| !has_user);
                 let claims = of_claims(keys).filter(|_| !has_claims);

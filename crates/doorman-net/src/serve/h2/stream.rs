@@ -23,7 +23,7 @@ use crate::serve::pace::Pace;
 use crate::serve::tunnel::{self, Opening};
 use crate::serve::{Handler, Refused};
 
-const CLOSED_TUNNEL: Refused = Refused { status: 400, reason: "a tunnel that ends at once" };
+const CLOSED_TUNNEL: Refused = Refused::of(400, "a tunnel that ends at once");
 
 /// A request that a client sent.
 pub(super) struct Asked {

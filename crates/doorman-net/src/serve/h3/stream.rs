@@ -25,7 +25,7 @@ use crate::serve::early::{Content, may_be_early};
 use crate::serve::ledger::Running;
 use crate::serve::pace::Pace;
 use crate::serve::tunnel::{self, Opening};
-use crate::serve::{Handler, Refused};
+use crate::serve::{Handler, Refused, note_odds, weigh};
 
 const CLOSED_TUNNEL: RequestFault = RequestFault::Refused(400, "a tunnel that ends at once");
 
@@ -181,8 +181,12 @@ impl<H: Handler, G: Future<Output = ()>> Exchange<'_, H, G> {
         if head.insists && source.is_empty() {
             return self.refuse(CLOSED_TUNNEL, head, source).await;
         }
+        let content = if source.is_empty() { Content::None } else { Content::Some };
+        note_odds(&mut head, length, content);
+        if let Err(refused) = weigh(settings.desync, &mut head) {
+            return self.turn_away(refused, head, source).await;
+        }
         if let Some(shaking) = house.shaking.as_ref().filter(|shaking| !shaking.is_over()) {
-            let content = if source.is_empty() { Content::None } else { Content::Some };
             if may_be_early(&head, content) {
                 head.early = true;
             } else {
@@ -282,19 +286,29 @@ impl<H: Handler, G: Future<Output = ()>> Exchange<'_, H, G> {
         match fault {
             RequestFault::Connection(fault) => Err(Stop::Fault(fault)),
             RequestFault::Malformed(reason) => {
-                let refused = Refused { status: 400, reason };
+                let refused = Refused::of(400, reason);
                 let mut response = self.handler.refuse(&house.conn, head, refused);
                 response.body.close(Err(BodyError::ClientMalformed(reason)));
                 Err(Stop::Reset(Code::MessageError))
             }
             RequestFault::Refused(status, reason) => {
-                let asked = Asked { head: head.method == Method::Head, key: None };
-                // It must not wait in memory for a slow reader.
-                drop(rest);
-                let response = self.handler.refuse(&house.conn, head, Refused { status, reason });
-                self.write(response, &asked).await
+                self.turn_away(Refused::of(status, reason), head, rest).await
             }
         }
+    }
+
+    /// Answers a request that is refused. `rest` is what was not read of it.
+    async fn turn_away<R>(
+        &mut self,
+        refused: Refused,
+        head: Box<RequestHead>,
+        rest: R,
+    ) -> Result<(), Stop> {
+        let asked = Asked { head: head.method == Method::Head, key: None };
+        // It must not wait in memory for a slow reader.
+        drop(rest);
+        let response = self.handler.refuse(&self.house.conn, head, refused);
+        self.write(response, &asked).await
     }
 
     /// Writes a response.

@@ -228,7 +228,7 @@ pub(crate) fn seek<'p>(
     key.set(head, &cache.keys, cache.store.seed());
     let mut asked = Asked::of(head, &cache.rules);
     // What somebody may see is his, however he said who he is (RFC 9111 section 3.5 in spirit).
-    asked.has_authorization |= exchange.identity().is_some();
+    asked.has_authorization |= exchange.is_judged();
     if cache.rules.cookies == Cookies::Ignore {
         keep_chosen(&mut exchange.head, &cache.chosen.cookies);
     }

@@ -39,6 +39,7 @@ fn line() -> Line<'static> {
         tls: Some("TLSv1.3"),
         early: true,
         client_cert: Some("CN=ann"),
+        anomaly: None,
         user: Some("ann"),
     }
 }
