@@ -3,8 +3,7 @@
 //! Every gate here is a value made with the plan and asked with a head; time and secrets are arguments. What
 //! takes long is handed back as work, and what has to be asked of another server is for the corridor to ask.
 //!
-//! Signing in by OpenID Connect ([`oidc`]) and asking another server ([`forward`]) have no directive yet:
-//! nobody fetches for them.
+//! Asking another server ([`forward`]) has no directive yet: nobody fetches for it.
 
 #![forbid(unsafe_code)]
 

@@ -257,7 +257,7 @@ impl Refusal {
     pub fn challenge(self, challenge: &Challenge) -> Option<String> {
         let error = match challenge.scheme {
             Scheme::Bearer => self.bearer_error(),
-            Scheme::Basic | Scheme::ApiKey => None,
+            Scheme::Basic | Scheme::ApiKey | Scheme::Cookie => None,
         };
         match error {
             Some(error) => Some(format!("{}, error=\"{error}\"", challenge.value)),
@@ -281,6 +281,8 @@ pub enum Scheme {
     Bearer,
     /// Not registered: a 401 has to name a scheme, and keys in fields of their own have none.
     ApiKey,
+    /// Not registered either: a session in a cookie.
+    Cookie,
 }
 
 /// What a client that is refused is asked for; made once, with the plan.
@@ -333,6 +335,7 @@ impl Challenge {
             Scheme::Basic => format!("Basic realm=\"{realm}\", charset=\"UTF-8\""),
             Scheme::Bearer => format!("Bearer realm=\"{realm}\""),
             Scheme::ApiKey => format!("ApiKey realm=\"{realm}\""),
+            Scheme::Cookie => format!("Cookie realm=\"{realm}\""),
         };
         Ok(Self { scheme, value: value.into() })
     }
@@ -360,7 +363,7 @@ mod tests {
 
     #[test]
     fn every_401_has_a_challenge_and_words_are_unlike() {
-        for scheme in [Scheme::Basic, Scheme::Bearer, Scheme::ApiKey] {
+        for scheme in [Scheme::Basic, Scheme::Bearer, Scheme::ApiKey, Scheme::Cookie] {
             let challenge = Challenge::new(scheme, "r").unwrap();
             for refusal in Refusal::ALL {
                 let has_one = refusal.challenge(&challenge).is_some();

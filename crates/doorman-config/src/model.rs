@@ -12,10 +12,12 @@ mod delivery;
 mod discover;
 mod global;
 mod guard;
+mod harden;
 mod health;
 mod listen;
 mod optimize;
 mod options;
+mod overload;
 mod relay;
 mod resilience;
 mod route;
@@ -44,9 +46,10 @@ pub use guard::{
     Access, ApiKey, Ban, BanSignal, BasicAuth, BuiltInList, Challenge, ChallengeBind,
     ChallengeWhen, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit,
     Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, ForwardAuth,
-    ForwardAuthMethod, Geo, Guard, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Origin,
-    RequestRate, Secret, SecurityHeaders, Throttle, WhoList,
+    ForwardAuthMethod, Geo, Guard, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode,
+    Oidc, Origin, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated, WhoList,
 };
+pub use harden::{Harden, ProcessUser};
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};
 pub use listen::{Announcer, Listener, Protocol, SocketAddress, Transport};
 pub use optimize::{
@@ -57,6 +60,7 @@ pub use options::{
     HeaderEdit, LocationRewrite, LocationRule, Mirror, Rewrite, RewritePart, RouteOptions,
     RouteTimeouts, StatusRange, StickyShare, UpstreamHost,
 };
+pub use overload::{MemoryBound, Overload, Priority};
 pub use relay::{NamedTarget, Relay, RelayProtocol};
 pub use resilience::{Breaker, Failures, Park, Queue, Retry, RetryRules};
 pub use route::{

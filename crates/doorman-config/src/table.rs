@@ -14,8 +14,10 @@ mod health;
 mod identity;
 mod later;
 mod limits;
+mod oidc;
 mod optimize;
 mod options;
+mod overload;
 mod process;
 mod relay;
 mod resilience;
@@ -23,7 +25,6 @@ mod sites;
 mod sticky;
 mod waf;
 
-pub(crate) use abuse::WHEN_LATER;
 pub(crate) use identity::ALGORITHMS_LATER;
 pub use later::{LATER, Later};
 
@@ -48,6 +49,10 @@ pub enum Within {
     Geo,
     /// `tls-policy` in `global`.
     TlsPolicy,
+    /// `overload` in `global`.
+    Overload,
+    /// `user` in `global`.
+    User,
     /// `listen`.
     Listen,
     /// `relay`.
@@ -134,6 +139,8 @@ pub enum Within {
     Jwt,
     /// `forward-auth`.
     ForwardAuth,
+    /// `oidc`.
+    Oidc,
     /// `cors`.
     Cors,
     /// `csrf`.
@@ -158,6 +165,8 @@ impl Within {
         Within::Timeouts,
         Within::Geo,
         Within::TlsPolicy,
+        Within::Overload,
+        Within::User,
         Within::Listen,
         Within::Relay,
         Within::Upstream,
@@ -201,6 +210,7 @@ impl Within {
         Within::ApiKey,
         Within::Jwt,
         Within::ForwardAuth,
+        Within::Oidc,
         Within::Cors,
         Within::Csrf,
         Within::Challenge,
@@ -220,6 +230,8 @@ impl Within {
             Within::Limits => "limits",
             Within::Timeouts => "timeouts",
             Within::TlsPolicy => "tls-policy",
+            Within::Overload => "overload",
+            Within::User => "user",
             Within::Listen => "listen",
             Within::Relay => "relay",
             Within::Upstream => "upstream",
@@ -262,6 +274,7 @@ impl Within {
             Within::ApiKey => "api-key",
             Within::Jwt => "jwt",
             Within::ForwardAuth => "forward-auth",
+            Within::Oidc => "oidc",
             Within::Cors => "cors",
             Within::Csrf => "csrf",
             Within::Challenge => "challenge",
@@ -525,8 +538,10 @@ pub fn directives() -> impl Iterator<Item = &'static Directive> {
         .chain(waf::DIRECTIVES)
         .chain(access::DIRECTIVES)
         .chain(limits::DIRECTIVES)
+        .chain(overload::DIRECTIVES)
         .chain(identity::DIRECTIVES)
         .chain(forward::DIRECTIVES)
+        .chain(oidc::DIRECTIVES)
         .chain(desync::DIRECTIVES)
         .chain(browsers::DIRECTIVES)
         .chain(abuse::DIRECTIVES)
@@ -626,9 +641,11 @@ pub(crate) const FOREIGN: &[(&str, &str)] = &[
     ("auth_request", "forward-auth"),
     ("auth_request_set", "forward-auth { response-header"),
     ("forwardauth", "forward-auth"),
+    ("auth_oidc", "oidc"),
+    ("oidc_provider", "oidc"),
     ("auth_jwt", "jwt"),
     ("auth_jwt_key_file", "jwt jwks"),
-    ("satisfy", "basic-auth`, `api-key` and `jwt`, of which any suffices; not `satisfy"),
+    ("satisfy", "basic-auth`, `api-key`, `jwt` and `oidc`, of which any suffices; not `satisfy"),
     ("limit_req", "limit"),
     ("limit_req_zone", "limit RATE per"),
     ("limit_req_status", "limit { status"),

@@ -216,6 +216,13 @@ fn describe(config: &Config, sources: &SourceMap, text: &mut String) {
         )
         .expect(TAKES_ALL);
     }
+    guard::describe_overload(global, text);
+    if let Some(user) = &global.user {
+        writeln!(text, "user {:?}", user.value).expect(TAKES_ALL);
+    }
+    if global.harden.span.is_some() {
+        writeln!(text, "harden {}", global.harden.value.word()).expect(TAKES_ALL);
+    }
     if let Some(geo) = &global.geo {
         writeln!(text, "geo {}", guard::plain(&format!("{geo:?}"))).expect(TAKES_ALL);
     }

@@ -17,7 +17,8 @@ fn source(text: &str) -> (MemorySource, &'static str) {
         .file(path, text)
         .file("sites/a.conf", "site http://included.test { respond 200 }")
         .variable("GREETING", "hello")
-        .with_secret("jwt", "0123456789abcdef0123456789abcdef");
+        .with_secret("jwt", "0123456789abcdef0123456789abcdef")
+        .with_secret("oidc", "hush");
     (source, path)
 }
 
@@ -104,6 +105,7 @@ fn around(within: Within, example: &str) -> String {
         Within::Limits => format!("global {{ limits {{ {example} }} }}"),
         Within::Timeouts => format!("global {{ timeouts {{ {example} }} }}"),
         Within::TlsPolicy => format!("global {{ tls-policy p {{ {example} }} }}"),
+        Within::User => format!("global {{ user doorman {{ {example} }} }}"),
         Within::Listen => {
             format!("listen 127.0.0.1:443 {{ {example} }}\nsite localhost {{ respond 200 }}")
         }
@@ -235,10 +237,17 @@ fn around(within: Within, example: &str) -> String {
         Within::Jwt if example.starts_with("jwks") || example.starts_with("secret") => {
             options(&format!("jwt {{ {example} }}"))
         }
+        Within::Jwt if example.starts_with("refresh") || example.starts_with("ca ") => {
+            options(&format!("jwt jwks https://id.test/keys {{ {example} }}"))
+        }
         Within::Jwt => options(&format!("jwt jwks keys.json {{ {example} }}")),
         Within::ForwardAuth => {
             options(&format!("forward-auth http://127.0.0.1:9091/verify {{ {example} }}"))
         }
+        Within::Oidc if example.starts_with("client-id") => {
+            options(&format!("oidc https://id.test {{ {example} }}"))
+        }
+        Within::Oidc => options(&format!("oidc https://id.test {{ client-id a; {example} }}")),
         Within::Cors => options(&format!("cors https://app.example.com {{ {example} }}")),
         Within::Csrf => options(&format!("csrf on {{ {example} }}")),
         Within::Challenge => options(&format!("challenge always {{ {example} }}")),
@@ -249,6 +258,7 @@ fn around(within: Within, example: &str) -> String {
             let others = others.fold(String::new(), |all, other| all + other + "; ");
             options(&format!("ban 10 {{ {others}{example} }}"))
         }
+        Within::Overload => format!("global {{ overload {{ {example} }} }}"),
         Within::Timeout => options(&format!("timeout {{ {example} }}")),
     }
 }

@@ -161,9 +161,10 @@ impl Bans {
         if let Some(until) = self.check(key, now) {
             return Signalled::Banned(until);
         }
-        let taken = rule.rate.as_ref().map(|rate| self.signals.take(key, rate, 1, now));
-        if let Some(Taken::Pass(level)) = taken {
-            return Signalled::Counted(level.left);
+        if let Some(rate) = &rule.rate
+            && let Taken::Pass(debt) = self.signals.take(key, rate, 1, now)
+        {
+            return Signalled::Counted(rate.level(debt).left);
         }
         let until = now + rule.length;
         self.ban(key, until, now, name);

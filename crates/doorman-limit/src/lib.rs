@@ -33,6 +33,6 @@ pub use key::{Key, KeyMaker, Prefixes, Secret};
 pub use names::{NAME_BYTES_MAX, NAMES_MAX};
 pub use pace::{Due, Pace};
 pub use places::{Entered, KeyedPlaces, Place, Places, PlacesBounds, Waiting};
-pub use rate::{DEPTH_MAX, INTERVAL_MIN, Level, Rate, RateError, Taken};
-pub use shed::{Priority, Shed, ShedRules};
+pub use rate::{DEPTH_MAX, Debt, INTERVAL_MIN, Level, Rate, RateError, Taken};
+pub use shed::{Priority, Shed, ShedRules, admits};
 pub use table::{Heavy, KEYS_MAX, Table};

@@ -69,19 +69,24 @@ pub struct Level {
     pub reset: Duration,
 }
 
+/// The time in which a key's whole burst is there again. [`Rate::level`] makes of it what people are told, which takes
+/// a division that most requests can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Debt(u64);
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a request that is not let pass has to be refused"]
 pub enum Taken {
     /// It passes, and this is how its key stands behind it.
-    Pass(Level),
+    Pass(Debt),
     /// It has to wait, and nothing was taken.
     Wait {
         /// The least time after which it would pass, if nothing else were taken; [`Duration::MAX`] if it costs more
         /// than a whole burst.
         wait: Duration,
         /// How its key stands.
-        level: Level,
+        debt: Debt,
     },
 }
 
@@ -94,9 +99,9 @@ impl Taken {
 
     /// How its key stands.
     #[must_use]
-    pub const fn level(&self) -> Level {
+    pub const fn debt(&self) -> Debt {
         match self {
-            Self::Pass(level) | Self::Wait { level, .. } => *level,
+            Self::Pass(debt) | Self::Wait { debt, .. } => *debt,
         }
     }
 }
@@ -164,20 +169,20 @@ impl Rate {
     pub(crate) fn step(&self, arrival: u64, cost: u32, now: u64) -> Step {
         let debt = self.debt(arrival, now);
         if cost > self.burst.get() {
-            return Step::Wait(Taken::Wait { wait: Duration::MAX, level: self.level(debt) });
+            return Step::Wait(Taken::Wait { wait: Duration::MAX, debt: Debt(debt) });
         }
         // No overflow: a debt is below depth and `STRAY`, and a cost is within a depth.
         let behind = debt + u64::from(cost) * self.interval;
         if behind <= self.depth {
-            return Step::Pass(now.saturating_add(behind), Taken::Pass(self.level(behind)));
+            return Step::Pass(now.saturating_add(behind), Taken::Pass(Debt(behind)));
         }
         let wait = Duration::from_nanos(behind - self.depth);
-        Step::Wait(Taken::Wait { wait, level: self.level(debt) })
+        Step::Wait(Taken::Wait { wait, debt: Debt(debt) })
     }
 
     /// How a key with this theoretical arrival time stands.
     pub(crate) fn stands(&self, arrival: u64, now: u64) -> Level {
-        self.level(self.debt(arrival, now))
+        self.level(Debt(self.debt(arrival, now)))
     }
 
     /// What to keep in place of an arrival time that cannot be of this rate and this clock.
@@ -187,7 +192,7 @@ impl Rate {
 
     /// What to say to somebody who could not be judged in time: as if nothing were left.
     pub(crate) fn used_up(&self) -> Taken {
-        Taken::Wait { wait: self.interval(), level: self.level(self.depth) }
+        Taken::Wait { wait: self.interval(), debt: Debt(self.depth) }
     }
 
     const fn is_stray(&self, arrival: u64, now: u64) -> bool {
@@ -199,7 +204,9 @@ impl Rate {
         if self.is_stray(arrival, now) { self.depth } else { arrival.saturating_sub(now) }
     }
 
-    fn level(&self, debt: u64) -> Level {
+    /// How a key stands that has this debt.
+    #[must_use]
+    pub fn level(&self, Debt(debt): Debt) -> Level {
         let room = self.depth.saturating_sub(debt);
         let left = room / self.interval;
         // The debt at which there is one more. A debt past the depth has the more to go.
@@ -237,14 +244,21 @@ mod tests {
         takes.iter().map(&mut tell).collect()
     }
 
-    fn pass(left: u32, next: u64, reset: u64) -> Taken {
-        let (next, reset) = (Duration::from_millis(next), Duration::from_millis(reset));
-        Taken::Pass(Level { left, next, reset })
+    /// Whether it passes or how long it waits, and the level behind it.
+    type Told = (Option<Duration>, Level);
+
+    fn told(rate: &Rate, taken: Taken) -> Told {
+        let wait = if let Taken::Wait { wait, .. } = taken { Some(wait) } else { None };
+        (wait, rate.level(taken.debt()))
     }
 
-    fn wait(wait: u64, left: u32, next: u64, reset: u64) -> Taken {
+    fn pass(left: u32, next: u64, reset: u64) -> Told {
         let (next, reset) = (Duration::from_millis(next), Duration::from_millis(reset));
-        Taken::Wait { wait: Duration::from_millis(wait), level: Level { left, next, reset } }
+        (None, Level { left, next, reset })
+    }
+
+    fn wait(wait: u64, left: u32, next: u64, reset: u64) -> Told {
+        (Some(Duration::from_millis(wait)), pass(left, next, reset).1)
     }
 
     const MILLI: u64 = 1_000_000;
@@ -268,7 +282,10 @@ mod tests {
                     (5_000 * MILLI, 0),
                     (5_000 * MILLI, 3),
                 ]
-            ),
+            )
+            .into_iter()
+            .map(|taken| told(&ten, taken))
+            .collect::<Vec<_>>(),
             [
                 pass(2, 100, 100),
                 pass(1, 100, 200),
@@ -278,10 +295,7 @@ mod tests {
                 pass(0, 100, 300),
                 wait(50, 1, 50, 150),
                 pass(0, 50, 250),
-                Taken::Wait {
-                    wait: Duration::MAX,
-                    level: Level { left: 3, next: Duration::ZERO, reset: Duration::ZERO }
-                },
+                (Some(Duration::MAX), pass(3, 0, 0).1),
                 pass(3, 0, 0),
                 pass(0, 100, 300),
             ]
@@ -316,8 +330,8 @@ mod tests {
         let quick = rate(100, Duration::from_secs(1), 10).unwrap();
         let Step::Pass(arrival, _) = slow.step(0, 1_000, 0) else { panic!("a whole burst") };
         // What took an hour to come back is a used up burst of the new rate, and no more.
-        let Step::Wait(Taken::Wait { wait, level }) = quick.step(arrival, 1, 0) else { panic!() };
-        assert_eq!((wait, level.left), (Duration::from_millis(10), 0));
+        let Step::Wait(taken) = quick.step(arrival, 1, 0) else { panic!() };
+        assert_eq!(told(&quick, taken), wait(10, 0, 10, 100));
         assert_eq!(quick.mend(arrival, 0), Some(100 * MILLI));
         // A core that is a little behind mends nothing.
         assert_eq!(slow.mend(arrival + STRAY, 0), None);

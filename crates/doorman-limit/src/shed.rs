@@ -38,6 +38,10 @@ const FALL: u16 = 128;
 /// Steps that the control law counts: below a fifteenth of an interval there are no samples to speak of.
 const COUNT_MAX: u32 = 200;
 
+/// Intervals of a delay that pass without any other sample and count as such. A process that was stopped for a while
+/// finds one long delay, which says little about the next; a core that is so late again and again will soon tell.
+const STOOD_MAX: u32 = 4;
+
 /// What is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShedRules {
@@ -96,62 +100,69 @@ impl Shed {
     }
 
     /// Work that the core has just come to had waited for so long. To be told of work that is let pass and of nothing
-    /// else; a few samples in each interval are enough.
+    /// else; a few samples in each interval are enough. Through intervals that passed while it waited, and of which
+    /// nothing else is known, it stood.
     pub fn observe(&mut self, delay: Duration, now: Instant) {
-        self.turn(now);
         let delay = nanos(delay);
+        self.turn(now, Instant(now.0.saturating_sub(delay)));
         self.least = Some(self.least.map_or(delay, |least| least.min(delay)));
     }
 
     /// How much is refused: 0, nothing, to 1,000, nearly everything.
     #[must_use]
     pub fn level(&mut self, now: Instant) -> u16 {
-        self.turn(now);
+        self.turn(now, now);
         self.level
     }
 
     /// Whether a request may pass. `dice` is any random number; one look if all is well.
     #[must_use]
     pub fn admits(&mut self, priority: Priority, dice: u32, now: Instant) -> bool {
-        self.level(now) == 0 || self.refused(priority) <= dice % 1_000
+        admits(self.level(now), priority, dice)
     }
 
-    /// How many of 1,000 requests of a priority are refused.
-    fn refused(&self, priority: Priority) -> u32 {
-        let over = u32::from(self.level) * 3;
-        match priority {
-            Priority::Low => over.min(1_000),
-            Priority::Normal => over.saturating_sub(1_000).min(1_000),
-            // One of a hundred always passes: without any sample nothing would be known.
-            Priority::High => over.saturating_sub(2_000).min(990),
-        }
-    }
-
-    /// Ends intervals that are over. A clock that went back begins one anew.
-    fn turn(&mut self, now: Instant) {
-        let length = self.length();
-        let passed = now.0.saturating_sub(self.begun.0);
-        if passed < length {
-            if now < self.begun {
-                self.begun = now;
-            }
+    /// Ends intervals that are over, of which nothing is known but that work waited since `came`. A clock that went back
+    /// begins one anew.
+    fn turn(&mut self, now: Instant, came: Instant) {
+        if now < self.begun {
+            self.begun = now;
             return;
         }
-        self.judge();
-        // Nobody came for longer than an interval: whole ones without a sample are calm. Beyond so many nothing is
-        // left.
-        let idle = (passed - length) / nanos(self.rules.interval).max(1);
-        for _ in 0..idle.min(u64::from(LEVEL_MAX)) {
+        let mut stood = 0;
+        loop {
+            let end = self.begun + Duration::from_nanos(self.length());
+            if end > now {
+                return;
+            }
+            if self.least.is_none() && came < end {
+                if stood == STOOD_MAX {
+                    self.begun = now;
+                    return;
+                }
+                if came > self.begun {
+                    // What came in the midst of it tells nothing of the whole.
+                    self.begun = end;
+                    continue;
+                }
+                stood += 1;
+                self.least = Some(end.0 - came.0);
+            }
             self.judge();
+            self.begun = end;
+            if self.level == 0 && self.count == 0 && self.least.is_none() {
+                // Nobody came: more such intervals change nothing.
+                let passed = came.min(now).0.saturating_sub(self.begun.0);
+                let whole = passed - passed % self.length().max(1);
+                self.begun = self.begun + Duration::from_nanos(whole);
+            }
         }
-        self.begun = now;
     }
 
     /// How long this interval is.
     fn length(&self) -> u64 {
         let interval = u128::from(nanos(self.rules.interval));
         let square = interval * interval / u128::from(self.count.max(1));
-        u64::try_from(square.isqrt()).unwrap_or(u64::MAX)
+        u64::try_from(square.isqrt()).unwrap_or(u64::MAX).max(1)
     }
 
     fn judge(&mut self) {
@@ -175,6 +186,23 @@ impl Shed {
             }
         }
         self.before = least;
+    }
+}
+
+/// Whether a request may pass at this level. `dice` is any random number; one look if all is well.
+#[must_use]
+pub fn admits(level: u16, priority: Priority, dice: u32) -> bool {
+    level == 0 || refused(level, priority) <= dice % 1_000
+}
+
+/// How many of 1,000 requests of a priority are refused.
+fn refused(level: u16, priority: Priority) -> u32 {
+    let over = u32::from(level) * 3;
+    match priority {
+        Priority::Low => over.min(1_000),
+        Priority::Normal => over.saturating_sub(1_000).min(1_000),
+        // One of a hundred always passes: without any sample nothing would be known.
+        Priority::High => over.saturating_sub(2_000).min(990),
     }
 }
 

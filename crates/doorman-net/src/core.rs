@@ -7,9 +7,14 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use doorman_h1::Limits;
+use doorman_http::Instant;
 use doorman_http::desync::Desync;
 
 use crate::Clock;
+
+/// Connections that are closed at once when descriptors are scarce: at least so many, and this part of all.
+const RECLAIMED_MIN: usize = 2;
+const RECLAIMED_PART: usize = 64;
 
 /// How connections to clients are served; fixed for a connection when it is accepted.
 #[derive(Clone, Debug)]
@@ -80,14 +85,25 @@ pub struct Core {
     pub clock: Clock,
     draining: Cell<bool>,
     closing: Cell<bool>,
+    pressed: Cell<bool>,
     connections: RefCell<Connections>,
     watcher: RefCell<Option<Waker>>,
 }
 
 #[derive(Debug, Default)]
 struct Connections {
-    wakers: Vec<Option<Waker>>,
+    places: Vec<Place>,
     free: Vec<usize>,
+}
+
+/// What is known of a connection.
+#[derive(Debug, Default)]
+struct Place {
+    waker: Option<Waker>,
+    /// Since when it waits for a request; `None`: it has one, or has not shaken hands yet.
+    resting: Option<Instant>,
+    /// Whether it is to end because others need its place more.
+    leaves: bool,
 }
 
 impl Core {
@@ -98,6 +114,7 @@ impl Core {
             clock,
             draining: Cell::new(false),
             closing: Cell::new(false),
+            pressed: Cell::new(false),
             connections: RefCell::default(),
             watcher: RefCell::default(),
         })
@@ -115,11 +132,53 @@ impl Core {
         self.closing.get()
     }
 
+    /// Whether memory is scarce: no connection is kept for a request that may come.
+    #[must_use]
+    pub const fn is_pressed(&self) -> bool {
+        self.pressed.get()
+    }
+
+    /// Says whether memory is scarce. Connections that rest end at once, others after the message they are at.
+    pub fn press(&self, pressed: bool) {
+        if self.pressed.replace(pressed) != pressed && pressed {
+            self.wake_all();
+        }
+    }
+
+    /// Ends some of the connections that rest, and says whether there were any: a part of all, so that what it takes to
+    /// find them is paid seldom however many there are.
+    pub fn make_room(&self) -> bool {
+        self.reclaim(RECLAIMED_MIN.max(self.open_connections() / RECLAIMED_PART)) > 0
+    }
+
+    /// Ends so many of the connections that have had no request for the longest, and says how many it found. They
+    /// close in their next turn.
+    fn reclaim(&self, most: usize) -> usize {
+        let mut connections = self.connections.borrow_mut();
+        let resting = |(at, place): (usize, &Place)| {
+            place.resting.filter(|_| !place.leaves).map(|since| (since, at))
+        };
+        let mut idle: Vec<_> = connections.places.iter().enumerate().filter_map(resting).collect();
+        if most == 0 || idle.is_empty() {
+            return 0;
+        }
+        let count = most.min(idle.len());
+        idle.select_nth_unstable(count - 1);
+        for (_, at) in &idle[..count] {
+            let place = &mut connections.places[*at];
+            place.leaves = true;
+            if let Some(waker) = &place.waker {
+                waker.wake_by_ref();
+            }
+        }
+        count
+    }
+
     /// Connections that are open.
     #[must_use]
     pub fn open_connections(&self) -> usize {
         let connections = self.connections.borrow();
-        connections.wakers.len() - connections.free.len()
+        connections.places.len() - connections.free.len()
     }
 
     /// Tells every connection to end after the message it is at.
@@ -148,7 +207,8 @@ impl Core {
     }
 
     fn wake_all(&self) {
-        for waker in self.connections.borrow().wakers.iter().flatten() {
+        let connections = self.connections.borrow();
+        for waker in connections.places.iter().filter_map(|place| place.waker.as_ref()) {
             waker.wake_by_ref();
         }
     }
@@ -157,10 +217,10 @@ impl Core {
     pub(crate) fn enter(self: &Rc<Self>) -> Ticket {
         let mut connections = self.connections.borrow_mut();
         let slot = connections.free.pop().unwrap_or_else(|| {
-            connections.wakers.push(None);
-            connections.wakers.len() - 1
+            connections.places.push(Place::default());
+            connections.places.len() - 1
         });
-        Ticket { core: Rc::clone(self), slot }
+        Ticket { core: Rc::clone(self), slot, has_worked: Cell::new(false) }
     }
 }
 
@@ -169,27 +229,99 @@ impl Core {
 pub(crate) struct Ticket {
     core: Rc<Core>,
     slot: usize,
+    /// Whether it has ever had a request.
+    has_worked: Cell<bool>,
 }
 
 impl Ticket {
     /// Says whom to wake; once a task is enough, since a task's waker stays the same.
     pub(crate) fn register(&self, waker: &Waker) {
         let mut connections = self.core.connections.borrow_mut();
-        let place = &mut connections.wakers[self.slot];
-        if place.as_ref().is_none_or(|known| !known.will_wake(waker)) {
-            *place = Some(waker.clone());
+        let known = &mut connections.places[self.slot].waker;
+        if known.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            *known = Some(waker.clone());
         }
+    }
+
+    /// Says that the connection waits for a request and has nothing else to do. Whether it is to end instead.
+    pub(crate) fn rest(&self) -> bool {
+        // What has just come gets to say what it came for.
+        if self.core.is_pressed() && self.has_worked.get() {
+            return true;
+        }
+        let mut connections = self.core.connections.borrow_mut();
+        let place = &mut connections.places[self.slot];
+        place.resting.get_or_insert_with(|| self.core.clock.recent());
+        place.leaves
+    }
+
+    /// Says that a request has come.
+    pub(crate) fn work(&self) {
+        self.has_worked.set(true);
+        let mut connections = self.core.connections.borrow_mut();
+        let place = &mut connections.places[self.slot];
+        (place.resting, place.leaves) = (None, false);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut connections = self.core.connections.borrow_mut();
-        connections.wakers[self.slot] = None;
+        connections.places[self.slot] = Place::default();
         connections.free.push(self.slot);
-        let empty = connections.free.len() == connections.wakers.len();
+        let empty = connections.free.len() == connections.places.len();
         if empty && let Some(watcher) = self.core.watcher.borrow_mut().take() {
             watcher.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Calls(AtomicU32);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_rested_for_the_longest_leaves_first_rxc_07() {
+        let core = Core::new(Clock::simulated(0));
+        let calls: Vec<Arc<Calls>> = (0..4).map(|_| Arc::default()).collect();
+        let tickets: Vec<_> = calls.iter().map(|_| core.enter()).collect();
+        for (ticket, calls) in tickets.iter().zip(&calls) {
+            ticket.register(&Waker::from(Arc::clone(calls)));
+        }
+        assert_eq!(core.reclaim(4), 0, "who shakes hands has a deadline of its own");
+        for at in [2, 0, 1] {
+            assert!(!tickets[at].rest());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        tickets[0].work();
+        assert!(!tickets[0].rest(), "it rests anew");
+        assert_eq!(core.reclaim(2), 2);
+        let called = || calls.iter().map(|one| one.0.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        assert_eq!(called(), [0, 1, 1, 0]);
+        assert_eq!([0, 1, 2].map(|at| tickets[at].rest()), [false, true, true]);
+        assert_eq!(core.reclaim(2), 1, "none is told twice");
+        tickets[1].work();
+        assert!(!tickets[1].rest(), "its request came first");
+        core.press(true);
+        core.press(true);
+        assert_eq!(called(), [2, 2, 2, 1], "all hear of it, once");
+        assert!(!tickets[3].rest(), "it has had no request yet");
+        tickets[3].work();
+        assert!(tickets[3].rest());
+        core.press(false);
+        assert!(!tickets[3].rest());
     }
 }

@@ -8,6 +8,7 @@
 mod alarm;
 mod clock;
 mod core;
+mod descriptors;
 pub mod dial;
 pub mod heads;
 mod http2;

@@ -17,6 +17,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixListener, UnixStream};
 
+use crate::descriptors::{self, Use};
 use crate::seam::{Address, Glimpse, Listener, Net, Stream};
 use crate::socket::Socket as _;
 
@@ -74,25 +75,31 @@ async fn connect_to(from: Option<IpAddr>, to: &Address) -> io::Result<OsStream> 
             Err(last)
         }
         #[expect(clippy::disallowed_methods, reason = "this is the seam's other side")]
-        Address::Unix(path) => Ok(OsStream::Unix(UnixStream::connect(path).await?)),
+        Address::Unix(path) => {
+            let stream = UnixStream::connect(path).await?;
+            if descriptors::is_reserved(&stream, Use::Server) {
+                return Err(descriptors::exhausted());
+            }
+            Ok(OsStream::Unix(stream))
+        }
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the seam's other side")]
 async fn connect(from: Option<IpAddr>, address: SocketAddr) -> io::Result<OsStream> {
-    let stream = match from {
-        None => TcpStream::connect(address).await?,
-        Some(from) => {
-            let socket = match from {
-                IpAddr::V4(_) => TcpSocket::new_v4()?,
-                IpAddr::V6(_) => TcpSocket::new_v6()?,
-            };
-            // The port is chosen before it is known where to, so it is taken for every destination:
-            // one source has some 28,000 connections (ip_local_port_range) in all.
-            socket.bind(SocketAddr::new(from, 0))?;
-            socket.connect(address).await?
-        }
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
+    if descriptors::is_reserved(&socket, Use::Server) {
+        return Err(descriptors::exhausted());
+    }
+    if let Some(from) = from {
+        // The port is chosen before it is known where to, so it is taken for every destination:
+        // one source has some 28,000 connections (ip_local_port_range) in all.
+        socket.bind(SocketAddr::new(from, 0))?;
+    }
+    let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(OsStream::Tcp(stream))
 }
@@ -118,6 +125,9 @@ pub(crate) async fn find(from: Option<IpAddr>, to: &Address) -> io::Result<Vec<S
 /// that server, and nobody else is heard.
 pub(crate) fn datagrams_with(from: Option<IpAddr>, to: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(to), Type::DGRAM, Some(Protocol::UDP))?;
+    if descriptors::is_reserved(&socket, Use::Server) {
+        return Err(descriptors::exhausted());
+    }
     // What the kernel does not give it does not give; nothing depends on it but speed.
     let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER);
     let _ = socket.set_send_buffer_size(DATAGRAM_BUFFER);
@@ -284,27 +294,38 @@ impl AsyncWrite for OsStream {
 
 /// A listening socket of the operating system.
 #[derive(Debug)]
-pub enum OsListener {
-    /// TCP.
+pub struct OsListener {
+    socket: ListenSocket,
+    /// Whether the last connection took a descriptor that is kept for others.
+    is_scarce: bool,
+}
+
+#[derive(Debug)]
+enum ListenSocket {
     Tcp(TcpListener),
-    /// Unix.
     Unix(UnixListener),
 }
 
 impl Listener<OsStream> for OsListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(OsStream, Peer, Peer)>> {
-        match self {
-            Self::Tcp(listener) => {
+        match &self.socket {
+            ListenSocket::Tcp(listener) => {
                 let (stream, peer) = ready!(listener.poll_accept(cx))?;
+                self.is_scarce = descriptors::is_reserved(&stream, Use::Client);
                 // TCP_NODELAY is inherited from the listening socket.
                 let local = stream.local_addr().map_or(Peer::Unix, Peer::Inet);
                 Poll::Ready(Ok((OsStream::Tcp(stream), Peer::Inet(peer), local)))
             }
-            Self::Unix(listener) => {
+            ListenSocket::Unix(listener) => {
                 let (stream, _) = ready!(listener.poll_accept(cx))?;
+                self.is_scarce = descriptors::is_reserved(&stream, Use::Client);
                 Poll::Ready(Ok((OsStream::Unix(stream), Peer::Unix, Peer::Unix)))
             }
         }
+    }
+
+    fn is_scarce(&self) -> bool {
+        self.is_scarce
     }
 }
 
@@ -462,15 +483,16 @@ impl Bound {
     /// # Errors
     /// What the system says; and it must have been bound for connections.
     pub fn into_listener(self) -> io::Result<OsListener> {
-        match self.address {
-            ListenAddress::Udp(_) => Err(io::ErrorKind::InvalidInput.into()),
-            ListenAddress::Inet(_) => Ok(OsListener::Tcp(TcpListener::from_std(
-                std::net::TcpListener::from(self.socket),
-            )?)),
-            ListenAddress::Unix(_) => Ok(OsListener::Unix(UnixListener::from_std(
+        let socket = match self.address {
+            ListenAddress::Udp(_) => return Err(io::ErrorKind::InvalidInput.into()),
+            ListenAddress::Inet(_) => {
+                ListenSocket::Tcp(TcpListener::from_std(std::net::TcpListener::from(self.socket))?)
+            }
+            ListenAddress::Unix(_) => ListenSocket::Unix(UnixListener::from_std(
                 std::os::unix::net::UnixListener::from(self.socket),
-            )?)),
-        }
+            )?),
+        };
+        Ok(OsListener { socket, is_scarce: false })
     }
 }
 

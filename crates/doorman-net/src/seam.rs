@@ -80,6 +80,11 @@ pub trait Listener<S>: 'static {
     /// # Errors
     /// What the system says; the caller waits and tries again.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(S, Peer, Peer)>>;
+
+    /// Whether what was accepted last took one of the last descriptors that are for connections.
+    fn is_scarce(&self) -> bool {
+        false
+    }
 }
 
 /// A network.

@@ -41,6 +41,8 @@ pub(crate) struct Exchange {
     pub(crate) identity: Option<Arc<Identity>>,
     /// Whether a server was asked about it and let it pass.
     pub(crate) is_vouched: bool,
+    /// Whether somebody asks where nobody may ask, too: what is kept for nobody is not for him.
+    pub(crate) is_optional: bool,
     conn: Rc<Conn>,
     trust: Trust,
     record: Option<Box<Record>>,
@@ -89,6 +91,7 @@ impl Exchange {
             marks: None,
             identity: None,
             is_vouched: false,
+            is_optional: false,
             conn: Rc::clone(conn),
             trust: Trust::Untrusted,
             record: Some(record),
@@ -186,6 +189,13 @@ impl Exchange {
     /// Who asks, as far as that is known.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.identity.as_deref()
+    }
+
+    /// The name of who asks, for what counts by users: the one that a gate found, or the subject of the certificate
+    /// that the client has shown and that was checked.
+    pub(crate) fn user(&self) -> Option<&str> {
+        let certified = || Some(&*self.conn_ref().tls.as_ref()?.client.as_ref()?.subject);
+        self.identity().map(|who| &*who.user).or_else(certified)
     }
 
     /// Whether what it is answered may depend on who asks.

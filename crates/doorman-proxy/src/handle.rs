@@ -71,6 +71,7 @@ impl<N: Net> Proxy<N> {
         let site_plan = &plan.plan.sites[site];
         let route = &site_plan.routes[index];
         *found = Some(site << 32 | index);
+        self.shed(plan.plan.overload.as_ref(), route)?;
         clients::check(site_plan.clients.as_ref(), route, exchange)?;
         early::check(site_plan, exchange)?;
         if route.code.is_some() {
@@ -80,8 +81,8 @@ impl<N: Net> Proxy<N> {
             // In a box: who is not guarded must not be larger for it.
             let dice = || self.net.dice();
             let asker = Messenger { proxy: self, plan };
-            let (tokens, clock) = (&self.tokens, self.core.clock);
-            Box::pin(gate::check(guard, tokens, clock, dice, &asker, exchange)).await?;
+            let (tokens, clock, busy) = (&self.tokens, self.core.clock, self.meter.is_busy());
+            Box::pin(gate::check(guard, tokens, clock, dice, &asker, busy, exchange)).await?;
         }
         admit::check(route, exchange).await?;
         if let Some(waf) = &route.waf {
@@ -342,7 +343,7 @@ impl<N: Net> Proxy<N> {
             head: &exchange.head,
             client: exchange.client(),
         };
-        match plan.plan.table.find(&query) {
+        match plan.plan.find(&query) {
             Found::Route(site, route, captures) => {
                 exchange.captures = captures;
                 exchange.record().place = Some(Rc::clone(&plan.places[site.0][route.0]));
@@ -414,7 +415,11 @@ impl<N: Net> Handler for Proxy<N> {
     fn admit(&self, conn: &Conn) -> Option<Admitted> {
         let plan = self.plan();
         let counters = plan.listener(conn.listener).cloned();
-        let entry = plan.plan.crowd.enter(conn.peer.ip(), plan.plan.crowd_limits);
+        let entry = if self.may_connect() {
+            plan.plan.crowd.enter(conn.peer.ip(), plan.plan.crowd_limits)
+        } else {
+            None
+        };
         match (entry, counters) {
             (Some(entry), counters) => Some(Admitted::new(counters, entry, conn.held.clone())),
             (None, Some(counters)) => {
@@ -450,6 +455,7 @@ impl<N: Net> Handler for Proxy<N> {
             Lost::ClientCertificate => counters.clients_refused.add(1),
             Lost::Protocol => counters.protocol_errors.add(1),
             Lost::Preface => counters.prefaces_failed.add(1),
+            Lost::Exhausted => self.books.counters().overload().unplaced.add(1),
             Lost::Limit => {}
         }
     }

@@ -16,6 +16,7 @@ use crate::inspection::Desk;
 use crate::leash::Leash;
 use crate::metrics::{CoreCounters, ListenerCounters};
 use crate::plan::{Plan, PlanRoute, PlanServer, PlanSite};
+use crate::pressure::Meter;
 use crate::record::{Place, Record, ServerPlace};
 use crate::relay::{RelayPlace, RelayRecord};
 
@@ -226,6 +227,8 @@ pub struct Proxy<N: Net> {
     pub(crate) coders: Coders,
     /// What is remembered of tokens.
     pub(crate) tokens: Rc<Tokens>,
+    /// How hard-pressed the core is.
+    pub(crate) meter: Rc<Meter>,
     /// Books that nobody reads, for what is no request of a client.
     unread: OnceCell<Rc<Books>>,
 }
@@ -246,7 +249,8 @@ impl<N: Net> Proxy<N> {
         let unread = OnceCell::new();
         let (coders, tokens) = (Coders::new(), Rc::default());
         let current = RefCell::new(current);
-        Rc::new(Self { net, core, books, current, pools, coders, tokens, unread })
+        let meter = Rc::new(Meter::new(books.counters().overload()));
+        Rc::new(Self { net, core, books, current, pools, coders, tokens, meter, unread })
     }
 
     /// Follows another plan from now on. Requests under way end with the plan they began with;
@@ -256,6 +260,7 @@ impl<N: Net> Proxy<N> {
         let (clock, desks) = (self.core.clock, &before.desks);
         let next = core_plan(&self.net, clock, &self.books, &self.pools, desks, plan);
         *self.current.borrow_mut() = Rc::new(next);
+        self.meter.call();
     }
 
     /// The plan in force: one snapshot for a whole request.
@@ -273,6 +278,7 @@ impl<N: Net> Proxy<N> {
             pools: RefCell::default(),
             coders: self.coders.clone(),
             tokens: Rc::clone(&self.tokens),
+            meter: Rc::clone(&self.meter),
             unread: OnceCell::new(),
         }
     }

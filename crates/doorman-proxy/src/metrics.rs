@@ -29,6 +29,12 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
     }
 
+    /// Puts another number in its place, for gauges.
+    #[inline]
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
     /// The number.
     #[must_use]
     pub fn read(&self) -> u64 {
@@ -295,6 +301,23 @@ pub struct CodingCounters {
 /// then by coding in the order of [`Coding::ALL`].
 pub type CodingTable = [[CodingCounters; Coding::ALL.len()]; crate::Direction::ALL.len()];
 
+/// How late a core is, and what it refused for that.
+#[derive(Debug, Default)]
+pub struct OverloadCounters {
+    /// How much is refused: 0, nothing, to 1,000, nearly everything.
+    pub level: Counter,
+    /// How late it was when it looked last, microseconds.
+    pub late_micros: Counter,
+    /// Requests that were refused because it is late, by priority: low, normal, high.
+    pub refused: [Counter; 3],
+    /// Requests that were refused because memory is scarce.
+    pub refused_memory: Counter,
+    /// Connections that were turned away because no descriptor was left for them.
+    pub unplaced: Counter,
+    /// Requests that were not sent on because no descriptor was left for it.
+    pub unsent: Counter,
+}
+
 /// Counters of what rules made of the requests of a site.
 #[derive(Debug, Default)]
 pub struct WafCounters {
@@ -332,6 +355,7 @@ pub struct CoreCounters {
     codings: CodingTable,
     wafs: Mutex<BTreeMap<Box<str>, Arc<WafCounters>>>,
     rule_hits: Mutex<RuleHits>,
+    overload: Arc<OverloadCounters>,
     anomalies: Anomalies,
 }
 
@@ -346,6 +370,12 @@ impl Default for Anomalies {
 }
 
 impl CoreCounters {
+    /// How late the core is, and what it refused for that.
+    #[must_use]
+    pub const fn overload(&self) -> &Arc<OverloadCounters> {
+        &self.overload
+    }
+
     /// The counters of a route, made at the first call.
     #[must_use]
     pub fn route(&self, site: &str, route: &str) -> Arc<RouteCounters> {

@@ -87,6 +87,8 @@ pub enum End {
     TooManyConnections,
     /// Too many requests were under way.
     Crowded,
+    /// There was more to do than could be done.
+    Overloaded,
     /// Its client was asked for some work first.
     Challenged,
     /// A browser sent it for a page of another site.
@@ -95,13 +97,15 @@ pub enum End {
     Unauthorized,
     /// Who says who may pass could not be asked, or said what means nothing.
     AuthUnavailable,
+    /// Its client was sent to sign in, came back from there, or signed out.
+    SignIn,
     /// The drain deadline passed.
     Drained,
 }
 
 impl End {
     /// Every word, in the order of the docs.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::Ok,
         Self::ClientClosed,
         Self::ClientTimeout,
@@ -132,10 +136,12 @@ impl End {
         Self::Limited,
         Self::TooManyConnections,
         Self::Crowded,
+        Self::Overloaded,
         Self::Challenged,
         Self::CrossSite,
         Self::Unauthorized,
         Self::AuthUnavailable,
+        Self::SignIn,
         Self::Drained,
     ];
 
@@ -173,10 +179,12 @@ impl End {
             Self::Limited => "limited",
             Self::TooManyConnections => "too-many-connections",
             Self::Crowded => "crowded",
+            Self::Overloaded => "overloaded",
             Self::Challenged => "challenged",
             Self::CrossSite => "cross-site",
             Self::Unauthorized => "unauthorized",
             Self::AuthUnavailable => "auth-unavailable",
+            Self::SignIn => "sign-in",
             Self::Drained => "drained",
         }
     }

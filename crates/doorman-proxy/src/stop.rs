@@ -165,8 +165,12 @@ pub enum Fault {
     Unauthorized(Refusal),
     /// Who says who may pass said nothing, or what means nothing; what happened.
     Unasked(Refusal, Box<str>),
+    /// Somebody cannot sign in, and what is known of it.
+    SignIn(Refusal, Box<str>),
     /// Too many requests are under way: how, and the seconds after which it may ask again.
     Crowded(&'static str, u32),
+    /// There is more to do than can be done: what is missing, and the seconds after which it may ask again.
+    Overloaded(&'static str, u32),
 }
 
 impl Fault {
@@ -181,12 +185,13 @@ impl Fault {
             Self::WafBlock(_, status) | Self::Limited(_, status, _) | Self::Denied(_, status) => {
                 *status
             }
-            Self::CrossSite(refusal) | Self::Unauthorized(refusal) | Self::Unasked(refusal, _) => {
-                refusal.status()
-            }
+            Self::CrossSite(refusal)
+            | Self::Unauthorized(refusal)
+            | Self::SignIn(refusal, _)
+            | Self::Unasked(refusal, _) => refusal.status(),
             // RFC 6585 section 4: of one client's requests, and so of its connections.
             Self::TooManyConnections => 429,
-            Self::Crowded(..) => 503,
+            Self::Crowded(..) | Self::Overloaded(..) | Self::Upstream(DialError::Exhausted) => 503,
             // RFC 8470 section 5.2: the client asks again once the handshake has ended.
             Self::TooEarly => 425,
             Self::LengthRequired => 411,
@@ -220,8 +225,9 @@ impl Fault {
             Self::Refused(_, seconds)
             | Self::Banned(seconds)
             | Self::Limited(_, _, seconds)
-            | Self::Crowded(_, seconds) => Some(*seconds),
-            Self::TooManyConnections => Some(1),
+            | Self::Crowded(_, seconds)
+            | Self::Overloaded(_, seconds) => Some(*seconds),
+            Self::TooManyConnections | Self::Upstream(DialError::Exhausted) => Some(1),
             _ => None,
         }
     }
@@ -242,8 +248,10 @@ impl Fault {
             Self::NoSite | Self::NoRoute | Self::NoScript => GrpcCode::Unimplemented,
             // UNAVAILABLE is what clients try again for, on another connection.
             Self::Misdirected | Self::TooEarly | Self::Unasked(..) => GrpcCode::Unavailable,
-            Self::Unauthorized(refusal) if refusal.status() >= 500 => GrpcCode::Unavailable,
-            Self::Unauthorized(_) => GrpcCode::Unauthenticated,
+            Self::Unauthorized(refusal) | Self::SignIn(refusal, _) if refusal.status() >= 500 => {
+                GrpcCode::Unavailable
+            }
+            Self::Unauthorized(_) | Self::SignIn(..) => GrpcCode::Unauthenticated,
             Self::NoClientCertificate
             | Self::WafBlock(..)
             | Self::WafError
@@ -266,9 +274,11 @@ impl Fault {
                 GrpcCode::DeadlineExceeded
             }
             Self::BadEdit(_) | Self::Upstream(DialError::Unsendable(_)) => GrpcCode::Internal,
-            Self::NoServer | Self::Bound(_) | Self::Refused(..) | Self::Upstream(_) => {
-                GrpcCode::Unavailable
-            }
+            Self::NoServer
+            | Self::Bound(_)
+            | Self::Refused(..)
+            | Self::Overloaded(..)
+            | Self::Upstream(_) => GrpcCode::Unavailable,
         }
     }
 
@@ -284,6 +294,14 @@ impl Fault {
                 "there are too many requests"
             }
             _ => self.grpc_code().words(),
+        }
+    }
+
+    /// Whether credentials were shown that do not hold.
+    pub(crate) const fn is_auth_failure(&self) -> bool {
+        match self {
+            Self::Unauthorized(refusal) | Self::SignIn(refusal, _) => refusal.is_auth_failure(),
+            _ => false,
         }
     }
 
@@ -313,17 +331,22 @@ impl Fault {
             | Self::CrossSite(_)
             | Self::Client(_)
             | Self::Upstream(DialError::Client(_)) => Side::Client,
-            Self::Upstream(DialError::Unsendable(_)) => Side::House,
+            Self::Upstream(DialError::Unsendable(_) | DialError::Exhausted)
+            | Self::Overloaded(..) => Side::House,
             Self::NoServer
             | Self::Bound(_)
             | Self::Refused(..)
             | Self::Upstream(_)
             | Self::Unasked(..)
             | Self::DeadlinePassed => Side::Upstream,
-            Self::Unauthorized(refusal) if refusal.status() < 500 => Side::Client,
-            Self::BadEdit(_) | Self::WafError | Self::Crowded(..) | Self::Unauthorized(_) => {
-                Side::House
+            Self::Unauthorized(refusal) | Self::SignIn(refusal, _) if refusal.status() < 500 => {
+                Side::Client
             }
+            Self::BadEdit(_)
+            | Self::WafError
+            | Self::Crowded(..)
+            | Self::Unauthorized(_)
+            | Self::SignIn(..) => Side::House,
         }
     }
 
@@ -362,6 +385,7 @@ impl Fault {
                 | DialError::Reset(_) => End::UpstreamClosed,
                 DialError::Malformed(_) => End::UpstreamMalformed,
                 DialError::Unsendable(_) => End::BadEdit,
+                DialError::Exhausted => End::Overloaded,
                 DialError::Client(error) => End::of_body(*error),
             },
             Self::DeadlinePassed => End::UpstreamTimeout,
@@ -372,9 +396,10 @@ impl Fault {
             Self::Limited(..) => End::Limited,
             Self::TooManyConnections => End::TooManyConnections,
             Self::Crowded(..) => End::Crowded,
+            Self::Overloaded(..) => End::Overloaded,
             Self::Denied(..) => End::Denied,
             Self::CrossSite(_) => End::CrossSite,
-            Self::Unauthorized(_) => End::Unauthorized,
+            Self::Unauthorized(_) | Self::SignIn(..) => End::Unauthorized,
             Self::Unasked(..) => End::AuthUnavailable,
         }
     }
@@ -392,13 +417,14 @@ impl Fault {
             Self::WafBlock(rule, _) => Some(format!("refused by rule {rule}")),
             Self::WafError => Some(UNSEEN.to_owned()),
             Self::Limited(name, ..) => Some(format!("above the limit {name}")),
-            Self::Crowded(how, _) => Some((*how).to_owned()),
+            Self::Crowded(how, _) | Self::Overloaded(how, _) => Some((*how).to_owned()),
             Self::Denied(Some(by), _) => Some(format!("denied by {by}")),
             Self::Denied(None, _) => Some("not allowed by any entry".to_owned()),
             Self::CrossSite(refusal) | Self::Unauthorized(refusal) => {
                 Some(refusal.word().to_owned())
             }
             Self::Unasked(_, why) => Some(why.to_string()),
+            Self::SignIn(refusal, why) => Some(format!("{}: {why}", refusal.word())),
             Self::BadPath => Some("path cannot be one of a script".to_owned()),
             _ => None,
         }

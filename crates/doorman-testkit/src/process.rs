@@ -65,6 +65,12 @@ impl Program {
         self
     }
 
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Adds arguments.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {

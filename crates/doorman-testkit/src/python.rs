@@ -11,11 +11,12 @@ use crate::process::free_address;
 
 /// The packages, each of one version, so that the same commit meets the same peers. One environment has
 /// all of them: it takes a quarter of a minute to make.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "aioquic==1.7.2",
     "grpcio==1.85.3",
     "grpcio-health-checking==1.85.1",
     "kosoku==0.1.0",
+    "mmdb_writer==0.2.7",
     "sslyze==6.3.1",
     "websockets==17.4",
 ];

@@ -79,6 +79,9 @@ pub fn materials(config: &Config) -> Vec<PathBuf> {
     files.extend(
         config.global.acme.iter().filter_map(|acme| acme.ca.as_ref()).map(|ca| ca.value.clone()),
     );
+    let routes = config.sites.iter().flat_map(|site| &site.routes);
+    let fetching = routes.filter_map(|route| route.options.guard.jwt.as_ref()?.ca.as_ref());
+    files.extend(fetching.map(|ca| ca.value.clone()));
     for tls in config.upstreams.iter().map(|upstream| &upstream.tls) {
         files.extend([&tls.ca, &tls.cert, &tls.key].into_iter().flatten().map(|f| f.value.clone()));
     }
@@ -92,7 +95,12 @@ impl Source for Files<'_> {
         if facts.len() > FILE_BYTES_MAX as u64 {
             return Err(format!("larger than {FILE_BYTES_MAX} bytes"));
         }
-        std::fs::read_to_string(path).map_err(|error| plain(&error))
+        std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                crate::harden::out_of_reach(Path::new(path)).unwrap_or_else(|| plain(&error))
+            }
+            _ => plain(&error),
+        })
     }
 
     fn env(&self, name: &str) -> Option<String> {
@@ -136,7 +144,8 @@ impl Source for Files<'_> {
 /// What stands for other characters in a pattern.
 const WILD: [char; 2] = ['*', '?'];
 
-fn secret_folders() -> Vec<PathBuf> {
+/// Folders in which secrets are looked for.
+pub fn secret_folders() -> Vec<PathBuf> {
     let named = ["DOORMAN_SECRETS", "CREDENTIALS_DIRECTORY"].map(std::env::var_os);
     let mut folders: Vec<PathBuf> = named.into_iter().flatten().map(PathBuf::from).collect();
     folders.push(PathBuf::from("/run/secrets"));

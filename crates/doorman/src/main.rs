@@ -10,6 +10,7 @@ mod command;
 mod engine;
 mod exclusion;
 mod files;
+mod harden;
 mod log;
 mod metrics;
 

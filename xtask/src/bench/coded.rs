@@ -13,6 +13,7 @@ use crate::{
     bench::{
         cache::PASSES_MAX,
         contender::{Contender, Ground},
+        gates::ungated,
         load::Seen,
         scenario::{Coded, Coding, Scenario, Tier, Way},
         waf::unwatched,
@@ -105,6 +106,9 @@ impl Ground {
     pub(crate) fn as_plain(&self, scenario: &Scenario) -> Result<Scenario, Failure> {
         if let Some(watch) = scenario.watch() {
             return Ok(unwatched(scenario, watch));
+        }
+        if scenario.gate().is_some() {
+            return Ok(ungated(scenario));
         }
         let body_bytes = fs::metadata(self.coded_file(scenario)?)?.len();
         Ok(Scenario { way: Way::Cache(Tier::Memory), body_bytes, ..*scenario })

@@ -7,6 +7,7 @@ use crate::{
         cache::CACHE,
         coded::STATIC,
         contender::{ACCESS_LOG, Ground, Ports, certificate_files},
+        gates::{self, nginx_limit, nginx_probe},
         scenario::{Buffers, Coded, Coding, Load, Scenario, Tier, Way},
         waf::{Rules, doorman_routes},
     },
@@ -131,7 +132,9 @@ impl Ground {
         };
         let answer = match scenario.way {
             Way::Own => format!("respond 200 {}", own_body(scenario)),
-            Way::Origin | Way::Relay | Way::FastCgi | Way::Watched(_) => "proxy origin".to_owned(),
+            Way::Origin | Way::Relay | Way::FastCgi | Way::Watched(_) | Way::Gated(_) => {
+                "proxy origin".to_owned()
+            }
             Way::Cache(_) => "cache bench; proxy origin".to_owned(),
             Way::Coded(coded) => format!("{}; proxy origin", doorman_compress(coded)),
             Way::CodedHit(coded) => {
@@ -152,6 +155,9 @@ impl Ground {
             Way::Relay => format!("relay 127.0.0.1:{plain} {{ proxy origin }}"),
             Way::Watched(watch) => {
                 format!("site http://*:{plain} {{ {} }}", doorman_routes(watch.rules))
+            }
+            Way::Gated(gate) => {
+                format!("site http://*:{plain} {{ {} }}", gates::doorman_routes(gate))
             }
             _ => format!("site http://*:{plain} {{ route * {{ {answer} }} }}"),
         };
@@ -209,7 +215,12 @@ site https://localhost:{tls} {{
         };
         let pass = match scenario.way {
             Way::FastCgi => FASTCGI_PASS.to_owned(),
-            Way::Origin | Way::Relay | Way::Cache(_) | Way::Coded(_) | Way::Watched(_) => {
+            Way::Origin
+            | Way::Relay
+            | Way::Cache(_)
+            | Way::Coded(_)
+            | Way::Watched(_)
+            | Way::Gated(_) => {
                 format!("{PROXY_PASS}{buffers}")
             }
             Way::CodedHit(_) => {
@@ -235,8 +246,11 @@ site https://localhost:{tls} {{
             .collect();
         let rules = scenario.watch().map_or(Rules::None, |watch| watch.rules);
         let [module, watch] = self.nginx_watch(rules)?;
+        let [zones, limit] = scenario.gate().map(nginx_limit).unwrap_or_default();
+        let probe = scenario.gate().map(|gate| nginx_probe(gate, &pass)).unwrap_or_default();
         let more = match scenario.way {
             Way::Watched(_) => watch,
+            Way::Gated(_) => zones,
             Way::Cache(_) => self.nginx_cache(scenario),
             Way::Coded(coded) => nginx_gzip(coded),
             Way::CodedHit(_) => nginx_files(),
@@ -270,7 +284,9 @@ http {{
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         ssl_protocols {versions};
+        {probe}
         location / {{
+            {limit}
             {pass}
         }}
     }}

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     bench::{
+        gates,
         scenario::{Buffers, Coding, Load, Scenario, Way},
         waf::{CORE_RULES, NGINX_MODULE, Rules, Watch},
     },
@@ -89,6 +90,7 @@ impl Lineup {
                 Way::Watched(watch) if is_held_against_plain(scenario.load, watch) => {
                     vec![Contender::Doorman, Contender::Plain]
                 }
+                Way::Gated(_) => gates::BESIDE.to_vec(),
                 _ => vec![Contender::Doorman],
             },
             Choice::Nginx if self.nginx_takes(scenario) => vec![Contender::Nginx],
@@ -111,6 +113,7 @@ impl Lineup {
             && scenario.coded().is_none_or(|coded| coded.coding == Coding::Gzip)
             && (!scenario.is_http3() || self.nginx_h3.is_some())
             && scenario.watch().is_none_or(|watch| watch.rules != Rules::Starter)
+            && scenario.gate().is_none_or(gates::nginx_takes)
     }
 }
 

@@ -178,6 +178,9 @@ impl Ground {
         if let Some(watch) = scenario.watch() {
             return self.check_watch(scenario, watch);
         }
+        if let Some(gate) = scenario.gate() {
+            return self.check_gate(scenario, gate);
+        }
         match scenario.load {
             Load::Streams => return self.check_over_h2(scenario),
             Load::Http3 { .. } => return self.check_over_h3(scenario),

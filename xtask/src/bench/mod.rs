@@ -27,6 +27,7 @@ mod cache;
 mod coded;
 mod configuration;
 pub(crate) mod contender;
+pub(crate) mod gates;
 mod load;
 mod machine;
 mod measure;

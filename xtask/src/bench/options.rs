@@ -49,8 +49,9 @@ alone on core 0, origin and load generator on core 1.
   --seconds N         length of the measured load of each run (3)
   --group NAME        main (HTTP/1.1 and HTTP/2 against Debian's peers), wires (HTTP/3, relay, FastCGI),
                       handshakes (full and resumed, TLS 1.3 and 1.2, against nginx), cache (hits, against
-                      nginx and Varnish), compress (gzip and brotli, against nginx and Apache) or waf (the
-                      Core Rule Set, against nginx with ModSecurity); main
+                      nginx and Varnish), compress (gzip and brotli, against nginx and Apache), waf (the
+                      Core Rule Set, against nginx with ModSecurity) or guard (gates, against none and
+                      nginx's limit); main
   --scenario A,B      only these (all of the group)
   --proxy A,B         of doorman, nginx, haproxy, varnish, apache, relay (all)
   --doorman FILE      measure this binary instead of building one

@@ -2,7 +2,10 @@
 //! scenario is data, so that adding one is adding a line to the table.
 
 use crate::{
-    bench::waf::{Rules, Visit, Watch},
+    bench::{
+        gates::Gate,
+        waf::{Rules, Visit, Watch},
+    },
     text::Kind,
     wire::{Shake, Wire},
 };
@@ -39,11 +42,20 @@ pub(crate) enum Group {
     Compress,
     /// Requests that a firewall looks at, against nginx with the same rules.
     Waf,
+    /// Requests that pass gates, against nginx with the same limit.
+    Guard,
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Main, Self::Wires, Self::Handshakes, Self::Cache, Self::Compress, Self::Waf];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Main,
+        Self::Wires,
+        Self::Handshakes,
+        Self::Cache,
+        Self::Compress,
+        Self::Waf,
+        Self::Guard,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -53,6 +65,7 @@ impl Group {
             Self::Cache => "cache",
             Self::Compress => "compress",
             Self::Waf => "waf",
+            Self::Guard => "guard",
         }
     }
 
@@ -80,6 +93,8 @@ pub(crate) enum Way {
     CodedHit(Coded),
     /// It looks for attacks, and passes on what is none.
     Watched(Watch),
+    /// It lets pass what its gates let pass.
+    Gated(Gate),
 }
 
 /// A text and how it is to be compressed.
@@ -179,7 +194,7 @@ const LARGE: &[Buffers] = &[Buffers::Large];
 const BOTH: &[Buffers] = &[Buffers::Small, Buffers::Large];
 
 /// All scenarios, in the order in which they run.
-pub(crate) const ALL: [Scenario; 41] = [
+pub(crate) const ALL: [Scenario; 45] = [
     Scenario {
         name: "h1-1k-c64",
         title: "HTTP/1.1 keep-alive, 1 KiB, 64 connections",
@@ -593,7 +608,49 @@ pub(crate) const ALL: [Scenario; 41] = [
         Load::Start,
         &[Bar::ReadySeconds(2.0), Bar::MibMore(40.0)],
     ),
+    gated(
+        ("guard-off", "GET of a route that has no gate, of a site that has some, 64 connections"),
+        Gate::Off,
+        &[Bar::RatioToPlain(1.03)],
+    ),
+    gated(
+        ("guard-limit", "GET and a limit by address that is not told, 64 connections"),
+        Gate::Limit,
+        &[Bar::RatioToNginx(0.80)],
+    ),
+    gated(
+        ("guard-told", "GET and a limit by address that each answer tells, 64 connections"),
+        Gate::Told,
+        &[],
+    ),
+    gated(
+        (
+            "guard-several",
+            "GET and a ban, two lists, connections, a limit, csrf and careful fields, 64 connections",
+        ),
+        Gate::Several,
+        &[],
+    ),
 ];
+
+const fn gated(
+    (name, title): (&'static str, &'static str),
+    gate: Gate,
+    bars: &'static [Bar],
+) -> Scenario {
+    Scenario {
+        name,
+        title,
+        group: Group::Guard,
+        way: Way::Gated(gate),
+        wire: Wire::Plain,
+        load: Load::Get,
+        body_bytes: 1024,
+        connections: 64,
+        haproxy: NONE,
+        bars,
+    }
+}
 
 /// Few connections: what waits for the proxy is no part of what it costs.
 const fn watched(
@@ -671,6 +728,14 @@ impl Scenario {
     pub(crate) fn watch(&self) -> Option<Watch> {
         match self.way {
             Way::Watched(watch) => Some(watch),
+            _ => None,
+        }
+    }
+
+    /// What its requests have to pass.
+    pub(crate) fn gate(&self) -> Option<Gate> {
+        match self.way {
+            Way::Gated(gate) => Some(gate),
             _ => None,
         }
     }

@@ -104,7 +104,7 @@ impl Algorithm {
 }
 
 /// A set of algorithms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Algorithms(u16);
 
 impl Algorithms {

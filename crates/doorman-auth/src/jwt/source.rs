@@ -123,6 +123,21 @@ impl KeySource {
         }
     }
 
+    /// Another source of the same keys, which are fetched at another pace: it begins with the keys that are there, and
+    /// its first fetch is due at once.
+    #[must_use]
+    pub fn paced(&self, refresh: Duration, keep: Duration, now: Instant) -> Self {
+        let Self { keys, fetched, generation, .. } = self;
+        let begun = Self::new(refresh, keep, *generation, now);
+        Self { keys: keys.clone(), fetched: *fetched, ..begun }
+    }
+
+    /// Whether a fetch is under way.
+    #[must_use]
+    pub fn is_fetching(&self, now: Instant) -> bool {
+        self.fetching.is_some_and(|since| now < since + FETCH_MAX)
+    }
+
     /// When to fetch next. If that is not later than now, [`Self::begin`] and fetch.
     #[must_use]
     pub fn due(&self) -> Instant {
@@ -135,10 +150,9 @@ impl KeySource {
     pub fn want(&mut self, now: Instant) -> bool {
         let is_early =
             now < self.wanted_from || now < self.fetched + WANTED_EVERY && self.keys.is_some();
-        let is_busy = self.fetching.is_some_and(|since| now < since + FETCH_MAX);
         // While fetches fail, their own waits count and not how much is asked for.
         let is_backing_off = self.failures > 0 && now < self.due;
-        if is_early || is_busy || is_backing_off {
+        if is_early || self.is_fetching(now) || is_backing_off {
             return false;
         }
         self.due = now;
@@ -289,9 +303,22 @@ mod tests {
     }
 
     #[test]
+    fn another_pace_begins_with_the_keys_that_are_there() {
+        let mut source = source();
+        source.begin(at(100));
+        let keys = source.fetched(set(), None, at(100));
+        let mut paced = source.paced(Duration::from_secs(600), KEEP, at(200));
+        assert_eq!(paced.keys(at(200)).map(|keys| keys.generation), Some(keys.generation));
+        assert_eq!((paced.due(), paced.age(at(200))), (at(200), Some(Duration::from_secs(100))));
+        assert_eq!(paced.fetched(set(), None, at(201)).generation, keys.generation + 1);
+        assert_eq!(paced.due(), at(801));
+    }
+
+    #[test]
     fn a_fetch_that_hangs_is_given_up() {
         let mut source = source();
         source.begin(at(100));
+        assert!(source.is_fetching(at(129)) && !source.is_fetching(at(130)));
         assert!(!source.want(at(129)));
         assert!(source.want(at(130)));
     }

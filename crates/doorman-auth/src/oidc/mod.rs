@@ -155,7 +155,8 @@ impl std::error::Error for SettingsError {}
 pub enum Visit {
     /// Somebody who is signed in.
     Pass(Session),
-    /// Somebody whose session shall be renewed first: [`Client::renewal`]. One at a time for each session is enough.
+    /// Somebody whose session shall be renewed: [`Client::renewal`]. One at a time for each session is enough, and
+    /// all others pass meanwhile unless it is late ([`Session::is_late`]).
     Renew(Session),
     /// Nobody, who may go on so.
     Anonymous,
@@ -235,6 +236,8 @@ pub enum Completion {
 pub enum Renewed {
     /// The session goes on; these values of `Set-Cookie` go with whatever is answered.
     Session(Session, Vec<String>),
+    /// The provider cannot be asked, and the session is late: it is kept, and nobody passes with it now.
+    Later,
     /// It is over: the browser is nobody from now on.
     Over,
 }
@@ -307,10 +310,15 @@ impl Client {
         if let Some(session) = self.session(head) {
             match session.life(now.unix_seconds()) {
                 Life::Good => return Visit::Pass(session),
-                Life::Due => return Visit::Renew(session),
+                Life::Due | Life::Late => return Visit::Renew(session),
                 Life::Over => {}
             }
         }
+        self.nobody(head)
+    }
+
+    /// What a request of nobody is: [`Visit::Anonymous`], [`Visit::SignIn`] or [`Visit::Refuse`].
+    pub fn nobody(&self, head: &RequestHead) -> Visit {
         match self.settings.unauthenticated {
             Unauthenticated::Allow => Visit::Anonymous,
             Unauthenticated::Redirect if wants_page(head) => Visit::SignIn,
@@ -427,8 +435,8 @@ impl Client {
     }
 
     /// Takes the token endpoint's answer to a renewal (OpenID Connect Core 1.0 section 12.2). A provider that says no
-    /// ends the session; one that cannot be asked, or whose new keys are not here yet, does so only after
-    /// [`RENEW_GRACE_SECONDS`].
+    /// ends the session; one that cannot be asked, or whose new keys are not here yet, does not, but after
+    /// [`RENEW_GRACE_SECONDS`] nobody passes with it.
     pub fn renewed(
         &self,
         session: &Session,
@@ -447,8 +455,10 @@ impl Client {
             Err(NoTokens::Denied(_)) => return Renewed::Over,
             Err(NoTokens::Unavailable | NoTokens::Meaningless) => postponed(session, now),
         };
-        if next.life(now.unix_seconds()) == Life::Over {
-            return Renewed::Over;
+        match next.life(now.unix_seconds()) {
+            Life::Over => return Renewed::Over,
+            Life::Late => return Renewed::Later,
+            Life::Good | Life::Due => {}
         }
         self.keep(next, head, chance, now)
             .map_or(Renewed::Over, |(session, cookies)| Renewed::Session(session, cookies))
@@ -481,6 +491,24 @@ impl Client {
     #[must_use]
     pub fn forget(&self, head: &RequestHead) -> Vec<String> {
         self.session_cookie(head.scheme).clear(&head.fields)
+    }
+
+    /// Whether a path is ours: that of the callback or the one that signs out. No origin hears of them.
+    #[must_use]
+    pub fn is_own_path(&self, path: &[u8]) -> bool {
+        self.own_paths().iter().any(|own| own.as_bytes() == path)
+    }
+
+    /// The two paths that are ours.
+    #[must_use]
+    pub const fn own_paths(&self) -> [&str; 2] {
+        [&*self.settings.callback, &*self.settings.logout]
+    }
+
+    /// How it is set up.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Whether a cookie of this name is ours, and no origin's business.

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{Context, SHA256};
+use doorman_http::Now;
+
 use super::text::{Reader, Writer};
 use crate::outcome::{Claim, Identity, Via};
 
 /// Longest refresh token that is kept, in bytes; with a longer one a session is not renewed.
 pub const REFRESH_TOKEN_BYTES_MAX: usize = 4096;
 
-/// How long a session goes on whose provider cannot be asked when it shall be renewed, in seconds.
+/// How long requests pass with a session that shall be renewed and is not yet, in seconds. After that nobody passes
+/// with it before it is.
 pub const RENEW_GRACE_SECONDS: u64 = 300;
 
 /// Wait between two tries to renew, in seconds.
@@ -33,7 +37,7 @@ pub struct Session {
 pub(super) struct Renewal {
     /// From when on it shall be, in seconds since the Unix epoch.
     pub(super) due: u64,
-    /// When it is over if it could not be.
+    /// Until when requests pass although it is not.
     pub(super) until: u64,
     pub(super) token: Box<str>,
 }
@@ -53,15 +57,35 @@ impl fmt::Debug for Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
     Good,
+    /// It shall be renewed, and is good meanwhile.
     Due,
+    /// It shall be renewed first.
+    Late,
     Over,
 }
 
 impl Session {
+    /// Whether nobody passes with it before it is renewed.
+    #[must_use]
+    pub fn is_late(&self, now: Now) -> bool {
+        self.life(now.unix_seconds()) == Life::Late
+    }
+
+    /// What tells this renewal from all others; `None`: it cannot be renewed. Whoever renews keeps it, so that no
+    /// refresh token is shown twice: many providers then end the session (RFC 9700 section 4.14.2).
+    #[must_use]
+    pub fn renewal_id(&self) -> Option<[u8; 32]> {
+        let renewal = self.renewal.as_ref()?;
+        let mut context = Context::new(&SHA256);
+        context.update(&renewal.due.to_be_bytes());
+        context.update(renewal.token.as_bytes());
+        context.finish().as_ref().try_into().ok()
+    }
+
     pub(super) fn life(&self, seconds: u64) -> Life {
         match &self.renewal {
             _ if seconds >= self.expires => Life::Over,
-            Some(renewal) if seconds >= renewal.until => Life::Over,
+            Some(renewal) if seconds >= renewal.until => Life::Late,
             Some(renewal) if seconds >= renewal.due => Life::Due,
             _ => Life::Good,
         }
@@ -139,11 +163,15 @@ mod tests {
             (session(None), 100, Life::Over),
             (session(renewal(50)), 49, Life::Good),
             (session(renewal(50)), 50, Life::Due),
-            (session(renewal(50)), 80, Life::Over),
+            (session(renewal(50)), 79, Life::Due),
+            (session(renewal(50)), 80, Life::Late),
+            (session(renewal(50)), 99, Life::Late),
             (session(renewal(90)), 100, Life::Over),
         ] {
             assert_eq!(session.life(seconds), expect, "{session:?} at {seconds}");
         }
         assert!(!format!("{:?}", session(renewal(50))).contains("\"t\""));
+        let ids = [renewal(50), renewal(51), None].map(|renewal| session(renewal).renewal_id());
+        assert!(ids[0].is_some() && ids[0] != ids[1] && ids[2].is_none());
     }
 }

@@ -195,7 +195,10 @@ fn a_sign_in_from_end_to_end() {
     let visit = |seconds| story.client.visit(&request("/", &[("Cookie", &cookie)]), at(seconds));
     assert!(matches!(visit(SECONDS + 6), Visit::Pass(found) if found == session));
     assert!(matches!(visit(SECONDS + 605), Visit::Renew(found) if found == session));
-    assert!(matches!(visit(SECONDS + 905), Visit::Refuse(Refusal::NoCredentials)));
+    let late = SECONDS + 905;
+    assert!(matches!(visit(late), Visit::Renew(session) if session.is_late(at(late))));
+    let over = SECONDS + 8 * 3600 + 5;
+    assert!(matches!(visit(over), Visit::Refuse(Refusal::NoCredentials)));
 }
 
 #[test]
@@ -437,17 +440,31 @@ fn sessions_are_renewed() {
     assert!(matches!(renew(&session, 200, &story.answer(&claims).to_string(), due), Renewed::Over));
     assert!(matches!(renew(&session, 400, r#"{"error":"invalid_grant"}"#, due), Renewed::Over));
 
-    // A provider that is down: for some minutes, then it is over.
+    // A provider that is down: all pass for some minutes, then nobody does, and then it is there again.
     let (mut session, mut tries) = (session, 0);
     let mut now = due;
-    while let Renewed::Session(next, _) = renew(&session, 503, "", now) {
-        assert_eq!(next.life(now + 1), Life::Good, "the next try waits");
-        session = next;
+    let last = loop {
+        match renew(&session, 503, "", now) {
+            Renewed::Session(next, _) => {
+                assert_eq!(next.life(now + 1), Life::Good, "the next try waits");
+                session = next;
+            }
+            other => break other,
+        }
         now += RENEW_EVERY_SECONDS;
         tries += 1;
-    }
+    };
+    assert!(matches!(last, Renewed::Later), "{last:?}");
     assert_eq!(tries, 10);
-    assert!(now <= due + RENEW_GRACE_SECONDS);
+    assert!(now <= due + RENEW_GRACE_SECONDS && session.is_late(at(now)));
+    assert!(
+        matches!(story.client.visit(&head, at(now)), Visit::Renew(late) if late.is_late(at(now)))
+    );
+    let Renewed::Session(next, _) = renew(&session, 200, plain, now + 3600) else {
+        panic!("renewed");
+    };
+    assert_eq!(next.life(now + 3601), Life::Good);
+    assert!(matches!(renew(&session, 503, "", session.expires), Renewed::Over));
 
     let story = Story::new(Settings { refresh: false, ..settings() }, "/");
     let (session, _) = story.sign_in();

@@ -56,6 +56,9 @@ impl Decoder<'_> {
                 }
                 "tls-policy" => self.tls_policy(item, &mut global, &mut wanted),
                 "drain" => self.set(item, &mut global.drain, values::duration_or_zero),
+                "overload" => global.overload = self.overload(item).or(global.overload),
+                "user" => global.user = self.process_user(item).or(global.user),
+                "harden" => self.set(item, &mut global.harden, super::harden::harden),
                 "desync" => self.set(item, &mut global.desync, super::listen::desync),
                 "geo" => global.geo = self.geo(item).or(global.geo),
                 "limits" => self.limits(item, &mut global.limits),
@@ -140,6 +143,12 @@ impl Decoder<'_> {
                     "the admin API would be open to the network",
                 )
                 .help("add `token-file FILE`, or listen on unix:/path or 127.0.0.1"),
+            );
+        } else if !local {
+            let message = "the token of the admin API crosses the network in the clear";
+            self.say(
+                Diagnostic::warning("W0328", address.span, message)
+                    .help("listen on 127.0.0.1 and come by `ssh -L`, or through a site with TLS"),
             );
         }
         Some(Spanned::new(Admin { address: address.value, token_file, read_only }, item.span))

@@ -8,6 +8,7 @@ mod forward;
 mod identity;
 mod keys;
 mod limits;
+mod oidc;
 mod together;
 mod tokens;
 
@@ -17,7 +18,8 @@ use crate::item::{Item, Text};
 use crate::values::{self, Value};
 use crate::{
     Access, ApiKey, Ban, BasicAuth, Challenge, ConcurrencyLimit, ConnectionsLimit, Cors, Csrf,
-    ForwardAuth, Global, Guard, Jwt, Limit, SecurityHeaders, Site, Spanned, Throttle,
+    ForwardAuth, Global, Guard, Jwt, Limit, Oidc, Priority, SecurityHeaders, Site, Spanned,
+    Throttle,
 };
 
 /// What one line says, or all lines of a block that belong together.
@@ -28,10 +30,12 @@ pub(super) enum GuardLine {
     Connections(Option<ConnectionsLimit>),
     Concurrency(Option<ConcurrencyLimit>),
     Throttle(Option<Throttle>),
+    Priority(Spanned<Priority>),
     BasicAuth(Option<BasicAuth>),
     ApiKey(Option<ApiKey>),
     Jwt(Option<Jwt>),
     ForwardAuth(Option<ForwardAuth>),
+    Oidc(Option<Oidc>),
     Cors(Option<Cors>),
     Csrf(Option<Csrf>),
     SecurityHeaders(Option<Spanned<SecurityHeaders>>),
@@ -49,10 +53,12 @@ impl GuardLine {
             GuardLine::Connections(limit) => guard.connections = limit,
             GuardLine::Concurrency(limit) => guard.concurrency = limit,
             GuardLine::Throttle(throttle) => guard.throttle = throttle,
+            GuardLine::Priority(priority) => guard.priority = Some(priority),
             GuardLine::BasicAuth(auth) => guard.basic_auth = auth.map(Box::new),
             GuardLine::ApiKey(auth) => guard.api_key = auth.map(Box::new),
             GuardLine::Jwt(auth) => guard.jwt = auth.map(Box::new),
             GuardLine::ForwardAuth(auth) => guard.forward_auth = auth.map(Box::new),
+            GuardLine::Oidc(auth) => guard.oidc = auth.map(Box::new),
             GuardLine::Cors(cors) => guard.cors = cors.map(Box::new),
             GuardLine::Csrf(csrf) => guard.csrf = csrf,
             GuardLine::SecurityHeaders(which) => guard.security_headers = which,
@@ -72,10 +78,12 @@ impl Decoder<'_> {
             "connections" => self.connections_limit(item).map(GuardLine::Connections),
             "concurrency" => self.concurrency_limit(item).map(GuardLine::Concurrency),
             "throttle" => self.throttle(item).map(GuardLine::Throttle),
+            "priority" => self.priority(item).map(GuardLine::Priority),
             "basic-auth" => self.basic_auth(item).map(GuardLine::BasicAuth),
             "api-key" => self.api_key(item).map(GuardLine::ApiKey),
             "jwt" => self.jwt(item).map(GuardLine::Jwt),
             "forward-auth" => self.forward_auth(item).map(GuardLine::ForwardAuth),
+            "oidc" => self.oidc(item).map(GuardLine::Oidc),
             "cors" => self.cors(item).map(GuardLine::Cors),
             "csrf" => self.csrf(item).map(GuardLine::Csrf),
             "challenge" => self.challenge(item).map(GuardLine::Challenge),
@@ -103,6 +111,7 @@ impl Decoder<'_> {
             self.check_keys(site);
             self.check_plain(site, global);
             self.check_asked(site);
+            self.check_sign_ins(site);
             self.check_bans(site);
         }
     }

@@ -20,7 +20,7 @@ pub(super) const CODES: &[Explanation] = &[
     Explanation::new(
         "E0253",
         "words about identity that do not fit",
-        "A block that knows nobody would lock everybody out. Passwords and keys never stand in a configuration, only their hashes. Tokens are checked with public keys or with a secret, never with both, and `none` is no signature: otherwise who has the public key, or nothing at all, could write tokens. A secret of fewer bytes than its hash has can be guessed (RFC 7518 section 3.2).",
+        "A block that knows nobody would lock everybody out. Passwords and keys never stand in a configuration, only their hashes. Tokens are checked with public keys or with a secret, never with both, and `none` is no signature: otherwise who has the public key, or nothing at all, could write tokens. A secret of fewer bytes than its hash has can be guessed (RFC 7518 section 3.2). An OpenID provider is asked over TLS, since whoever answers in its place can sign in as anybody, and its two paths and its cookie belong to one `oidc` block of a site.",
         "site https://a.test { tls internal; jwt jwks keys.json issuer a audience b algorithms HS256; proxy 3000 }",
         "site https://a.test { tls internal; jwt jwks keys.json issuer a audience b algorithms ES256; proxy 3000 }",
     ),
@@ -37,6 +37,20 @@ pub(super) const CODES: &[Explanation] = &[
         "A ban needs a number of signs, the time in which they come, how long a client is then kept out, and what counts as a sign.",
         "site http://a.test { ban 10 on not-found; proxy 3000 }",
         "site http://a.test { ban 10 within 1m for 1h on not-found; proxy 3000 }",
+    ),
+    Explanation::new(
+        "E0257",
+        "an `overload` that looks at nothing",
+        "It looks at the time that requests wait for their core, at the memory that the process takes, or at both. With both off nothing is ever refused.",
+        "global { overload delay off memory off }\nsite http://a.test { respond 200 }",
+        "global { overload delay 50ms memory off }\nsite http://a.test { respond 200 }",
+    ),
+    Explanation::new(
+        "E0258",
+        "not the name of a user or a group",
+        "A user and a group are named as the system has them in /etc/passwd and /etc/group, or by number.",
+        "global { user -x }\nsite http://a.test { respond 200 }",
+        "global { user doorman group doorman }\nsite http://a.test { respond 200 }",
     ),
 ];
 
@@ -58,14 +72,14 @@ pub(super) const WARNINGS: &[Explanation] = &[
     Explanation::new(
         "W0324",
         "a bound by users where nobody signs in",
-        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key and jwt, claims by jwt.",
+        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key, jwt and oidc, and by certificates of clients, claims by jwt and oidc.",
         "site http://a.test { limit 10/s per user; proxy 3000 }",
         "site http://a.test { limit 10/s per client-ip; proxy 3000 }",
     ),
     Explanation::new(
         "W0325",
         "secrets of users without TLS",
-        "Passwords and keys are sent with each request, and everybody on the way can read them. Where another proxy in front of doorman ends TLS, name it in `trusted-proxies`.",
+        "Passwords, keys and the cookies of sessions are sent with each request, and everybody on the way can read them. Where another proxy in front of doorman ends TLS, name it in `trusted-proxies`.",
         "site http://a.test { basic-auth file users; proxy 3000 }",
         "site https://a.test { tls internal; basic-auth file users; proxy 3000 }",
     ),
@@ -82,5 +96,12 @@ pub(super) const WARNINGS: &[Explanation] = &[
         "A ban counts what other words of the route refuse: `auth-failure` needs one about identity, `waf-block` a `waf`, `limit` a bound, `challenge-failure` a `challenge`. What the upstream refuses itself is counted by its status.",
         "site http://a.test { ban 10 within 1m for 1h on auth-failure; proxy 3000 }",
         "site http://a.test { ban 10 within 1m for 1h on 401 403; proxy 3000 }",
+    ),
+    Explanation::new(
+        "W0328",
+        "the admin API's token is sent in the clear",
+        "The admin API speaks plain HTTP. On an address that others reach, its token and all that it shows can be read by whoever is on the way, and used from then on.",
+        "global { admin 0.0.0.0:9000 token-file /etc/doorman/token }\nsite http://a.test { proxy 3000 }",
+        "global { admin 127.0.0.1:9000 token-file /etc/doorman/token }\nsite http://a.test { proxy 3000 }",
     ),
 ];

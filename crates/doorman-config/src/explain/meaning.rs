@@ -134,7 +134,7 @@ pub(super) const CODES: &[Explanation] = &[
         "the admin API is open to the network",
         "Whoever reaches the admin API can replace the configuration. On an address that isn't loopback it asks for a token.",
         "global { admin 0.0.0.0:9000 }\nsite http://a.test { proxy 3000 }",
-        "global { admin 0.0.0.0:9000 token-file /etc/doorman/token }\nsite http://a.test { proxy 3000 }",
+        "global { admin 127.0.0.1:9000 token-file /etc/doorman/token }\nsite http://a.test { proxy 3000 }",
     ),
     Explanation::new(
         "E0221",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use doorman_http::desync::Desync;
 use ipnet::IpNet;
 
-use super::{Acme, Geo, SocketAddress, TlsPolicy};
+use super::{Acme, Geo, Harden, Overload, ProcessUser, SocketAddress, TlsPolicy};
 use crate::{Setting, Spanned};
 
 /// The `global` block.
@@ -45,10 +45,16 @@ pub struct Global {
     pub https_port: Setting<u16>,
     /// Addresses that site ports are bound on; empty: every address of the machine.
     pub bind: Vec<Spanned<IpAddr>>,
+    /// When requests are refused so that others go on; `None`: never.
+    pub overload: Option<Overload>,
     /// What becomes of requests that can be read in two ways.
     pub desync: Setting<Desync>,
     /// `geo`: where addresses are; `None`: nobody knows.
     pub geo: Option<Geo>,
+    /// As whom a process that root starts goes on; `None`: as root.
+    pub user: Option<Spanned<ProcessUser>>,
+    /// Whether the process gives up what it does not need.
+    pub harden: Setting<Harden>,
     /// How long TERM waits for requests to end, 30 s.
     pub drain: Setting<Duration>,
     /// What handshakes of sites may use that say nothing themselves; intermediate.
@@ -262,8 +268,11 @@ impl Default for Global {
             http_port: Setting::default_of(80),
             https_port: Setting::default_of(443),
             bind: Vec::new(),
+            overload: None,
             desync: Setting::default_of(Desync::Defensive),
             geo: None,
+            user: None,
+            harden: Setting::default_of(Harden::On),
             drain: Setting::default_of(Duration::from_secs(30)),
             tls_policy: Setting::default_of(TlsPolicy::intermediate()),
             tls_policies: Vec::new(),

@@ -7,20 +7,23 @@ mod browsers;
 mod forward;
 mod identity;
 mod limits;
+mod oidc;
 
 pub use abuse::{Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen};
 pub use access::{Access, BuiltInList, Country, Geo, WhoList};
 pub use browsers::{Cors, CorsFields, Csrf, Origin, SecurityHeaders};
 pub use forward::{ForwardAuth, ForwardAuthMethod};
 pub use identity::{
-    ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, Jwt, JwtAlgorithm,
-    JwtKeys, Secret,
+    ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, HttpUrl, Jwt,
+    JwtAlgorithm, JwtKeys, Secret,
 };
 pub use limits::{
     ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Limit, LimitKey, LimitMode, RequestRate,
     Throttle,
 };
+pub use oidc::{Oidc, Unauthenticated};
 
+use super::Priority;
 use crate::Spanned;
 
 /// The guards of a route, merged from its policies, its site and itself.
@@ -36,12 +39,16 @@ pub struct Guard {
     pub concurrency: Option<ConcurrencyLimit>,
     /// `throttle`: how fast a response goes.
     pub throttle: Option<Throttle>,
-    /// `basic-auth`; with the next two, any one that is there suffices.
+    /// `priority`: what goes on when there is too much to do; `None`: normal.
+    pub priority: Option<Spanned<Priority>>,
+    /// `basic-auth`; with the next three, any one that is there suffices.
     pub basic_auth: Option<Box<BasicAuth>>,
     /// `api-key`.
     pub api_key: Option<Box<ApiKey>>,
     /// `jwt`.
     pub jwt: Option<Box<Jwt>>,
+    /// `oidc`.
+    pub oidc: Option<Box<Oidc>>,
     /// `forward-auth`: asked in any case.
     pub forward_auth: Option<Box<ForwardAuth>>,
     /// `cors`: whose pages may use what is here.

@@ -5,15 +5,12 @@ use super::Within::{Ban, Challenge};
 use super::options::OPTIONS_WITHIN;
 use super::{Directive, one, some};
 
-/// When challenges will also be asked.
-pub(crate) const WHEN_LATER: &[&str] = &["when-busy"];
-
 pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new(
         "challenge",
         OPTIONS_WITHIN,
-        &[one("WHEN", Choice(&["always", "suspicious", "off"], WHEN_LATER))],
-        "Let browsers do some work before they may come in, which costs one of them a moment and a farm of bots its profit: always, or with suspicious, where a request for a page is without a browser's User-Agent (Mozilla/5.0) or without Accept-Language. Only requests for pages (Accept: text/html) are asked; programs that call an interface are let pass. A nearer line replaces one of the site or a policy as a whole.",
+        &[one("WHEN", Choice(&["always", "when-busy", "suspicious", "off"], &[]))],
+        "Let browsers do some work before they may come in, which costs one of them a moment and a farm of bots its profit: always; with when-busy, while requests wait for their core or memory runs out (`overload`); or with suspicious, where a request for a page is without a browser's User-Agent (Mozilla/5.0) or without Accept-Language. Only requests for pages (Accept: text/html) are asked; programs that call an interface are let pass. A nearer line replaces one of the site or a policy as a whole.",
         "challenge suspicious difficulty 18 ttl 1d",
     )
     .block(Challenge)

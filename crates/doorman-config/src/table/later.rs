@@ -1,8 +1,7 @@
 //! Directives that are settled but come with a later version. Using one is an error that says so; the decoder does
 //! not know them.
 
-use super::Within::{self, Global, Jwt};
-use super::options::OPTIONS_WITHIN as OPTIONS;
+use super::Within::{self, Global};
 
 /// A directive to come.
 #[derive(Clone, Copy, Debug)]
@@ -23,10 +22,4 @@ const fn later(name: &'static str, within: &'static [Within], what: &'static str
 pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
-    later("oidc", OPTIONS, "sign users in at an OpenID provider"),
-    later("refresh", &[Jwt], "fetch keys from a URL again after a time"),
-    later("priority", OPTIONS, "say what goes on when there is more to do than can be done"),
-    later("overload", &[Global], "refuse some requests so that the others go on"),
-    later("harden", &[Global], "give up what the process does not need of the system"),
-    later("user", &[Global], "let the process go on as another user and group"),
 ];

@@ -3,7 +3,7 @@
 use super::Kind::{Any, Choice, Duration, File, Ip, Name, Number, Range, Site, Size, Socket};
 use super::Within::{
     Acme, AcmeDns, Admin, Global, Limits, Listen, Policy, Route, Site as InSite, Timeouts,
-    TlsPolicy, Top, Upstream,
+    TlsPolicy, Top, Upstream, User,
 };
 use super::{Directive, many, one, optional, some};
 
@@ -152,6 +152,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("all that there are"),
     Directive::new("groups", &[TlsPolicy], &[some("GROUP", Choice(super::GROUPS, &[]))], "Groups of the key exchange, best first.", "groups X25519MLKEM768 X25519")
         .default("X25519MLKEM768 X25519 secp256r1 secp384r1"),
+    Directive::new("user", &[Global], &[one("NAME", Any("the name or the number of a user"))], "As whom a process that root starts goes on once it has read its configuration; everything after that, reloads too, is done with this user's rights. Of root's rights it keeps that to bind ports below 1024, and only if there is one in the configuration. Takes effect when the process starts.", "user doorman group doorman")
+        .block(User)
+        .default("as whom it began"),
+    Directive::new("group", &[User], &[one("NAME", Any("the name or the number of a group"))], "The group, instead of the user's own. Other groups of the user stay his.", "group doorman")
+        .default("the user's own"),
+    Directive::new("harden", &[Global], &[one("on|off|report", Choice(&["on", "off", "report"], &[]))], "Give up what the process does not need, as far as the kernel can do it: capabilities, new privileges, dumps of memory, system calls (seccomp) and files (Landlock). With report nothing is given up, and the kernel logs system calls that would be refused. Takes effect when the process starts.", "harden report")
+        .default("on"),
     Directive::new(
         "workers",
         &[Global],
@@ -249,7 +256,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("100"),
     Directive::new("connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Client connections of the whole process.", "connections 100000")
         .default("100000"),
-    Directive::new("client-connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Connections from one client address.", "client-connections 200")
+    Directive::new("client-connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Connections of one client: of an IPv4 address, or of a network of 64 bits of IPv6.", "client-connections 200")
         .default("no bound of its own"),
     Directive::new("requests-per-connection", &[Limits], &[one("N", Number(1, u32::MAX as u64))], "Requests on one connection before it is closed.", "requests-per-connection 10000")
         .default("no bound"),
@@ -258,7 +265,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     // timeouts
     Directive::new("head", &[Timeouts], &[one("TIME", Duration)], "From the first byte of a request to the end of its head.", "head 10s")
         .default("10s"),
-    Directive::new("body-idle", &[Timeouts], &[one("TIME", Duration)], "Between two reads of a request body.", "body-idle 30s")
+    Directive::new("body-idle", &[Timeouts], &[one("TIME", Duration)], "Between two reads of a request body; of one whose length is declared, the time in which each 16 KiB of it, or its rest, have to come while they are waited for.", "body-idle 30s")
         .default("30s"),
     Directive::new("write-idle", &[Timeouts], &[one("TIME", Duration)], "A write to a client that makes no progress.", "write-idle 30s")
         .default("30s"),

@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Write as _};
 
-use doorman_config::Guard;
+use doorman_config::{Global, Guard};
 
 /// Each value of a list, or the one that is there.
 fn lines<T: Debug>(word: &str, values: impl IntoIterator<Item = T>, text: &mut String) {
@@ -18,15 +18,25 @@ pub(crate) fn describe(guard: &Guard, text: &mut String) {
     lines("connections", &guard.connections, text);
     lines("concurrency", &guard.concurrency, text);
     lines("throttle", &guard.throttle, text);
+    if let Some(priority) = guard.priority {
+        lines("priority", [priority.value], text);
+    }
     lines("basic-auth", &guard.basic_auth, text);
     lines("api-key", &guard.api_key, text);
     lines("jwt", &guard.jwt, text);
     lines("forward-auth", &guard.forward_auth, text);
+    lines("oidc", &guard.oidc, text);
     lines("cors", &guard.cors, text);
     lines("csrf", &guard.csrf, text);
     lines("security-headers", guard.security_headers, text);
     lines("challenge", &guard.challenge, text);
     lines("ban", &guard.bans, text);
+}
+
+pub(crate) fn describe_overload(global: &Global, text: &mut String) {
+    if let Some(overload) = &global.overload {
+        writeln!(text, "{}", plain(&format!("{overload:?}"))).expect("a String takes all");
+    }
 }
 
 /// The text of a value without places: `Spanned { value: 1, span: ... }` is shown as `1`, and what is neither written

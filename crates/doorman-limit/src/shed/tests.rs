@@ -156,3 +156,45 @@ fn idle_time_and_a_clock_that_goes_back() {
     let all = [Low, Normal, High].map(|priority| admitted(&mut shed, priority));
     assert_eq!(all, [0, 0, 10]);
 }
+
+/// A core that only looks at a clock of its own, every so many nanoseconds, and always finds it so late.
+fn late(shed: &mut Shed, now: &mut u64, every: u64, delay: u64, times: u32) {
+    for _ in 0..times {
+        *now += every + delay;
+        shed.observe(Duration::from_nanos(delay), Instant(*now));
+    }
+}
+
+#[test]
+fn delays_longer_than_an_interval_count_for_all_that_passed_meanwhile() {
+    for delay in [60, 110, 250, 1_000] {
+        let (mut shed, mut now) = (Shed::new(ShedRules::default(), Instant(0)), 0);
+        let times = u32::try_from(5_000 / (delay + 12)).unwrap();
+        late(&mut shed, &mut now, 12 * MILLI, delay * MILLI, times);
+        assert!(shed.level > 333, "after five seconds of {delay} ms: {shed:?}");
+        late(&mut shed, &mut now, 12 * MILLI, MILLI, 300);
+        assert_eq!(shed.level, 0, "after four good seconds: {shed:?}");
+    }
+}
+
+#[test]
+fn one_stop_of_the_process_is_no_overload() {
+    let (mut shed, mut now) = (Shed::new(ShedRules::default(), Instant(0)), 0);
+    late(&mut shed, &mut now, 12 * MILLI, MILLI, 100);
+    late(&mut shed, &mut now, 12 * MILLI, 30 * SECOND, 1);
+    assert!(shed.level <= u16::try_from(STOOD_MAX).unwrap() * RISE, "{shed:?}");
+    assert_eq!(refused(shed.level, Normal), 0);
+    late(&mut shed, &mut now, 12 * MILLI, MILLI, 300);
+    assert_eq!(shed.level, 0, "{shed:?}");
+}
+
+#[test]
+fn a_core_that_is_late_now_and_then_refuses_nothing() {
+    // Each interval has a sample that is good: nothing stands.
+    let (mut shed, mut now) = (Shed::new(ShedRules::default(), Instant(0)), 0);
+    for _ in 0..100 {
+        late(&mut shed, &mut now, 12 * MILLI, 70 * MILLI, 1);
+        late(&mut shed, &mut now, 12 * MILLI, MILLI, 1);
+        assert_eq!(shed.level, 0, "{shed:?}");
+    }
+}

@@ -88,7 +88,7 @@ impl<N: Net> Dialler<N> {
         alarm.set(self.clock.instant() + limit);
         let opened = Box::pin(open(&self.net, &self.address, &self.manner, Some(client)));
         let stream = match within(&mut alarm, opened).await {
-            Some(opened) => opened.map_err(|error| DialError::Connect(error.kind()))?,
+            Some(opened) => opened.map_err(|error| DialError::of_connect(&error))?,
             None => return Err(DialError::ConnectTimeout),
         };
         // A connection that names its client is for that one.

@@ -34,6 +34,7 @@ pub use pool::{Pool, PoolLimits};
 use shared::{Reached, Seat, Session};
 
 use crate::alarm::Alarm;
+use crate::descriptors::is_exhausted;
 use crate::link::Link;
 use crate::seam::{Address, Net, Stream};
 use crate::tls::TlsStream;
@@ -151,6 +152,8 @@ pub enum DialError {
     Connect(io::ErrorKind),
     /// Connecting took too long.
     ConnectTimeout,
+    /// No descriptor is left to connect with: the server has nothing to do with it.
+    Exhausted,
     /// The TLS handshake failed; the text names the reason.
     Tls(String),
     /// It closed or reset before a byte of a response; `reused` tells whether the connection had
@@ -179,11 +182,19 @@ pub enum DialError {
     Unsendable(&'static str),
 }
 
+impl DialError {
+    /// What went wrong with a connection that could not be made.
+    pub(crate) fn of_connect(error: &io::Error) -> Self {
+        if is_exhausted(error) { Self::Exhausted } else { Self::Connect(error.kind()) }
+    }
+}
+
 impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(kind) => write!(f, "connect: {kind}"),
             Self::ConnectTimeout => f.write_str("connect: timed out"),
+            Self::Exhausted => f.write_str("connect: no file descriptor is left"),
             Self::Tls(why) => write!(f, "TLS handshake: {why}"),
             Self::Closed { .. } => f.write_str("closed before a response"),
             Self::ClosedInHead => f.write_str("closed within the response's head"),
@@ -348,7 +359,7 @@ impl<N: Net> Dialler<N> {
         let manner = DialManner { announce, ..server.manner };
         let opened = Box::pin(open(&self.net, &server.address, &manner, Some(client)));
         match within(&mut alarm, opened).await {
-            Some(opened) => opened.map_err(|error| DialError::Connect(error.kind())),
+            Some(opened) => opened.map_err(|error| DialError::of_connect(&error)),
             None => Err(DialError::ConnectTimeout),
         }
     }
@@ -412,7 +423,7 @@ impl<N: Net> Dialler<N> {
     ) -> Result<Link<N::Stream>, DialError> {
         let server = &*self.server;
         let connected = open(&self.net, &server.address, &server.manner, client).await;
-        let stream = connected.map_err(|error| DialError::Connect(error.kind()))?;
+        let stream = connected.map_err(|error| DialError::of_connect(&error))?;
         let Some(tls) = tls else { return Ok(Link::Plain(stream)) };
         let session = ClientConnection::new(Arc::clone(&tls.config), tls.name.clone())
             .map_err(|error| DialError::Tls(error.to_string()))?;

@@ -65,12 +65,25 @@ pub async fn accept<S: Stream, L: Listener<S>, H: Handler + Carrier<S>>(
             None => return,
             Some(Ok((stream, peer, local))) => {
                 let doorway = doorway.borrow().clone();
+                let is_scarce = listener.is_scarce();
+                if is_scarce && !core.make_room() {
+                    drop(stream);
+                    handler.lost(&fresh(peer, local, &doorway), Lost::Exhausted);
+                    alarm.set(core.clock.instant() + PAUSE);
+                    poll_fn(|cx| alarm.poll(cx)).await;
+                    continue;
+                }
                 let task =
                     connection(Rc::clone(&core), stream, peer, local, doorway, Rc::clone(&handler));
                 tokio::task::spawn_local(task);
+                if is_scarce {
+                    // Those that are to go have their turn before the next is accepted.
+                    tokio::task::yield_now().await;
+                }
             }
             Some(Err(error)) if is_of_the_peer(&error) => {}
             Some(Err(_)) => {
+                let _ = core.make_room();
                 alarm.set(core.clock.instant() + PAUSE);
                 poll_fn(|cx| alarm.poll(cx)).await;
             }
@@ -88,6 +101,18 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     )
 }
 
+/// What is known of a connection that has just come.
+fn fresh(peer: Peer, local: Peer, doorway: &Doorway) -> Conn {
+    Conn {
+        peer,
+        local,
+        wire: Wire::H1,
+        tls: None,
+        listener: doorway.listener,
+        held: Holding::default(),
+    }
+}
+
 async fn connection<S: Stream, H: Handler + Carrier<S>>(
     core: Rc<Core>,
     stream: S,
@@ -101,14 +126,7 @@ async fn connection<S: Stream, H: Handler + Carrier<S>>(
         let caller = Caller::new(stream, (peer, local), doorway.listener, core, ticket);
         return Box::pin(handler.carry(caller)).await;
     }
-    let mut conn = Conn {
-        peer,
-        local,
-        wire: Wire::H1,
-        tls: None,
-        listener: doorway.listener,
-        held: Holding::default(),
-    };
+    let mut conn = fresh(peer, local, &doorway);
     // Held until this task ends, in whatever way.
     let (mut place, stream) = match &doorway.announcers {
         Some(announces) if announces(&peer) => {
@@ -233,11 +251,15 @@ async fn look<S: Stream>(
                     Poll::Ready(Glimpse::Bytes) => input = Some(Chunk::small()),
                     Poll::Ready(Glimpse::Finished | Glimpse::Reset) => return Poll::Ready(None),
                     Poll::Pending => {
+                        if ticket.rest() {
+                            return Poll::Ready(None);
+                        }
                         alarm.set_if_clear(settings.keep_alive);
                         return alarm.poll(cx).map(|()| None);
                     }
                 }
                 // From the first byte on the rest has an absolute deadline.
+                ticket.work();
                 alarm.clear();
                 continue;
             };

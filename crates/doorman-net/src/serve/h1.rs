@@ -23,6 +23,7 @@ use doorman_http::{
 use tokio::io::AsyncWrite;
 
 use super::early::{Content, may_be_early};
+use super::pace::Pace;
 use super::{Handler, Refused, weigh};
 use crate::alarm::Alarm;
 use crate::core::{Core, ServeSettings, Ticket};
@@ -57,6 +58,9 @@ struct Io<S> {
     outbox: Outbox,
     decoder: Option<Decoder>,
     alarm: Alarm,
+    /// For a body whose length is declared.
+    pace: Pace,
+    is_paced: bool,
     vigil: Alarm,
     settings: Rc<ServeSettings>,
     /// The client waits for `100 Continue`.
@@ -102,6 +106,8 @@ pub(super) async fn serve<S: Stream, H: Handler>(
             outbox: Outbox::default(),
             decoder: None,
             alarm: Alarm::new(core.clock),
+            pace: Pace::new(core.clock, settings.body_idle),
+            is_paced: false,
             vigil: Alarm::new(core.clock),
             announces: settings.alt_svc.is_some(),
             settings,
@@ -121,7 +127,7 @@ pub(super) async fn serve<S: Stream, H: Handler>(
     .await;
     let mut served = 0;
     loop {
-        match turn(&core, &wire, &conn, &*handler, served).await {
+        match turn(&core, &ticket, &wire, &conn, &*handler, served).await {
             Next::Request => served += 1,
             Next::Close => return wire.linger(&core).await,
             Next::Abort => return wire.io.borrow_mut().link.reset_on_close(),
@@ -132,6 +138,7 @@ pub(super) async fn serve<S: Stream, H: Handler>(
 /// One request and its response.
 async fn turn<S: Stream, H: Handler>(
     core: &Core,
+    ticket: &Ticket,
     wire: &Rc<Wire<S>>,
     conn: &Rc<Conn>,
     handler: &H,
@@ -139,7 +146,9 @@ async fn turn<S: Stream, H: Handler>(
 ) -> Next {
     let mut head = heads::request();
     head.scheme = if conn.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    let framing = match poll_fn(|cx| wire.io.borrow_mut().poll_request(cx, core, &mut head)).await {
+    let mut arrive =
+        |cx: &mut Context<'_>| wire.io.borrow_mut().poll_request(cx, core, ticket, &mut head);
+    let framing = match poll_fn(&mut arrive).await {
         Arrival::Request(framing) => framing,
         Arrival::Nothing => {
             heads::reuse_request(head);
@@ -172,7 +181,8 @@ async fn turn<S: Stream, H: Handler>(
     let Some(response) = wire.attend(core, pin!(handler.handle(conn, request))).await else {
         return Next::Abort;
     };
-    let keep_alive = keep_alive && !core.is_draining() && wire.io.borrow().can_go_on();
+    let stays = !core.is_draining() && !core.is_pressed();
+    let keep_alive = keep_alive && stays && wire.io.borrow().can_go_on();
     wire.write(core, response, Reply { client, head_request, keep_alive }).await
 }
 
@@ -198,6 +208,7 @@ impl<S: Stream> Io<S> {
         &mut self,
         cx: &mut Context<'_>,
         core: &Core,
+        ticket: &Ticket,
         head: &mut RequestHead,
     ) -> Poll<Arrival> {
         loop {
@@ -238,11 +249,16 @@ impl<S: Stream> Io<S> {
                 }
                 Poll::Ready(Ok(_)) => {
                     if !begun {
+                        ticket.work();
                         // From the first byte on the head has an absolute deadline.
                         self.alarm.clear();
                     }
                 }
                 Poll::Pending => {
+                    // What has brought nothing yet is no loss if it has to go.
+                    if !begun && ticket.rest() {
+                        return Poll::Ready(Arrival::Nothing);
+                    }
                     let wait =
                         if begun { self.settings.head_timeout } else { self.settings.keep_alive };
                     self.alarm.set_if_clear(wait);
@@ -309,6 +325,11 @@ impl<S: Stream> Io<S> {
             if let Some(chunk) = self.input.take() {
                 if let Some(frame) = self.cut(chunk) {
                     self.alarm.clear();
+                    if self.is_paced
+                        && let Ok(Frame::Data(data)) = &frame
+                    {
+                        self.pace.moved(data.len());
+                    }
                     return Poll::Ready(Some(frame));
                 }
                 continue;
@@ -329,8 +350,12 @@ impl<S: Stream> Io<S> {
                     if self.tunnel {
                         return Poll::Pending;
                     }
-                    self.alarm.set_if_clear(self.settings.body_idle);
-                    ready!(self.alarm.poll(cx));
+                    if self.is_paced {
+                        ready!(self.pace.poll_late(cx));
+                    } else {
+                        self.alarm.set_if_clear(self.settings.body_idle);
+                        ready!(self.alarm.poll(cx));
+                    }
                     return self.fail(BodyError::ClientTimeout);
                 }
             }
@@ -393,6 +418,10 @@ impl<S: Stream> Wire<S> {
         io.tunnel = false;
         io.filled_last = false;
         io.awaited = false;
+        io.is_paced = matches!(framing, Framing::Known(n) if n > 0);
+        if io.is_paced {
+            io.pace.restart();
+        }
         let length = match framing {
             Framing::Known(0) => {
                 io.decoder = None;

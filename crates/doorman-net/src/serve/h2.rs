@@ -369,8 +369,14 @@ impl<S: Stream, H: Handler> Session<S, H> {
             (connection.open(), connection.has_left())
         };
         if open > 0 {
+            self.ticket.work();
             self.idle.clear();
             return Ok(Poll::Pending);
+        }
+        if self.ticket.rest() {
+            // It says which requests were not taken on, so those that cross with it can be sent again.
+            self.house.connection.borrow_mut().leave_now(Code::NoError);
+            return Ok(Poll::Ready(End::Closed));
         }
         if has_left {
             return Ok(Poll::Ready(End::Closed));

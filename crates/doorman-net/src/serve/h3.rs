@@ -248,6 +248,11 @@ impl<H: Handler> Session<H> {
             Leaving::Named => Poll::Ready(()),
             Leaving::Announced => Poll::Pending,
             Leaving::No => {
+                if self.core.is_pressed() && self.requests > 0 {
+                    self.announce();
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 self.idle.set_if_clear(self.house.settings.keep_alive);
                 if self.idle.poll(cx).is_ready() {
                     self.announce();

@@ -98,6 +98,8 @@ pub enum Lost {
     HandshakeTimeout,
     /// It was over a connection limit.
     Limit,
+    /// No descriptor was left for it, and no connection rested that could have gone.
+    Exhausted,
     /// HTTP/2 or HTTP/3 went wrong as a whole: a protocol error, or a flood.
     Protocol,
     /// The header of the PROXY protocol was missing, malformed or too slow.

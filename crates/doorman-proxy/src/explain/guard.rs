@@ -1,7 +1,12 @@
 //! What the gates of a route say of a request. Nothing is taken from a limit by asking, and no password is hashed.
 
+use doorman_auth::jwt::Standing;
+use doorman_limit::Priority;
+
 use crate::exchange::Exchange;
-use crate::gate::{PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::gate::{ChallengeFor, KeysFrom, PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::plan::{Plan, PlanRoute};
+use crate::remote_keys::KeysSeen;
 
 /// What one gate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,10 +56,13 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
     }
     said.extend(guard.limits.list.iter().map(|limit| self::limit(limit, exchange)));
     if let Some(challenge) = &guard.challenge {
-        let asked = challenge.asks(&exchange.head);
-        let rule = if challenge.suspicious { "suspicious" } else { "always" };
-        let says = if asked { "asked to pay first, unless it has" } else { "not asked" };
-        said.push(Guarded::new("challenge", rule, says));
+        let asked = challenge.asks(true, &exchange.head);
+        let says = match (asked, challenge.asked) {
+            (false, _) => "not asked",
+            (true, ChallengeFor::Busy) => "asked to pay first while there is too much to do",
+            (true, _) => "asked to pay first, unless it has",
+        };
+        said.push(Guarded::new("challenge", challenge.asked.word(), says));
     }
     if let Some(csrf) = &guard.csrf {
         let checked = csrf.check(&exchange.head);
@@ -62,7 +70,7 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
             checked.map_or_else(|refusal| refusal.word().to_owned(), |()| "passes".to_owned());
         said.push(Guarded::new("csrf", "on", says).refusing(checked.is_err()));
     }
-    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity)));
+    said.extend(guard.identity.iter().map(|gate| identity(&gate.identity, exchange)));
     if let Some(forward) = &guard.forward {
         said.push(Guarded::new("forward-auth", &*forward.name, "asked when it comes"));
     }
@@ -85,6 +93,21 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
     said
 }
 
+/// What becomes of requests of a route while there is more to do than can be done, where that is written.
+pub(super) fn overload(plan: &Plan, route: &PlanRoute) -> Option<Guarded> {
+    let is_on = plan.overload.is_some_and(|overload| overload.sheds) || plan.memory.is_some();
+    if !is_on && route.priority == Priority::Normal {
+        return None;
+    }
+    let (rule, says) = match route.priority {
+        Priority::Low => ("low", "refused first while there is more to do than can be done"),
+        Priority::Normal => ("normal", "refused after all of low priority"),
+        Priority::High => ("high", "refused last while there is more to do than can be done"),
+    };
+    let says = if is_on { says } else { "nothing is refused for it: there is no `overload`" };
+    Some(Guarded::new("priority", rule, says))
+}
+
 fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
     let now = exchange.started().instant;
     let key = key(limit.secret, &limit.parts, exchange);
@@ -95,11 +118,49 @@ fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
         .refusing(level.left == 0 && !limit.shadow)
 }
 
-fn identity(identity: &PlanIdentity) -> Guarded {
+fn identity(identity: &PlanIdentity, exchange: &Exchange) -> Guarded {
+    const WAY: &str = "one way to be let in";
     let word = match identity {
         PlanIdentity::Basic(..) => "basic-auth",
         PlanIdentity::Key(_) => "api-key",
-        PlanIdentity::Token(_) => "jwt",
+        PlanIdentity::Token(token) => match &token.keys.from {
+            KeysFrom::Here(_) => "jwt",
+            KeysFrom::Remote(remote) => {
+                let seen = remote.seen(exchange.started().instant);
+                return Guarded::new("jwt", format!("{WAY}, by keys of {}", seen.url), keys(&seen));
+            }
+        },
+        PlanIdentity::SignIn(sign_in) => {
+            let seen = sign_in.provider.seen();
+            let how = match (seen.is_known, seen.trouble) {
+                (true, None) => String::new(),
+                (true, Some(why)) => format!(" (now: {why})"),
+                (false, Some(why)) => format!(" (nobody can sign in now: {why})"),
+                (false, None) => " (not asked yet)".to_owned(),
+            };
+            return Guarded::new(
+                "oidc",
+                format!("at {}{how}", seen.issuer),
+                sign_in.says(exchange),
+            );
+        }
     };
-    Guarded::new(word, "one way to be let in", "checked when it comes")
+    Guarded::new(word, WAY, "checked when it comes")
+}
+
+/// How keys stand that are fetched.
+fn keys(seen: &KeysSeen) -> String {
+    let age = seen.age.unwrap_or_default().as_secs();
+    let why = seen.trouble.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    match seen.standing {
+        Standing::None if seen.trouble.is_none() => "no keys have been fetched here yet".to_owned(),
+        Standing::None => format!("there are no keys{why}, so it answers 503"),
+        Standing::Fresh => format!("checked when it comes; {} keys, {age} s old", seen.keys),
+        Standing::Stale => {
+            format!("checked when it comes; {} keys, {age} s old; no others came{why}", seen.keys)
+        }
+        Standing::Over => {
+            format!("the keys are {age} s old, too old to be used{why}: it answers 503")
+        }
+    }
 }

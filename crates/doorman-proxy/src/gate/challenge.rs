@@ -15,26 +15,53 @@ use crate::stop::Stop;
 /// A puzzle, and who gets it.
 pub(crate) struct PlanChallenge {
     pub(crate) puzzle: Puzzle,
-    /// Whether only those get it whose requests look like no browser's.
-    pub(crate) suspicious: bool,
+    pub(crate) asked: ChallengeFor,
+}
+
+/// Who gets a puzzle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChallengeFor {
+    /// Everybody.
+    All,
+    /// Everybody, while there is more to do than can be done.
+    Busy,
+    /// Those whose requests look like no browser's.
+    Suspicious,
+}
+
+impl ChallengeFor {
+    /// The configuration's word.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::All => "always",
+            Self::Busy => "when-busy",
+            Self::Suspicious => "suspicious",
+        }
+    }
 }
 
 impl PlanChallenge {
     /// Whether who sends this has to have paid.
-    pub(crate) fn asks(&self, head: &RequestHead) -> bool {
+    pub(crate) fn asks(&self, is_busy: bool, head: &RequestHead) -> bool {
+        let is_meant = match self.asked {
+            ChallengeFor::All => true,
+            ChallengeFor::Busy => is_busy,
+            ChallengeFor::Suspicious => !looks_like_a_browser(&head.fields),
+        };
         matches!(head.method, Method::Get | Method::Head)
             && head.upgrade.is_none()
             && wants_page(&head.fields)
-            && !(self.suspicious && looks_like_a_browser(&head.fields))
+            && is_meant
     }
 
     /// Lets pass who has paid, or asks for it.
     pub(super) fn check(
         &self,
         exchange: &mut Exchange,
+        is_busy: bool,
         mut dice: impl FnMut() -> u64,
     ) -> Result<(), Stop> {
-        if !self.asks(&exchange.head) {
+        if !self.asks(is_busy, &exchange.head) {
             return Ok(());
         }
         let fields = &exchange.head.fields;

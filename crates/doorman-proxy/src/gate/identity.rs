@@ -12,8 +12,10 @@ use doorman_limit::{Entered, Places, PlacesBounds};
 use doorman_net::{Clock, within_deadline};
 
 use super::Marks;
+use super::sign_in::{Asked, PlanSignIn};
 use crate::exchange::Exchange;
-use crate::stop::Fault;
+use crate::remote_keys::RemoteKeys;
+use crate::stop::{Fault, Stop};
 
 /// Who is asked who somebody is.
 pub(crate) enum PlanIdentity {
@@ -23,6 +25,8 @@ pub(crate) enum PlanIdentity {
     Key(ApiKey),
     /// A token.
     Token(PlanToken),
+    /// A session of somebody who signed in.
+    SignIn(Box<PlanSignIn>),
 }
 
 /// A gate of identity, and what it tells the origin.
@@ -44,16 +48,24 @@ pub(crate) struct PlanToken {
     pub(crate) strip: bool,
 }
 
+/// Where keys of tokens come from.
+pub(crate) enum KeysFrom {
+    /// A file or a secret.
+    Here(Keys),
+    /// Their issuer.
+    Remote(Arc<RemoteKeys>),
+}
+
 /// Keys of tokens, which all cores share.
 pub(crate) struct TokenKeys {
-    pub(crate) keys: Keys,
+    pub(crate) from: KeysFrom,
     /// Chance that makes what is remembered of tokens unguessable.
     pub(crate) chance: [u64; 2],
 }
 
 /// Where passwords are hashed, and what is known of them.
 pub(crate) struct PasswordDesk {
-    pub(crate) verified: Verified,
+    pub(crate) verified: Arc<Verified>,
     /// So many at once, and so many more that wait.
     pub(crate) places: Arc<Places>,
 }
@@ -69,19 +81,35 @@ const TOKENS: usize = 4_096;
 
 /// What one core remembers of tokens, by what they are checked with.
 #[derive(Default)]
-pub(crate) struct Tokens(RefCell<Vec<(Arc<TokenKeys>, Cache)>>);
+pub(crate) struct Tokens(RefCell<Vec<Remembered>>);
+
+struct Remembered {
+    keys: Arc<TokenKeys>,
+    /// Keys of an issuer as this core saw them last.
+    snapshot: Option<Keys>,
+    cache: Cache,
+}
 
 impl Tokens {
     fn check(&self, gate: &PlanToken, token: &[u8], now: doorman_http::Now) -> Outcome {
         let mut all = self.0.borrow_mut();
-        let at = all.iter().position(|(keys, _)| Arc::ptr_eq(keys, &gate.keys));
+        let at = all.iter().position(|known| Arc::ptr_eq(&known.keys, &gate.keys));
         let at = at.unwrap_or_else(|| {
             // What no plan holds any more is forgotten.
-            all.retain(|(keys, _)| Arc::strong_count(keys) > 1);
-            all.push((Arc::clone(&gate.keys), Cache::new(TOKENS, gate.keys.chance)));
+            all.retain(|known| Arc::strong_count(&known.keys) > 1);
+            let (keys, cache) = (Arc::clone(&gate.keys), Cache::new(TOKENS, gate.keys.chance));
+            all.push(Remembered { keys, snapshot: None, cache });
             all.len() - 1
         });
-        gate.verifier.check(token, Some(&gate.keys.keys), &mut all[at].1, now)
+        let Remembered { snapshot, cache, .. } = &mut all[at];
+        let keys = match &gate.keys.from {
+            KeysFrom::Here(keys) => Some(keys),
+            KeysFrom::Remote(remote) => {
+                remote.refresh(snapshot, now.instant);
+                snapshot.as_ref()
+            }
+        };
+        gate.verifier.check(token, keys, cache, now)
     }
 }
 
@@ -90,12 +118,41 @@ pub(super) async fn check(
     gates: &[PlanGate],
     tokens: &Tokens,
     clock: Clock,
+    dice: &mut impl FnMut() -> u64,
     exchange: &mut Exchange,
-) -> Result<(), Fault> {
+) -> Result<(), Stop> {
+    // There is one at most, and it is the last that is asked: a browser is sent to sign in if nobody knows it.
+    let sign_in = gates.iter().find_map(PlanGate::sign_in);
+    if let Some(sign_in) = sign_in.filter(|sign_in| sign_in.is_own(&exchange.head)) {
+        let stop = sign_in.own(clock, dice, exchange).await;
+        if let Stop::Fault(fault) = &stop {
+            exchange.record().auth_failed = fault.is_auth_failure();
+        }
+        return Err(stop);
+    }
     let mut refused = Refusal::NoCredentials;
+    let mut nobody = None;
     for gate in gates {
-        match gate.ask(tokens, clock, exchange).await {
+        let asked = match &gate.identity {
+            PlanIdentity::SignIn(sign_in) => match sign_in.ask(clock, dice, exchange).await {
+                Asked::Known(identity) => {
+                    exchange.marks().is_personal = true;
+                    Ok(identity)
+                }
+                Asked::Refuse(refusal) => Err(refusal),
+                other => {
+                    nobody = Some(other);
+                    Err(Refusal::NoCredentials)
+                }
+            },
+            _ => gate.ask(tokens, clock, exchange).await,
+        };
+        match asked {
             Ok(identity) => {
+                if let Some(sign_in) = sign_in {
+                    sign_in.take_cookies_off(exchange);
+                    exchange.is_optional = sign_in.allows_nobody;
+                }
                 gate.tell(&identity, exchange);
                 exchange.record().user = Some(identity.user.clone());
                 exchange.identity = Some(identity);
@@ -106,13 +163,31 @@ pub(super) async fn check(
             Err(_) => {}
         }
     }
+    if let (Some(sign_in), Refusal::NoCredentials) = (sign_in, refused) {
+        match nobody {
+            Some(Asked::SignIn) => return Err(sign_in.send(clock, dice, exchange).await),
+            Some(Asked::Nobody) => {
+                sign_in.take_cookies_off(exchange);
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
     exchange.record().auth_failed = refused.is_auth_failure();
     let marks = exchange.marks();
     gates.iter().for_each(|gate| gate.challenge(refused, marks));
-    Err(Fault::Unauthorized(refused))
+    Err(Fault::Unauthorized(refused).into())
 }
 
 impl PlanGate {
+    /// The gate as one where users sign in, if it is.
+    pub(crate) fn sign_in(&self) -> Option<&PlanSignIn> {
+        match &self.identity {
+            PlanIdentity::SignIn(sign_in) => Some(sign_in),
+            _ => None,
+        }
+    }
+
     async fn ask(
         &self,
         tokens: &Tokens,
@@ -138,7 +213,9 @@ impl PlanGate {
                 }
                 found
             }
-            PlanIdentity::Token(gate) => gate.ask(tokens, now, exchange),
+            PlanIdentity::Token(gate) => gate.ask(tokens, clock, exchange).await,
+            // It is asked where it may answer, too.
+            PlanIdentity::SignIn(_) => Outcome::Refuse(Refusal::NoCredentials),
         };
         match outcome {
             Outcome::Pass(identity) => Ok(identity),
@@ -167,6 +244,7 @@ impl PlanGate {
             PlanIdentity::Basic(basic, _) => basic.challenge(),
             PlanIdentity::Key(gate) => gate.challenge(),
             PlanIdentity::Token(gate) => &gate.challenge,
+            PlanIdentity::SignIn(gate) => &gate.challenge,
         };
         if let Some(value) = refusal.challenge(challenge) {
             marks.field(b"www-authenticate", value);
@@ -175,12 +253,19 @@ impl PlanGate {
 }
 
 impl PlanToken {
-    fn ask(&self, tokens: &Tokens, now: doorman_http::Now, exchange: &mut Exchange) -> Outcome {
+    async fn ask(&self, tokens: &Tokens, clock: Clock, exchange: &mut Exchange) -> Outcome {
         let mut refused = Refusal::NoCredentials;
         for place in &self.places {
             match place.token(&exchange.head) {
                 Ok(token) => {
-                    let outcome = tokens.check(self, token, now);
+                    let seen = self.keys.generation();
+                    let mut outcome = tokens.check(self, token, exchange.started());
+                    if let Some(remote) = self.keys.lacks(&outcome)
+                        // Seldom, so that it makes no other request larger.
+                        && Box::pin(remote.others(seen, clock)).await
+                    {
+                        outcome = tokens.check(self, token, clock.now());
+                    }
                     if self.strip
                         && let Place::Field { name, .. } = place
                     {
@@ -193,6 +278,25 @@ impl PlanToken {
             }
         }
         Outcome::Refuse(refused)
+    }
+}
+
+impl TokenKeys {
+    /// The number of keys that are fetched; 0: there are none.
+    fn generation(&self) -> u64 {
+        match &self.from {
+            KeysFrom::Here(_) => 0,
+            KeysFrom::Remote(remote) => remote.generation(),
+        }
+    }
+
+    /// Where others could be had, if what there is says nothing of a token.
+    fn lacks(&self, outcome: &Outcome) -> Option<&RemoteKeys> {
+        let is_lacking = matches!(outcome, Outcome::Ask(_) | Outcome::Refuse(Refusal::Unavailable));
+        match &self.from {
+            KeysFrom::Remote(remote) if is_lacking => Some(remote),
+            _ => None,
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! How often: rates of requests by key.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use doorman_http::Instant;
 use doorman_limit::{
-    Heavy, Key, Level, Rate, Secret, Table, Taken, rate_limit, rate_limit_policy, retry_after,
+    Heavy, Key, KeyMaker, Level, Rate, Secret, Table, Taken, rate_limit, rate_limit_policy,
+    retry_after,
 };
 
 use super::{KeyPart, key, name};
@@ -126,6 +128,20 @@ impl LimitSeen {
         self.0.books.table.top(n, &self.0.rate, now)
     }
 
+    /// The key of a client, if it counts by addresses and nothing else, or everybody together.
+    #[must_use]
+    pub fn key_of(&self, client: IpAddr) -> Option<Key> {
+        match &*self.0.parts {
+            [] => Some(Key::ALL),
+            [KeyPart::ClientIp(prefixes)] => {
+                let mut maker = KeyMaker::new(self.0.secret);
+                maker.client(client, *prefixes);
+                Some(maker.key())
+            }
+            _ => None,
+        }
+    }
+
     /// How a key stands.
     #[must_use]
     pub fn show(&self, key: Key, now: Instant) -> Level {
@@ -155,7 +171,7 @@ pub(super) fn check(limits: &PlanLimits, exchange: &mut Exchange) -> Result<(), 
         let key = key(limit.secret, &limit.parts, exchange);
         let taken = limit.books.table.take(key, &limit.rate, 1, now);
         if limit.is_told() {
-            rate_limit(&mut told, &limit.name, taken.level());
+            rate_limit(&mut told, &limit.name, limit.rate.level(taken.debt()));
         }
         let Taken::Wait { wait, .. } = taken else { continue };
         limit.books.table.refused(key, || name(&limit.parts, exchange));

@@ -12,6 +12,7 @@ mod forward;
 mod identity;
 mod limit;
 mod places;
+mod sign_in;
 mod throttle;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use doorman_auth::cors::{Line, Policy};
 use doorman_auth::csrf::Csrf;
 use doorman_auth::identity::Names;
 use doorman_auth::preset::{Preset, Transport};
-use doorman_http::{FieldId, RequestHead, Response};
+use doorman_http::{FieldId, Fields, RequestHead, Response};
 use doorman_limit::{KeyMaker, Prefixes, Secret};
 use doorman_net::Clock;
 
@@ -30,12 +31,15 @@ use crate::stop::{Fault, Stop};
 pub(crate) use access::PlanAccess;
 pub use ban::{BanRules, BanSign};
 pub(crate) use ban::{PlanBan, Signs};
-pub(crate) use challenge::PlanChallenge;
+pub(crate) use challenge::{ChallengeFor, PlanChallenge};
 pub(crate) use forward::{Asker, PlanForward, Said};
-pub(crate) use identity::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens};
+pub(crate) use identity::{
+    KeysFrom, PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens,
+};
 pub use limit::{LimitBooks, LimitSeen};
 pub(crate) use limit::{PlanLimit, PlanLimits};
 pub(crate) use places::{Crowded, PlanConcurrency, PlanConnections};
+pub(crate) use sign_in::PlanSignIn;
 pub(crate) use throttle::{PlanThrottle, throttle};
 
 /// The gates of a route.
@@ -101,6 +105,8 @@ pub(crate) struct Marks {
     cors: Option<Vec<Line>>,
     /// Whether nobody may keep the answer.
     is_private: bool,
+    /// Whether it is somebody's own, which only his browser may keep unless its origin says otherwise.
+    is_personal: bool,
     preset: Option<(Preset, Transport)>,
 }
 
@@ -121,6 +127,8 @@ impl Marks {
         if self.is_private {
             fields.remove(b"cache-control");
             fields.push_id(FieldId::CacheControl, b"no-store");
+        } else if self.is_personal && !says_who_keeps_it(fields) {
+            fields.push_id(FieldId::CacheControl, b"private");
         }
         if let Some(lines) = self.cors {
             browsers::write_cors(lines, fields);
@@ -138,13 +146,26 @@ impl Marks {
     }
 }
 
+/// Whether an answer says by itself whether caches that many share may keep it. Without a word of that they may
+/// (RFC 9111 section 3), since a session in a cookie is none of their business as `Authorization` is.
+fn says_who_keeps_it(fields: &Fields) -> bool {
+    let words = ["public", "private", "no-store", "s-maxage"];
+    fields.all(FieldId::CacheControl).any(|line| {
+        line.split(|&byte| byte == b',').any(|directive| {
+            let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default();
+            words.iter().any(|word| name.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+        })
+    })
+}
+
 /// Lets a request pass, or says why not.
 pub(crate) async fn check(
     guard: &PlanGuard,
     tokens: &Tokens,
     clock: Clock,
-    dice: impl FnMut() -> u64,
+    mut dice: impl FnMut() -> u64,
     asker: &impl Asker,
+    is_busy: bool,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
     if let Some(preset) = guard.preset {
@@ -165,7 +186,7 @@ pub(crate) async fn check(
     }
     limit::check(&guard.limits, exchange)?;
     if let Some(challenge) = &guard.challenge {
-        challenge.check(exchange, dice)?;
+        challenge.check(exchange, is_busy, &mut dice)?;
     }
     if let Some(policy) = &guard.cors {
         browsers::cors(policy, exchange)?;
@@ -174,7 +195,7 @@ pub(crate) async fn check(
         csrf.check(&exchange.head).map_err(Fault::CrossSite)?;
     }
     if !guard.identity.is_empty() {
-        identity::check(&guard.identity, tokens, clock, exchange).await?;
+        identity::check(&guard.identity, tokens, clock, &mut dice, exchange).await?;
     }
     if let Some(forward) = &guard.forward {
         // In a box: what asks nobody must not be larger for it.
@@ -212,8 +233,8 @@ fn part(maker: &mut KeyMaker, part: &KeyPart, exchange: &Exchange) {
         },
         KeyPart::Path => maker.part(head.path()),
         KeyPart::Host => maker.part(head.host()),
-        KeyPart::User => match exchange.identity() {
-            Some(identity) => maker.part(identity.user.as_bytes()),
+        KeyPart::User => match exchange.user() {
+            Some(user) => maker.part(user.as_bytes()),
             None => maker.absent(),
         },
         KeyPart::Claim(name) => match exchange.identity().and_then(|who| who.claim(name)) {
@@ -247,7 +268,7 @@ pub(crate) fn name(parts: &[KeyPart], exchange: &Exchange) -> String {
         KeyPart::Cookie(name) => text(head.cookie(name.as_bytes())),
         KeyPart::Path => text(Some(head.path())),
         KeyPart::Host => text(Some(head.host())),
-        KeyPart::User => text(exchange.identity().map(|who| who.user.as_bytes())),
+        KeyPart::User => text(exchange.user().map(str::as_bytes)),
         KeyPart::Claim(name) => {
             text(exchange.identity().and_then(|who| who.claim(name)).map(str::as_bytes))
         }

@@ -18,8 +18,8 @@ use crate::crowd::CrowdLimits;
 
 use super::materials::Broken;
 use super::{
-    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, PlanRoute, clients, guard, relays,
-    routes, sites, upstreams, waf,
+    Compiled, Ground, Plan, PlanAnnouncers, PlanListener, PlanRoute, clients, guard, overload,
+    relays, routes, sites, upstreams, waf,
 };
 
 /// Codes of what only compiling can find.
@@ -86,6 +86,10 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
             faults.error(code::CERTIFICATE, ca.span, error);
         }
     }
+    let admin = config.global.admin.as_ref();
+    if let Some(token) = admin.and_then(|admin| admin.value.token_file.as_ref()) {
+        warn_of_open_key(token, &mut faults);
+    }
     let automatic = sites::has_automatic(config);
     let whole = !faults.list.iter().any(Diagnostic::is_error);
     if whole {
@@ -112,6 +116,8 @@ pub(super) fn compile(config: &Arc<Config>, ground: &Ground, broken: Broken) -> 
         proofs: automatic.then(|| Arc::clone(ground.keyring.proofs())),
         table,
         asking: PlanRoute::asking(),
+        overload: overload::rules(config),
+        memory: overload::memory(config),
         upstream_limits: upstream_limits(),
         drain: config.global.drain.value,
     });

@@ -20,12 +20,14 @@ mod identity;
 mod materials;
 mod mirror;
 mod optimize;
+mod overload;
 mod pages;
 mod relays;
 mod resilience;
 mod routes;
 mod sessions;
 mod share;
+mod sign_in;
 mod sites;
 mod sticky;
 mod stored;
@@ -41,10 +43,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::crowd::{Crowd, CrowdLimits};
+use crate::errand::Errands;
 use crate::form::Made;
 use crate::gate::PlanGuard;
 use crate::hints::Hints;
 use crate::inspection::Events;
+use crate::provider::ProviderRing;
+use crate::remote_keys::KeyRing;
 use crate::workshop::Workshop;
 pub(crate) use cache::PlanCache;
 pub(crate) use clients::{CLIENT_CERT, CLIENT_CERT_CHAIN};
@@ -65,6 +70,7 @@ use doorman_config::{
 };
 use doorman_http::template::Template;
 use doorman_http::{Instant, Peer};
+use doorman_limit::Priority;
 use doorman_net::dial::{DialManner, DialTimeouts, DialTls, Handshakes, PoolLimits, Protocol};
 use doorman_net::os::ListenAddress;
 use doorman_net::seal::SealKey;
@@ -78,6 +84,8 @@ pub(crate) use edits::{HostEdit, RouteEdits};
 use materials::{Broken, Materials};
 pub(crate) use mirror::{PlanMirror, Seat};
 pub(crate) use optimize::{PlanForms, PlanImages, PlanOptimize};
+pub use overload::MemoryBound;
+pub(crate) use overload::PlanOverload;
 pub(crate) use pages::{ErrorContent, ErrorPages};
 pub use relays::PlanRelay;
 pub(crate) use resilience::{PlanResilience, PlanRetry};
@@ -121,6 +129,10 @@ pub struct Plan {
     pub(crate) table: Table,
     /// By what rules servers are asked about requests.
     pub(crate) asking: PlanRoute,
+    /// When it matters how late a core is; `None`: never.
+    pub(crate) overload: Option<PlanOverload>,
+    /// The memory that the process may take; `None`: all that there is.
+    pub memory: Option<MemoryBound>,
     /// What requests under way have left when the process ends.
     pub(crate) drain: Duration,
     pub(crate) upstream_limits: Limits,
@@ -174,6 +186,9 @@ pub struct PlanSite {
     pub clients: Option<SiteClients>,
     /// Whether its safe requests may come before the handshake has ended.
     pub early_data: bool,
+    /// Paths by which browsers come back from a provider or sign out, and the route whose gate takes them: they are
+    /// the house's, whatever routes say of them.
+    pub(crate) sign_ins: Vec<(Box<str>, usize)>,
 }
 
 /// A route.
@@ -189,6 +204,8 @@ pub struct PlanRoute {
     pub(crate) code: Option<PlanCode>,
     /// What its requests must pass first; `None`: nothing.
     pub(crate) guard: Option<Box<PlanGuard>>,
+    /// How much it matters when there is too much to do.
+    pub(crate) priority: Priority,
     /// By which rules its requests are inspected; `None`: by none.
     pub(crate) waf: Option<Box<PlanWaf>>,
     /// Whether pages are made smaller as they pass.
@@ -464,6 +481,12 @@ pub struct Ground {
     stores: stores::Stores,
     /// Where work is done that no request waits for.
     pub workshop: Arc<Workshop>,
+    /// Where questions to other servers wait for whoever asks them.
+    pub errands: Arc<Errands>,
+    /// Keys of issuers that are fetched.
+    pub keys: Arc<KeyRing>,
+    /// OpenID providers.
+    pub providers: Arc<ProviderRing>,
     /// What was made of stored answers.
     pub made: Arc<Made>,
     hints: Mutex<Weak<Hints>>,
@@ -514,6 +537,9 @@ impl Ground {
             resilience: Mutex::default(),
             stores: stores::Stores::default(),
             workshop: Arc::default(),
+            errands: Arc::default(),
+            keys: Arc::default(),
+            providers: Arc::default(),
             made: Arc::default(),
             hints: Mutex::default(),
             rules: RuleGround::default(),

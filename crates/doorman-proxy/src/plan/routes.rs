@@ -6,13 +6,15 @@ use doorman_config::{
 };
 use doorman_http::template::Template;
 use doorman_http::{Method, Version};
+use doorman_limit::Priority;
 use doorman_route::{Address, Capture, RouteSpec, SiteSpec, Table, TableError};
 
 use super::compile::{self, Faults, code};
 use super::waf::Maker;
 use super::{
     ErrorPages, Ground, HostEdit, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror,
-    PlanRoute, PlanShare, PlanSite, RouteEdits, guard, optimize, sites, upstreams,
+    PlanRoute, PlanShare, PlanSite, RouteEdits, guard, optimize, overload, sign_in, sites,
+    upstreams,
 };
 
 pub(super) fn compile(
@@ -29,7 +31,7 @@ pub(super) fn compile(
             addresses: Vec::new(),
             routes: site.routes.iter().map(|route| spec(config, route)).collect(),
         });
-        let routes = site
+        let routes: Vec<_> = site
             .routes
             .iter()
             .map(|route| {
@@ -42,7 +44,9 @@ pub(super) fn compile(
             })
             .collect();
         let early_data = sites::takes_early_data(site);
-        plans.push(PlanSite { name: site.name.as_str().into(), routes, clients: None, early_data });
+        let sign_ins = sign_in::own_paths(&routes);
+        let name = site.name.as_str().into();
+        plans.push(PlanSite { name, routes, clients: None, early_data, sign_ins });
     }
     for listener in &config.listeners {
         let id = ground.listener(listener);
@@ -122,6 +126,7 @@ fn redirects(
             routes: vec![PlanRoute::bare("_https", PlanEnding::Redirect(to, 308))],
             clients: None,
             early_data: false,
+            sign_ins: Vec::new(),
         });
     }
 }
@@ -141,6 +146,7 @@ impl PlanRoute {
             cache: None,
             code: None,
             guard: None,
+            priority: Priority::Normal,
             waf: None,
             html: false,
             mirror: None,
@@ -205,6 +211,7 @@ fn plan(
         ),
         ending,
         guard: None,
+        priority: overload::priority(&options.guard),
         waf: None,
         edits: RouteEdits::compile(options, faults),
         pages: ErrorPages::compile(options, faults),

@@ -8,6 +8,7 @@ use doorman_http::target::TargetError;
 use doorman_store::Store;
 
 use super::{Plan, PlanCache};
+use crate::pressure::Squeeze;
 
 /// Whose a stored response is, and what tells it from the others of its URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,21 @@ impl Plan {
                 disk.set_limit(written.value.bytes);
             }
             store.set_evict(super::stores::method(written));
+        }
+    }
+
+    /// Gives the stores less memory than that, each step half of what the one before gives.
+    pub fn squeeze_stores(&self, step: Squeeze) {
+        for store in self.stores() {
+            let mut written = self.config.stores.iter();
+            let Some(written) = written.find(|written| written.name.value == store.name()) else {
+                continue;
+            };
+            let (memory, max_object) =
+                (written.memory.value >> step as u32, written.max_object.value);
+            if (store.memory(), store.max_object()) != (memory, max_object) {
+                store.set_limits(memory, max_object);
+            }
         }
     }
 

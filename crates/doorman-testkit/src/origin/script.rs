@@ -51,6 +51,13 @@ impl Script {
         Self::default()
     }
 
+    /// With all steps of another behind its own.
+    #[must_use]
+    pub fn and(mut self, rest: Self) -> Self {
+        self.steps.extend(rest.steps);
+        self
+    }
+
     /// These steps and one more.
     #[must_use]
     pub fn then(mut self, step: Step) -> Self {

@@ -1,7 +1,9 @@
 //! The calls of the admin API. What changes something is a POST, what only tells is a GET; answers
 //! are JSON, faults too.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
@@ -13,12 +15,14 @@ use axum::{Json, Router};
 use doorman_config::render::{self, Colour};
 use doorman_config::{Diagnostic, SourceMap};
 use doorman_control::acme::Keeper;
+use doorman_http::Instant;
 use doorman_net::tls::CertificateName;
+use doorman_net::{Alarm, Clock};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::cache::Wrong;
-use super::guard::Guard;
+use super::guard::{Guard, Refusal};
 use super::serve::Caller;
 use super::{cache, certs, diff, limits, lock, purge, status, upstreams, waf};
 use crate::command::explain::running;
@@ -30,17 +34,26 @@ pub(super) struct Shared {
     engine: Arc<Engine>,
     exporter: Arc<Mutex<Exporter>>,
     pub(super) guard: Mutex<Option<Guard>>,
+    guesses: Guesses,
 }
 
 impl Shared {
     pub(super) fn new(engine: Arc<Engine>, exporter: Arc<Mutex<Exporter>>) -> Self {
-        Self { engine, exporter, guard: Mutex::new(None) }
+        Self { engine, exporter, guard: Mutex::new(None), guesses: Guesses::default() }
     }
 }
 
 /// Calls that show parts of the configuration, or what clients asked for.
-const SHOWING: [&str; 7] =
-    ["/explain", "/diff", "/cache/ls", "/cache/show", "/cache/why", "/limits", "/bans"];
+const SHOWING: [&str; 8] = [
+    "/explain",
+    "/diff",
+    "/cache/ls",
+    "/cache/show",
+    "/cache/why",
+    "/limits",
+    "/limits/show",
+    "/bans",
+];
 
 /// Whether a call is one of these, or shows what rules found.
 fn shows(path: &str) -> bool {
@@ -80,6 +93,7 @@ pub(super) fn admin(shared: &Arc<Shared>) -> Router {
         .route("/waf/events/{id}", get(event))
         .route("/waf/rules", get(rules))
         .route("/limits", get(limited))
+        .route("/limits/show", get(stands))
         .route("/limits/reset", post(given_back))
         .route("/bans", get(banned))
         .route("/bans/lift", post(lifted))
@@ -102,9 +116,49 @@ async fn guarded(State(shared): State<Arc<Shared>>, request: Request, next: Next
         Some(guard) => guard.check(request.method(), request.headers()),
         None => Ok(()),
     };
-    match verdict {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => fault(refusal.status(), refusal.message()),
+    let Err(refusal) = verdict else { return next.run(request).await };
+    if refusal == Refusal::Token && request.headers().contains_key(header::AUTHORIZATION) {
+        let caller = request.extensions().get::<ConnectInfo<Caller>>();
+        let who = caller.map_or("somebody", |ConnectInfo(caller)| &caller.who);
+        shared.guesses.note(who, shared.engine.ground().clock).await;
+    }
+    fault(refusal.status(), refusal.message())
+}
+
+/// Wrong tokens. Each is answered late, so that who guesses has no more than a few tries a second on all the
+/// connections that there may be; whoever brings the right one does not wait.
+#[derive(Default)]
+struct Guesses {
+    since_told: AtomicU64,
+    told: Mutex<Option<Instant>>,
+}
+
+impl Guesses {
+    /// How long the answer to a wrong token takes.
+    const DELAY: Duration = Duration::from_secs(1);
+    /// The log hears of them no more often than this.
+    const QUIET: Duration = Duration::from_secs(60);
+
+    async fn note(&self, who: &str, clock: Clock) {
+        let now = clock.instant();
+        self.since_told.fetch_add(1, Ordering::Relaxed);
+        let is_due = {
+            let mut told = lock(&self.told);
+            let is_due = told.is_none_or(|told| now.since(told) >= Self::QUIET);
+            if is_due {
+                *told = Some(now);
+            }
+            is_due
+        };
+        if is_due {
+            let count = self.since_told.swap(0, Ordering::Relaxed);
+            tracing::warn!(
+                "admin API: a wrong token from {who} ({count} since this was last said)"
+            );
+        }
+        let mut alarm = Alarm::new(clock);
+        alarm.set(now + Self::DELAY);
+        alarm.wait().await;
     }
 }
 
@@ -266,6 +320,14 @@ async fn limited(
     Asking(asked): Asking<limits::Asked>,
 ) -> Response {
     let look = move |engine: &Engine| Ok(limits::limits(engine, &asked));
+    answered(beside(&shared, look).await)
+}
+
+async fn stands(
+    State(shared): State<Arc<Shared>>,
+    Asking(asked): Asking<limits::Asked>,
+) -> Response {
+    let look = move |engine: &Engine| limits::standings(engine, &asked).map_err(Wrong::Usage);
     answered(beside(&shared, look).await)
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::guard::read_token;
 use super::{default_socket, status};
-use crate::engine::{NOBODY, Origin, data_folder, read};
+use crate::engine::{NOBODY, Origin, read};
 
 /// A connection on the same machine, or nearly so.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -70,15 +70,15 @@ impl Client {
         let loaded =
             config.is_file().then(|| read(&Origin::File(config.to_owned()), NOBODY).ok()).flatten();
         let config = loaded.map(|(config, ..)| config);
-        let admin = config.as_ref().and_then(|config| config.global.admin.as_ref());
+        let global = config.as_ref().map(|config| config.global.clone()).unwrap_or_default();
+        let admin = global.admin.as_ref();
         let address = match given.map(str::to_owned).or(from_env) {
             Some(text) => parse(&text).ok_or_else(|| {
                 ClientError::Usage(format!("`{text}` is neither unix:PATH nor IP:PORT"))
             })?,
-            None => match (admin, &config) {
-                (Some(admin), _) => admin.value.address.clone(),
-                (None, Some(config)) => SocketAddress::Unix(default_socket(&data_folder(config))),
-                (None, None) => SocketAddress::Unix(default_socket(&default_data())),
+            None => match admin {
+                Some(admin) => admin.value.address.clone(),
+                None => SocketAddress::Unix(default_socket(&global)),
             },
         };
         let file = std::env::var_os("DOORMAN_ADMIN_TOKEN_FILE").map(PathBuf::from).or_else(|| {
@@ -184,14 +184,6 @@ impl Client {
     }
 }
 
-fn default_data() -> PathBuf {
-    let empty = doorman_config::MemorySource::new().file("none", "doorman 1\n");
-    doorman_config::load(&empty, "none")
-        .config
-        .map(|config| data_folder(&config))
-        .unwrap_or_default()
-}
-
 fn parse(text: &str) -> Option<SocketAddress> {
     if let Some(path) = text.strip_prefix("unix:") {
         return (!path.is_empty()).then(|| SocketAddress::Unix(path.into()));
@@ -222,7 +214,7 @@ fn owner(path: &Path) -> Option<String> {
 }
 
 /// The name of a user; the number if it has none.
-pub(super) fn user_name(id: u32) -> String {
+pub(crate) fn user_name(id: u32) -> String {
     name_in("/etc/passwd", id)
 }
 

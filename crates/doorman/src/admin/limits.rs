@@ -66,6 +66,28 @@ pub(crate) struct Used {
     pub reset: f64,
 }
 
+/// How somebody stands under each limit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Standings {
+    /// In the order of the configuration.
+    pub limits: Vec<Standing>,
+}
+
+/// How somebody stands under a limit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// The limit's name, or what it says.
+    pub name: String,
+    /// The number of his key; none: the limit counts by more than an address, so that alone is no key.
+    pub key: Option<String>,
+    /// How many may come at once.
+    pub burst: u32,
+    /// Requests that would pass now.
+    pub left: Option<u32>,
+    /// Seconds until all may come again.
+    pub reset: Option<f64>,
+}
+
 /// All rules that ban.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bans {
@@ -103,15 +125,43 @@ pub(super) fn limits(engine: &Engine, asked: &Asked) -> Limits {
     Limits { limits: wanted.map(|limit| asked.limit(&limit, now)).collect() }
 }
 
+/// How one key or one client stands.
+pub(super) fn standings(engine: &Engine, asked: &Asked) -> Result<Standings, String> {
+    let key = asked.key()?;
+    if key.is_none() && asked.client.is_none() {
+        return Err(
+            "who? `key` is a key as `doorman limits` shows it, `client` an address".to_owned()
+        );
+    }
+    let now = now(engine);
+    let standing = |limit: LimitSeen| {
+        let key = key.or_else(|| limit.key_of(asked.client?));
+        let level = key.map(|key| limit.show(key, now));
+        Standing {
+            name: limit.name().to_owned(),
+            key: key.map(digits),
+            burst: limit.rate().burst(),
+            left: level.map(|level| level.left),
+            reset: level.map(|level| level.reset.as_secs_f64()),
+        }
+    };
+    let plan = engine.plan();
+    let wanted = plan.limits().into_iter().filter(|limit| asked.names(limit.name()));
+    Ok(Standings { limits: wanted.map(standing).collect() })
+}
+
 /// Gives keys their whole burst back; tells of how many limits.
 pub(super) fn reset(engine: &Engine, asked: &Asked) -> Result<usize, String> {
     let key = asked.key()?;
     let plan = engine.plan();
     let mut count = 0;
     for limit in plan.limits().iter().filter(|limit| asked.names(limit.name())) {
-        match key {
-            Some(key) => count += usize::from(limit.reset(key)),
-            None => {
+        match (key, asked.client) {
+            (Some(key), _) => count += usize::from(limit.reset(key)),
+            (None, Some(client)) => {
+                count += limit.key_of(client).map_or(0, |key| usize::from(limit.reset(key)));
+            }
+            (None, None) => {
                 limit.reset_all();
                 count += 1;
             }

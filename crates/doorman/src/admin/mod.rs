@@ -23,13 +23,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use doorman_config::{Config, SocketAddress};
+use doorman_config::{Config, Global, SocketAddress};
 use doorman_net::os::ListenAddress;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::engine::{BindError, Engine, Refused};
+use crate::engine::{BindError, Engine, Refused, data_folder, is_service};
 
-pub(crate) use client::{Client, ClientError};
+pub(crate) use client::{Client, ClientError, user_name};
 use guard::Guard;
 use socket::Socket;
 
@@ -65,12 +65,12 @@ impl Change {
     ///
     /// # Errors
     /// A socket that cannot be bound, or a token that cannot be read.
-    pub(crate) fn prepare(config: &Config, data: &Path, now: &Doors) -> Result<Self, Refused> {
+    pub(crate) fn prepare(config: &Config, now: &Doors) -> Result<Self, Refused> {
         let guard = Guard::of(config.global.admin.as_ref().map(|admin| &admin.value))
             .map_err(Refused::System)?;
         let written = config.global.admin.as_ref().map(|admin| admin.value.address.clone());
         let is_default = written.is_none();
-        let wanted = written.unwrap_or_else(|| SocketAddress::Unix(default_socket(data)));
+        let wanted = written.unwrap_or_else(|| SocketAddress::Unix(default_socket(&config.global)));
         let mut doors = Doors {
             admin: Some(wanted.clone()),
             metrics: config.global.metrics.as_ref().map(|metrics| metrics.value.clone()),
@@ -115,15 +115,15 @@ fn listen_address(address: &SocketAddress) -> ListenAddress {
 
 /// The socket of a proxy whose configuration names none.
 #[must_use]
-pub(crate) fn default_socket(data: &Path) -> PathBuf {
-    if rustix::process::geteuid().is_root() {
+pub(crate) fn default_socket(global: &Global) -> PathBuf {
+    if is_service(global) {
         return PathBuf::from("/run/doorman/admin.sock");
     }
     match std::env::var_os("XDG_RUNTIME_DIR") {
         Some(folder) if Path::new(&folder).is_absolute() => {
             PathBuf::from(folder).join("doorman.sock")
         }
-        _ => data.join("doorman.sock"),
+        _ => data_folder(global).join("doorman.sock"),
     }
 }
 

@@ -1,10 +1,14 @@
 //! What `doorman status` shows. The names of the fields are a public contract.
 
+use std::sync::Arc;
+
 use doorman_control::overrides::Override;
+use doorman_proxy::CoreCounters;
 use doorman_proxy::plan::PlanServer;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, EngineState, Origin};
+use crate::harden::{self, Hardened};
 
 /// A look at a running proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +53,9 @@ pub(crate) struct Status {
     /// What the operator should mend, each in a line.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// What the process has given up.
+    #[serde(default)]
+    pub hardening: Option<Hardened>,
 }
 
 /// A store of cached responses.
@@ -224,13 +231,16 @@ pub(crate) fn of(engine: &Engine) -> Status {
         access_log_dropped: engine.access_log().dropped(),
         panics: crate::log::error::panics(),
         problems: problems(engine, &state),
+        hardening: harden::told().cloned(),
     }
 }
 
-/// Files that cannot be used, and certificates that clients refuse.
+/// Files that cannot be used, certificates that clients refuse, and others who are asked and do not answer.
 fn problems(engine: &Engine, state: &EngineState) -> Vec<String> {
     let mut problems = state.plan.stale.clone();
     problems.extend(super::cache::problems(&state.plan));
+    problems.extend(engine.memory().and_then(|memory| memory.trouble()));
+    problems.extend(engine.counters().enumerate().filter_map(late));
     let staples = super::certs::of(engine).ocsp;
     for staple in staples.iter().filter(|staple| staple.problem) {
         let name = staple.names.first().unwrap_or(&staple.serial);
@@ -247,7 +257,23 @@ fn problems(engine: &Engine, state: &EngineState) -> Vec<String> {
         };
         Some(format!("discover {}: {}; {list}", source.key, source.trouble?))
     }));
+    problems.extend(state.plan.providers().into_iter().filter_map(|provider| {
+        let meanwhile =
+            if provider.is_known { "what it said before counts on" } else { "nobody can sign in" };
+        Some(format!("OpenID provider {}: {}; {meanwhile}", provider.issuer, provider.trouble?))
+    }));
     problems
+}
+
+/// A core that refuses requests because it is late.
+fn late((index, core): (usize, &Arc<CoreCounters>)) -> Option<String> {
+    let (level, late) = (core.overload().level.read(), core.overload().late_micros.read());
+    (level > 0).then(|| {
+        format!(
+            "core {index} has too much to do, {} ms late: overload level {level} of 1000",
+            late / 1_000
+        )
+    })
 }
 
 fn config(engine: &Engine, state: &EngineState) -> ConfigStatus {

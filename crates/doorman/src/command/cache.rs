@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::de::DeserializeOwned;
 
-use super::reload::{fail, print};
+use super::called::Called;
 use super::screen::{self, Screen};
 use super::status::span;
 use super::upstreams::encoded;
-use crate::admin::Client;
 use crate::admin::cache::{Known, LIST, LIST_MAX, Listed, StoreReport, Stored, Stores};
 
 const EXAMPLES: &str = "\
@@ -73,15 +71,14 @@ fn limit(text: &str) -> Result<usize, String> {
 
 impl Cache {
     pub fn run(self, screen: &Screen) -> ExitCode {
-        let client = match Client::find(self.admin.as_deref(), &self.config) {
-            Ok(client) => client,
-            Err(error) => return fail(&error),
+        let called = match Called::find(self.admin.as_deref(), &self.config, self.json) {
+            Ok(called) => called,
+            Err(code) => return code,
         };
-        let called = Called { client: &client, json: self.json };
         let of =
             self.store.as_ref().map_or(String::new(), |name| format!("&store={}", encoded(name)));
         match &self.what {
-            None | Some(What::Stats) => called.show("/cache", |report: &Stores| {
+            None | Some(What::Stats) => called.get("/cache", |report: &Stores| {
                 let named = |store: &&StoreReport| {
                     self.store.as_ref().is_none_or(|name| *name == store.name)
                 };
@@ -96,11 +93,11 @@ impl Cache {
             Some(What::Ls { prefix, limit }) => {
                 let prefix = encoded(prefix.as_deref().unwrap_or_default());
                 let path = format!("/cache/ls?prefix={prefix}&limit={limit}{of}");
-                called.show(&path, |listed: &Listed| screen::data(&list(listed, screen)))
+                called.get(&path, |listed: &Listed| screen::data(&list(listed, screen)))
             }
             Some(What::Show { url }) => {
                 let path = format!("/cache/show?url={}{of}", encoded(url));
-                called.show(&path, |known: &Known| match known.objects.as_slice() {
+                called.get(&path, |known: &Known| match known.objects.as_slice() {
                     [] => screen::failed(&format!(
                         "nothing is stored for {url}\n  help: `doorman cache why {url}` may tell why"
                     )),
@@ -109,42 +106,10 @@ impl Cache {
             }
             Some(What::Why { url }) => {
                 let path = format!("/cache/why?url={}{of}", encoded(url));
-                called.show(&path, |known: &Known| screen::data(&why(known)))
+                called.get(&path, |known: &Known| screen::data(&why(known)))
             }
         }
     }
-}
-
-/// A call, and how its answer is shown.
-struct Called<'a> {
-    client: &'a Client,
-    json: bool,
-}
-
-impl Called<'_> {
-    fn show<T: DeserializeOwned>(&self, path: &str, show: impl FnOnce(&T) -> ExitCode) -> ExitCode {
-        let answer = match self.client.call("GET", path) {
-            Ok(answer) => answer,
-            Err(error) => return fail(&error),
-        };
-        if answer.code != 200 {
-            return refused(answer.code, &answer.body);
-        }
-        if self.json {
-            print(&answer.body);
-            return ExitCode::SUCCESS;
-        }
-        match serde_json::from_value::<T>(answer.body) {
-            Ok(report) => show(&report),
-            Err(_) => screen::failed("what answers is no doorman, or an older one"),
-        }
-    }
-}
-
-/// Says why a call was refused.
-pub(super) fn refused(code: u16, body: &serde_json::Value) -> ExitCode {
-    let why = body["error"].as_str().unwrap_or("what answers is no doorman, or an older one");
-    if code == 400 { screen::usage(why) } else { screen::failed(why) }
 }
 
 /// Bytes as people say them.

@@ -134,7 +134,7 @@ impl Certs {
     fn store(&self, screen: &Screen) -> Result<(Store, Vec<CertificateName>), ExitCode> {
         let read = engine::read(&Origin::File(self.config.clone()), engine::NOBODY);
         let (config, ..) = read.map_err(|refused| refuse(&refused, screen))?;
-        let store = Store::new(&engine::data_folder(&config));
+        let store = Store::new(&engine::data_folder(&config.global));
         Ok((store, doorman_proxy::automatic_names(&config)))
     }
 

@@ -71,6 +71,7 @@ impl Demo {
         let tour = self.tour(origins.addresses, folder.path());
         let serving = Serving::new(Origin::Text("(demo)".to_owned(), text))
             .on_taken(PORT_HELP)
+            .whole()
             .greet(move |_| eprint!("{tour}"));
         let code = run::serve(serving, screen);
         if let Err(error) = folder.close() {

@@ -10,18 +10,18 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::FILE;
-use super::cache::{counted, refused};
-use super::reload::{fail, print};
+use super::cache::counted;
+use super::called::Called;
 use super::screen::{self, Screen};
 use super::upstreams::encoded;
-use crate::admin::Client;
-use crate::admin::limits::{Bans as BansReport, Limits as LimitsReport};
+use crate::admin::limits::{Bans as BansReport, Limits as LimitsReport, Standings};
 
 const LIMITS_EXAMPLES: &str = "\
 Examples:
   doorman limits                        all limits, and who uses them up
   doorman limits top --limit 5          the five that use most of each
-  doorman limits reset --key 9b1d...    gives one its whole burst back
+  doorman limits show 192.0.2.7         how this client stands under each
+  doorman limits reset 192.0.2.7        gives him his whole burst back
   doorman limits reset --name api       gives everybody under this limit his burst back
 ";
 
@@ -53,16 +53,31 @@ enum LimitsWhat {
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
-    /// Give a key, or all keys of a limit, the whole burst back
+    /// How a client or a key stands under each limit
+    Show {
+        /// Its address
+        #[arg(value_name = "ADDRESS", required_unless_present = "key")]
+        client: Option<IpAddr>,
+        /// Its key, as `doorman limits` shows it
+        #[arg(long, value_name = "KEY", conflicts_with = "client")]
+        key: Option<String>,
+        /// Under this limit alone
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Give a client, a key, or all keys of a limit, the whole burst back
     Reset {
+        /// Its address
+        #[arg(value_name = "ADDRESS", required_unless_present_any = ["key", "name", "all"])]
+        client: Option<IpAddr>,
         /// The key, as `doorman limits` shows it
-        #[arg(long, value_name = "KEY", required_unless_present_any = ["name", "all"])]
+        #[arg(long, value_name = "KEY", conflicts_with = "client")]
         key: Option<String>,
         /// Of this limit alone
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
         /// All keys of all limits
-        #[arg(long, conflicts_with_all = ["key", "name"])]
+        #[arg(long, conflicts_with_all = ["client", "key", "name"])]
         all: bool,
     },
 }
@@ -114,24 +129,9 @@ impl Place {
         path: &str,
         show: impl FnOnce(&T) -> String,
     ) -> ExitCode {
-        let client = match Client::find(self.admin.as_deref(), &self.config) {
-            Ok(client) => client,
-            Err(error) => return fail(&error),
-        };
-        let answer = match client.call(method, path) {
-            Ok(answer) => answer,
-            Err(error) => return fail(&error),
-        };
-        if answer.code != 200 {
-            return refused(answer.code, &answer.body);
-        }
-        if self.json {
-            print(&answer.body);
-            return ExitCode::SUCCESS;
-        }
-        match serde_json::from_value::<T>(answer.body) {
-            Ok(report) => screen::data(&show(&report)),
-            Err(_) => screen::failed("what answers is no doorman, or an older one"),
+        match Called::find(self.admin.as_deref(), &self.config, self.json) {
+            Ok(called) => called.call(method, path, |report: &T| screen::data(&show(report))),
+            Err(code) => code,
         }
     }
 }
@@ -148,8 +148,23 @@ impl Limits {
                 );
                 self.place.call("GET", &path, show)
             }
-            Some(LimitsWhat::Reset { key, name, .. }) => {
-                let asked = [("key", key.as_deref()), ("name", name.as_deref())];
+            Some(LimitsWhat::Show { client, key, name }) => {
+                let client = client.map(|client| client.to_string());
+                let asked = [
+                    ("client", client.as_deref()),
+                    ("key", key.as_deref()),
+                    ("name", name.as_deref()),
+                ];
+                let show = |report: &Standings| standings(report, screen);
+                self.place.call("GET", &path("/limits/show", &asked), show)
+            }
+            Some(LimitsWhat::Reset { client, key, name, .. }) => {
+                let client = client.map(|client| client.to_string());
+                let asked = [
+                    ("client", client.as_deref()),
+                    ("key", key.as_deref()),
+                    ("name", name.as_deref()),
+                ];
                 let done = |value: &Value| match value["reset"].as_u64().unwrap_or_default() {
                     0 => "nothing was taken there\n".to_owned(),
                     count => format!("given back in {}\n", counted(count, "limit", "limits")),
@@ -216,6 +231,25 @@ fn limits(report: &LimitsReport, screen: &Screen) -> String {
                 used.key, used.left, used.reset
             );
         }
+    }
+    text
+}
+
+fn standings(report: &Standings, screen: &Screen) -> String {
+    if report.limits.is_empty() {
+        return "nothing is limited so: no route has such a `limit` line\n".to_owned();
+    }
+    let mut text = String::new();
+    for limit in &report.limits {
+        let name = screen.strong(&shown(&limit.name));
+        let _ = match (&limit.key, limit.left, limit.reset) {
+            (Some(key), Some(left), Some(reset)) => writeln!(
+                text,
+                "{name}: {left} of {} left, all again in {reset:.1} s  {key}",
+                limit.burst
+            ),
+            _ => writeln!(text, "{name}: counts by more than an address; ask by --key"),
+        };
     }
     text
 }

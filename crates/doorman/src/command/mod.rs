@@ -4,6 +4,7 @@
 //! read take `--json`, and the exit code says how it went (see [`exit`]).
 
 mod cache;
+mod called;
 mod certs;
 mod check;
 mod completions;
@@ -12,6 +13,7 @@ mod demo;
 mod diff;
 pub(crate) mod explain;
 mod fmt;
+mod hash;
 mod help;
 mod limits;
 mod man;
@@ -100,6 +102,7 @@ enum Command {
     Diff(diff::Diff),
     Check(check::Check),
     Fmt(fmt::Fmt),
+    Hash(hash::Hash),
     Explain(explain::Explain),
     Test(test::Test),
     Config(config::ConfigCommand),
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Some(Command::Diff(diff)) => diff.run(&screen),
         Some(Command::Check(check)) => check.run(&screen),
         Some(Command::Fmt(fmt)) => fmt.run(&screen),
+        Some(Command::Hash(hash)) => hash.run(),
         Some(Command::Explain(explain)) => explain.run(&screen),
         Some(Command::Test(test)) => test.run(&screen),
         Some(Command::Config(config)) => config.run(&screen),
@@ -175,6 +179,12 @@ fn refuse(refused: &Refused, screen: &Screen) -> ExitCode {
     match refused {
         Refused::Config(diagnostics, sources) => {
             screen.tell(diagnostics, sources);
+            // Rules may name files of their own, which nobody knows before they are read.
+            let is_denied =
+                |one: &doorman_config::Diagnostic| one.message.contains("ermission denied");
+            if crate::harden::is_bounded() && diagnostics.iter().any(is_denied) {
+                eprintln!("  help: {}", crate::harden::BOUNDS_HELP);
+            }
             return ExitCode::from(exit::CONFIG);
         }
         Refused::Bind(errors) => errors.iter().for_each(|error| eprintln!("error: {error}")),

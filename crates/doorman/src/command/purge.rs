@@ -6,11 +6,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::cache::{counted, refused, size};
-use super::reload::{fail, print};
+use super::cache::{counted, size};
+use super::called::Called;
 use super::screen;
 use super::upstreams::encoded;
-use crate::admin::Client;
 use crate::admin::purge::Done;
 
 const EXAMPLES: &str = "\
@@ -59,33 +58,19 @@ pub struct Purge {
 
 impl Purge {
     pub fn run(self) -> ExitCode {
-        let client = match Client::find(self.admin.as_deref(), &self.config) {
-            Ok(client) => client,
-            Err(error) => return fail(&error),
+        let called = match Called::find(self.admin.as_deref(), &self.config, self.json) {
+            Ok(called) => called,
+            Err(code) => return code,
         };
-        let answer = match client.call("POST", &self.call()) {
-            Ok(answer) => answer,
-            Err(error) => return fail(&error),
-        };
-        if answer.code != 200 {
-            return refused(answer.code, &answer.body);
-        }
-        if self.json {
-            print(&answer.body);
-            return ExitCode::SUCCESS;
-        }
-        match serde_json::from_value::<Done>(answer.body) {
-            Ok(done) => {
-                if done.settled == Some(false) {
-                    eprintln!(
-                        "warning: a disk cannot be told of it now: after a crash it could come back; \
-                         `doorman status` says what is wrong"
-                    );
-                }
-                screen::data(&told(&done))
+        called.call("POST", &self.call(), |done: &Done| {
+            if done.settled == Some(false) {
+                eprintln!(
+                    "warning: a disk cannot be told of it now: after a crash it could come back; \
+                     `doorman status` says what is wrong"
+                );
             }
-            Err(_) => screen::failed("what answers is no doorman, or an older one"),
-        }
+            screen::data(&told(done))
+        })
     }
 
     fn call(&self) -> String {

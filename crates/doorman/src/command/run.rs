@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use super::screen::{self, Screen};
 use super::{FILE, refuse};
 use crate::engine::{self, Engine, Origin, Refused};
+use crate::harden;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,6 +69,7 @@ pub struct Serving {
     watching: Watching,
     greet: Box<dyn FnOnce(&Engine)>,
     on_taken: Option<&'static str>,
+    hardens: bool,
 }
 
 impl Serving {
@@ -78,12 +80,19 @@ impl Serving {
             watching: Watching::Nothing,
             greet: Box::new(|engine| eprintln!("doorman is ready: {}", listening(&engine.plan()))),
             on_taken: None,
+            hardens: true,
         }
     }
 
     /// Says this instead when it runs.
     pub fn greet(mut self, greet: impl FnOnce(&Engine) + 'static) -> Self {
         self.greet = Box::new(greet);
+        self
+    }
+
+    /// Gives nothing up: there is more to do than to serve.
+    pub fn whole(mut self) -> Self {
+        self.hardens = false;
         self
     }
 
@@ -110,6 +119,7 @@ fn listening(plan: &Plan) -> String {
 /// Starts a proxy and serves until a signal ends it.
 pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
     let clock = Clock::system();
+    raise_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -128,6 +138,9 @@ pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
     let look = looking(serving.watching, &looked);
     let read = engine::read(&serving.origin, &look);
     let started = read.and_then(|(config, diagnostics, sources)| {
+        if serving.hardens {
+            harden::enter(&config, &sources)?;
+        }
         let ground = engine::ground(&config, clock)?;
         let discovery = engine::discover(&config, &ground)?;
         let prepared = engine::compile(&config, diagnostics, sources, &ground, &look)?;
@@ -164,9 +177,24 @@ pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
             Watch::nothing(clock)
         }
     };
+    harden::tell();
     (serving.greet)(&engine);
     runtime.block_on(heed(&engine, &mut signals, watch, &mut materials, screen));
     ExitCode::SUCCESS
+}
+
+/// Takes as many descriptors as the system lets us have: two for each request that is under way. What systems give by
+/// themselves, 1024, is for programs that could not handle more.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// As many as the kernel gives a process (fs.nr_open) where nobody has changed it.
+    const MOST: u64 = 1 << 20;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(MOST).min(MOST);
+    if current.is_some_and(|current| current < wanted) {
+        // Who may not have more goes on with what there is.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
 }
 
 /// Looks at files before they are read, if they are to be watched.

@@ -12,6 +12,7 @@ use super::exit;
 use super::reload::{fail, print};
 use crate::admin::Client;
 use crate::admin::status::{RunState, ServerStatus, Status as Report, StoreStatus};
+use crate::harden::Hardened;
 use crate::log::timestamp;
 
 #[derive(Args)]
@@ -93,6 +94,9 @@ fn screen(report: &Report, paint: Paint) -> String {
             let _ = writeln!(text, "             {line}");
         }
     }
+    for line in report.hardening.iter().flat_map(hardening) {
+        let _ = writeln!(text, "{line}");
+    }
     let _ = writeln!(text, "connections  {}", report.connections);
     if report.access_log_dropped > 0 {
         let lost = paint.bad(&report.access_log_dropped.to_string());
@@ -127,6 +131,13 @@ fn screen(report: &Report, paint: Paint) -> String {
     }
     servers(&mut text, report, paint);
     text
+}
+
+/// As whom it runs, and what it has given up.
+fn hardening(hardened: &Hardened) -> Vec<String> {
+    let mut lines = vec![format!("runs as      {}  harden {}", hardened.user, hardened.mode)];
+    lines.extend(hardened.measures.iter().map(|measure| format!("             {measure}")));
+    lines
 }
 
 /// A store in a line.
@@ -227,6 +238,10 @@ mod tests {
                 { "name": "new", "tiers": [], "requests": 0, "answered": 0 },
             ],
             "access_log_dropped": 4, "panics": 0,
+            "hardening": { "mode": "on", "user": "door", "measures": [
+                { "name": "capabilities", "standing": "on", "detail": "none left" },
+                { "name": "files", "standing": "missing", "detail": "the kernel has no Landlock" },
+            ] },
         }))
         .unwrap();
         let expect = "\
@@ -234,6 +249,9 @@ doorman 1.2.3  draining, 12 s left  pid 7  up 1 h 1 min
 config       doorman.conf  generation 3  hash 0011223344556677
 last reload  failed
              no
+runs as      door  harden on
+             capabilities (none left)
+             files missing (the kernel has no Landlock)
 connections  5
 log lines    4 lost
 listener     http   0.0.0.0:80  [::]:80

@@ -124,7 +124,7 @@ impl Stores {
 
     fn root(&self, screen: &Screen) -> Result<Root, ExitCode> {
         let data = match engine::read(&Origin::File(self.config.clone()), engine::NOBODY) {
-            Ok((config, ..)) => engine::data_folder(&config),
+            Ok((config, ..)) => engine::data_folder(&config.global),
             Err(refused) => return Err(refuse(&refused, screen)),
         };
         let file = data.join(LOCAL_ROOT);

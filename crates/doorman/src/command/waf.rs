@@ -11,13 +11,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::de::DeserializeOwned;
 
 use super::FILE;
-use super::cache::refused;
-use super::reload::{fail, print};
-use super::screen::{self, Screen};
-use crate::admin::Client;
+use super::called::Called;
+use super::screen::Screen;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,11 +57,9 @@ impl Waf {
     pub fn run(self, screen: &Screen) -> ExitCode {
         let Self { what, admin, config, json } = self;
         let form = Form::of(json);
-        let ask =
-            |ask: &dyn Fn(&Called<'_>) -> ExitCode| match Client::find(admin.as_deref(), &config) {
-                Ok(client) => ask(&Called { client: &client, form }),
-                Err(error) => fail(&error),
-            };
+        let ask = |ask: &dyn Fn(&Called) -> ExitCode| {
+            Called::find(admin.as_deref(), &config, json).map_or_else(|code| code, |one| ask(&one))
+        };
         match what {
             What::Events(events) => ask(&|called| events.run(called, screen)),
             What::Why(why) => ask(&|called| why.run(called, screen)),
@@ -85,32 +80,6 @@ enum Form {
 impl Form {
     const fn of(json: bool) -> Self {
         if json { Self::Programs } else { Self::People }
-    }
-}
-
-/// A running proxy, and for whom its answers are shown.
-struct Called<'a> {
-    client: &'a Client,
-    form: Form,
-}
-
-impl Called<'_> {
-    fn show<T: DeserializeOwned>(&self, path: &str, show: impl FnOnce(&T) -> String) -> ExitCode {
-        let answer = match self.client.call("GET", path) {
-            Ok(answer) => answer,
-            Err(error) => return fail(&error),
-        };
-        if answer.code != 200 {
-            return refused(answer.code, &answer.body);
-        }
-        if self.form == Form::Programs {
-            print(&answer.body);
-            return ExitCode::SUCCESS;
-        }
-        match serde_json::from_value::<T>(answer.body) {
-            Ok(report) => screen::data(&show(&report)),
-            Err(_) => screen::failed("what answers is no doorman, or an older one"),
-        }
     }
 }
 

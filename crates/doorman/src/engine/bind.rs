@@ -12,6 +12,7 @@ use doorman_proxy::Plan;
 
 use super::holds::Holds;
 use super::{Socket, Sockets};
+use crate::harden;
 
 /// A socket that cannot be bound.
 #[derive(Debug)]
@@ -39,6 +40,14 @@ impl fmt::Display for BindError {
             }
             (io::ErrorKind::Other, ListenAddress::Udp(_)) => {
                 write!(f, "\n  help: take one of them away, reload, then add the other; or restart")
+            }
+            (io::ErrorKind::PermissionDenied, address)
+                if address.port().is_some_and(|port| port < 1024) && harden::told().is_some() =>
+            {
+                write!(
+                    f,
+                    "\n  help: a running doorman has this right only if it started with such a port: restart it"
+                )
             }
             (io::ErrorKind::PermissionDenied, address)
                 if address.port().is_some_and(|port| port < 1024) =>

@@ -8,8 +8,10 @@
 mod bind;
 mod certificates;
 mod discovery;
+mod errands;
 mod history;
 mod holds;
+mod memory;
 mod overrides;
 mod probes;
 mod staples;
@@ -23,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use doorman_config::{Config, Diagnostic, FileId, SourceMap, Workers, render};
+use doorman_config::{Config, Diagnostic, FileId, Global, SourceMap, Workers, render};
 use doorman_control::acme::Keeper;
 use doorman_control::discovery::{Discovery, SourceReport};
 use doorman_control::ocsp::Stapler;
@@ -39,12 +41,14 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::admin;
 use crate::files::{self, Files, Look};
+use crate::harden;
 use crate::log::access::{AccessLog, Target};
 use crate::log::error;
 
 pub(crate) use bind::BindError;
 pub(crate) use history::History;
 use holds::{Hold, Holds};
+pub(crate) use memory::Memory;
 pub(crate) use overrides::{NotSet, Overrides, Wish};
 use worker::Command;
 
@@ -65,6 +69,8 @@ pub(crate) struct Engine {
     stapler: Mutex<Option<Stapler>>,
     prober: Mutex<Option<Prober>>,
     stores: stores::Threads,
+    errands: errands::Runner,
+    memory: memory::Seen,
     started: Now,
     current: Mutex<Current>,
     /// Held for as long as a reload takes: two at once could end with the older configuration.
@@ -208,16 +214,23 @@ pub(crate) fn compile(
     }
 }
 
+/// Whether a configuration is of a service of the machine, and not of somebody who works on it: root runs it, or it
+/// says as whom root lets it run. So commands find it whoever gives them.
+#[must_use]
+pub(crate) fn is_service(global: &Global) -> bool {
+    global.user.is_some() || rustix::process::geteuid().is_root() || harden::left_root()
+}
+
 /// Folder for what doorman keeps by itself.
 #[must_use]
-pub(crate) fn data_folder(config: &Config) -> PathBuf {
-    if let Some(data) = &config.global.data {
+pub(crate) fn data_folder(global: &Global) -> PathBuf {
+    if let Some(data) = &global.data {
         return data.value.clone();
     }
     let own = |variable: &str, rest: &str| {
         std::env::var_os(variable).map(|home| PathBuf::from(home).join(rest))
     };
-    if rustix::process::geteuid().is_root() {
+    if is_service(global) {
         return PathBuf::from("/var/lib/doorman");
     }
     own("XDG_DATA_HOME", "doorman")
@@ -232,7 +245,7 @@ pub(crate) fn data_folder(config: &Config) -> PathBuf {
 pub(crate) fn ground(config: &Config, clock: Clock) -> Result<Ground, Refused> {
     let tickets =
         TicketKeys::new(Arc::new(clock)).map_err(|error| Refused::System(error.to_string()))?;
-    Ok(Ground::new(data_folder(config), clock, tickets))
+    Ok(Ground::new(data_folder(&config.global), clock, tickets))
 }
 
 /// The ground for plans that are only looked at.
@@ -242,7 +255,7 @@ pub(crate) fn ground(config: &Config, clock: Clock) -> Result<Ground, Refused> {
 pub fn looking(config: &Config, clock: Clock) -> Result<Ground, Refused> {
     let tickets =
         TicketKeys::new(Arc::new(clock)).map_err(|error| Refused::System(error.to_string()))?;
-    Ok(Ground::looking(data_folder(config), clock, tickets))
+    Ok(Ground::looking(data_folder(&config.global), clock, tickets))
 }
 
 /// Starts looking for the servers that a configuration wants to be found, and puts those that are found in time on the
@@ -281,7 +294,7 @@ impl Engine {
         let sockets =
             bind::bind(&wanted, cores, plan.backlog(), &quic, &mut holds).map_err(Refused::Bind)?;
         let error_log = open_error_log(&plan.config)?;
-        let doors = admin::Change::prepare(&plan.config, &ground.data, &admin::Doors::default())?;
+        let doors = admin::Change::prepare(&plan.config, &admin::Doors::default())?;
         let logs = &plan.config.global;
         let access_log = AccessLog::start(Target::of(&logs.access_log.value), "access log")
             .map_err(|error| Refused::System(format!("access log: {error}")))?;
@@ -292,6 +305,8 @@ impl Engine {
         staples::fill(&plan, &ground);
         let mut prober = None;
         probes::follow(&mut prober, clock, None, &plan);
+        let errands = errands::Runner::start(&ground)
+            .map_err(|error| Refused::System(format!("no thread for errands: {error}")))?;
         let stores = stores::Threads::default();
         stores.follow(&plan, &ground, clock);
         let mut started = Vec::new();
@@ -335,6 +350,8 @@ impl Engine {
             stapler: Mutex::new(stapler),
             prober: Mutex::new(prober),
             stores,
+            errands,
+            memory: memory::Seen::default(),
             started: now,
             current: Mutex::new(current),
             reloading: Mutex::new(()),
@@ -342,6 +359,7 @@ impl Engine {
             news: Notify::new(),
         });
         engine.admin.start(&engine, doors);
+        memory::start(&engine);
         Ok(engine)
     }
 
@@ -439,6 +457,12 @@ impl Engine {
         }
     }
 
+    /// How it stands with memory; `None` while there is no bound on it.
+    #[must_use]
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        self.memory.get()
+    }
+
     /// Takes what disks of stores have to say into the error log.
     pub(crate) fn tell_of_stores(&self) {
         stores::tell(&self.plan());
@@ -464,6 +488,9 @@ impl Engine {
 
     fn reload_once(&self, look: Look<'_>) -> Result<Reloaded, Refused> {
         let (config, diagnostics, sources) = read(&self.origin, look)?;
+        if let Some(why) = harden::lacks(&config, &sources) {
+            return Err(Refused::System(why));
+        }
         let (before, next) =
             (discovery::settings(&self.plan().config), discovery::settings(&config));
         // What the old plan needs is looked at on, until it is sure that the new one comes into force.
@@ -486,6 +513,9 @@ impl Engine {
         if current.stopping {
             return Err(Refused::Stopping);
         }
+        if harden::wants_start(config) {
+            tracing::warn!("`user` and `harden` are as they were: they change when doorman starts");
+        }
         let wanted = bind::wanted(&plan);
         let moved = bind::handed_over(&current.plan, &plan);
         if !moved.is_empty() {
@@ -496,7 +526,7 @@ impl Engine {
         let (cores, backlog) = (self.cores.len(), plan.backlog());
         let sockets = bind::bind(&fresh, cores, backlog, &self.quic, &mut current.holds)
             .map_err(Refused::Bind)?;
-        let doors = admin::Change::prepare(&plan.config, &self.ground.data, &self.admin.doors())?;
+        let doors = admin::Change::prepare(&plan.config, &self.admin.doors())?;
         let error_log = open_error_log(&plan.config)?;
         // The last steps that can fail; nothing but where lines go has changed before them.
         self.access_log
@@ -656,6 +686,7 @@ impl Engine {
                 let _ = thread.join();
             }
         }
+        self.errands.end();
         self.stores.end(&self.plan());
         self.access_log.finish();
         self.rule_log.finish();

@@ -14,7 +14,7 @@ use doorman_net::serve::{
     Announcers, Doorway, Gate, SharedDoorway, Trade, accept, accept_datagrams, relay_datagrams,
 };
 use doorman_net::{Alarm, Clock, Core as NetCore};
-use doorman_proxy::{Books, CoreCounters, Plan, Proxy};
+use doorman_proxy::{Books, CoreCounters, Plan, Proxy, Squeeze};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{Core, Socket, Sockets};
@@ -26,6 +26,8 @@ pub(super) enum Command {
     Follow(Arc<Plan>, Sockets),
     /// End the last connections to this server of this upstream.
     Release(String, String),
+    /// Do what this step says about memory.
+    Squeeze(Squeeze),
     /// End within this time.
     Drain(Duration),
 }
@@ -97,6 +99,8 @@ async fn run(
     let proxy = Proxy::new(Os::new(seed), Rc::clone(&core), books, Arc::clone(&plan));
     let mut worker = Worker { core, proxy, doors: HashMap::new(), datagrams: HashMap::new() };
     worker.open(&plan, sockets);
+    let measuring = Rc::clone(&worker.proxy);
+    tokio::task::spawn_local(async move { measuring.measure().await });
     let mut sweep = Alarm::new(clock);
     let mut flush = Alarm::new(clock);
     let limit = loop {
@@ -114,6 +118,7 @@ async fn run(
                 Some(Command::Release(upstream, server)) => {
                     worker.proxy.release(&upstream, &server);
                 }
+                Some(Command::Squeeze(step)) => worker.proxy.squeeze(step),
                 Some(Command::Drain(limit)) => break limit,
                 None => break Duration::ZERO,
             },
@@ -258,7 +263,7 @@ impl Worker {
                 () = deadline.wait() => break,
                 command = inbox.recv() => match command {
                     Some(Command::Drain(limit)) => deadline.set_earlier(clock.instant() + limit),
-                    Some(Command::Follow(..) | Command::Release(..)) => {}
+                    Some(Command::Follow(..) | Command::Release(..) | Command::Squeeze(_)) => {}
                     None => break,
                 },
             }

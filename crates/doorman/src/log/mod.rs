@@ -8,3 +8,4 @@ mod rules;
 mod sink;
 
 pub(crate) use line::{printable, timestamp};
+pub(crate) use sink::MODE;

@@ -1,17 +1,17 @@
 //! Where the bytes of a log go. Standard output and error are written through descriptors of our
 //! own, without a buffer in between, so that what could not be written is known exactly.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use doorman_config::LogTarget;
 use rustix::event::{PollFd, PollFlags, poll};
 
 /// Rights of a new log file: it holds addresses of clients.
-const MODE: u32 = 0o640;
+pub(crate) const MODE: u32 = 0o640;
 
 /// A place to write to.
 #[derive(Debug)]
@@ -68,7 +68,23 @@ impl Sink {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(MODE).open(path)
+    let mut options = OpenOptions::new();
+    options.append(true);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        result => return result,
+    }
+    match options.create_new(true).mode(MODE).open(path) {
+        Ok(file) => {
+            // Files of doorman's are closed to all others by its mask; who reads logs has its group.
+            file.set_permissions(Permissions::from_mode(MODE))?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().append(true).open(path)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

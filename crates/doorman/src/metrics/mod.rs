@@ -9,8 +9,10 @@ mod coding;
 mod guard;
 mod managed;
 mod optimize;
+mod overload;
 mod process;
 mod resilience;
+mod sign_in;
 mod text;
 mod waf;
 
@@ -100,6 +102,8 @@ impl Exporter {
         optimize::write(&mut page, engine);
         waf::write(&mut page, engine);
         guard::write(&mut page, engine);
+        sign_in::write(&mut page, engine);
+        overload::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);
         handshakes(&mut page, engine);

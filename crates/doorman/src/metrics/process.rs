@@ -3,6 +3,7 @@
 use doorman_http::Now;
 
 use super::text::{Kind, Page};
+use crate::harden::{self, Standing};
 
 pub(super) fn write(page: &mut Page, started: Now) {
     page.one(
@@ -21,6 +22,14 @@ pub(super) fn write(page: &mut Page, started: Now) {
         // Reading the folder takes a descriptor itself.
         let open = (folder.count() as u64).saturating_sub(1);
         page.one("process_open_fds", "Open descriptors.", Kind::Gauge, &[], open);
+    }
+    if let Some(hardened) = harden::told() {
+        let help = "Whether a thing that could be given up is given up: 1, or 0 if it is not.";
+        page.family("doorman_hardened", help, Kind::Gauge);
+        for measure in &hardened.measures {
+            let is_on = matches!(measure.standing, Standing::On | Standing::Partial);
+            page.sample("", &[("measure", &measure.name)], u64::from(is_on));
+        }
     }
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     if let Some(limit) = limit {

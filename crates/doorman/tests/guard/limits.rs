@@ -159,3 +159,41 @@ fn a_limit_by_user_holds_where_nobody_is_asked_who_he_is() {
     let ask = || house.get("/", &[]).status;
     assert_eq!([ask(), ask(), ask()], [200, 200, 429]);
 }
+
+/// What passes is told from outside: by the answers, and the time between the first request and the last answer.
+#[test]
+fn all_cores_together_let_pass_what_one_would_and_no_more() {
+    const RATE: f64 = 300.0;
+    const BURST: f64 = 60.0;
+    let house = House::with("limit 300/s burst 60 per all { rate-header off }");
+    let head = house.head("GET", "/", &[], b"");
+    let begun = Instant::now();
+    let ends = begun + Duration::from_secs(3);
+    let (passed, refused) = thread::scope(|scope| {
+        let hammer = || {
+            let mut raw = house.connect();
+            let mut counts = (0_u32, 0_u32);
+            while Instant::now() < ends {
+                raw.send(&head).expect("a house that is open");
+                match raw.response().expect("an answer").status {
+                    200 => counts.0 += 1,
+                    _ => counts.1 += 1,
+                }
+                raw.forget();
+            }
+            counts
+        };
+        // More connections than workers, which the system spreads over them.
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(hammer)).collect();
+        all.into_iter()
+            .map(|one| one.join().expect("a client"))
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    });
+    let most = BURST + RATE * begun.elapsed().as_secs_f64();
+    let least = BURST + RATE * 3.0;
+    let passed = f64::from(passed);
+    assert!(refused > 100, "{refused} were refused: the limit was not reached");
+    assert!(passed <= most * 1.01, "{passed} passed of {most}");
+    // A client that waits for the processor asks for less than there is.
+    assert!(passed >= least * 0.9, "{passed} passed of {least}");
+}

@@ -169,3 +169,22 @@ fn a_new_list_counts_for_open_connections() {
         assert_eq!(status(&house.ask(&mut of_bob, "must.test", "/", "")), Some(421));
     }
 }
+
+/// Who has shown a certificate is known by its subject, in limits too.
+#[test]
+fn limits_count_by_whom_a_certificate_names() {
+    let house = House::start(
+        "site https://must.test:@PORT {
+            tls internal { client-auth require ca clients.pem crl crl.pem }
+            limit 3/h burst 3 per user name own
+            proxy @ORIGIN
+        }",
+    );
+    let [ann, zoe] =
+        [("ann", 1), ("zoe", 2)].map(|(name, serial)| house.authority.client(name, serial, 30));
+    let ask = |who| house.everywhere(&client("must.test", Some(who)), "must.test", "/");
+    // Three wires, one count.
+    assert_eq!(ask(&ann).each_ref().map(status), [Some(200); 3]);
+    assert_eq!(ask(&ann).each_ref().map(status), [Some(429); 3]);
+    assert_eq!(ask(&zoe).each_ref().map(status), [Some(200); 3]);
+}

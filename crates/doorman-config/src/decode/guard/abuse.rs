@@ -7,7 +7,6 @@ use super::Decoder;
 use super::identity::time_within;
 use crate::item::{Item, Text};
 use crate::suggest::nearest;
-use crate::table::WHEN_LATER;
 use crate::values::{self, Value};
 use crate::{
     Ban, BanSignal, Challenge, ChallengeBind, ChallengeWhen, ClientPrefixes, Diagnostic,
@@ -37,8 +36,12 @@ impl Decoder<'_> {
         if self.says_off(block, "challenge always") {
             return Some(None);
         }
-        let when = [("always", ChallengeWhen::Always), ("suspicious", ChallengeWhen::Suspicious)];
-        let when = self.ok(values::choice(block.value(0)?, &when, WHEN_LATER));
+        let when = [
+            ("always", ChallengeWhen::Always),
+            ("when-busy", ChallengeWhen::WhenBusy),
+            ("suspicious", ChallengeWhen::Suspicious),
+        ];
+        let when = self.ok(values::choice(block.value(0)?, &when, &[]));
         let mut challenge = Challenge {
             when: when.unwrap_or(Spanned::new(ChallengeWhen::Always, block.span)),
             difficulty: Setting::default_of(16),
@@ -163,6 +166,7 @@ fn gives(options: &RouteOptions, sign: BanSignal) -> bool {
                 || guard.api_key.is_some()
                 || guard.jwt.is_some()
                 || guard.forward_auth.is_some()
+                || guard.oidc.is_some()
         }
         BanSignal::WafBlock => options.waf.is_some(),
         BanSignal::Limit => {
@@ -175,7 +179,7 @@ fn gives(options: &RouteOptions, sign: BanSignal) -> bool {
 fn needed(sign: BanSignal) -> &'static str {
     match sign {
         BanSignal::AuthFailure => {
-            "it needs basic-auth, api-key, jwt or forward-auth; an upstream's own refusals are statuses: `on 401 403`"
+            "it needs basic-auth, api-key, jwt, oidc or forward-auth; an upstream's own refusals are statuses: `on 401 403`"
         }
         BanSignal::WafBlock => "it needs a `waf` line",
         BanSignal::Limit => "it needs a `limit`, `connections` or `concurrency` line",

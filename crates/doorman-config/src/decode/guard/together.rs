@@ -4,23 +4,33 @@ use std::collections::HashSet;
 
 use super::Decoder;
 use super::keys::{of_claims, of_users};
-use crate::{Diagnostic, Global, Guard, HostPattern, LimitKey, Scheme, Site, SiteAddress, Spanned};
+use crate::{
+    ClientAuthMode, Diagnostic, Global, Guard, HostPattern, LimitKey, Scheme, Site, SiteAddress,
+    Spanned,
+};
 
 impl Decoder<'_> {
     /// Bounds by something that no client of the route has.
     pub(super) fn check_keys(&mut self, site: &Site) {
         let mut said = HashSet::new();
-        for guard in site.routes.iter().map(|route| &route.options.guard) {
-            let has_claims = guard.jwt.is_some();
+        let asked = site.tls.as_ref().and_then(|tls| tls.options.client_auth.as_ref());
+        let all_certified = asked.is_some_and(|asked| asked.value.mode == ClientAuthMode::Require);
+        for options in site.routes.iter().map(|route| &route.options) {
+            let guard = &options.guard;
+            let has_claims = guard.jwt.is_some() || guard.oidc.is_some();
             let told = guard.forward_auth.as_ref().is_some_and(|asked| asked.user.is_some());
-            let has_user =
-                has_claims || guard.basic_auth.is_some() || guard.api_key.is_some() || told;
+            let has_user = has_claims
+                || guard.basic_auth.is_some()
+                || guard.api_key.is_some()
+                || told
+                || all_certified
+                || options.mtls.is_some();
             for keys in keys_of(guard) {
                 let users = of_users(keys).filter(|_| !has_user);
                 let claims = of_claims(keys).filter(|_| !has_claims);
                 for (span, what, words) in users
-                    .map(|span| (span, "users", "basic-auth, api-key or jwt"))
-                    .chain(claims.map(|span| (span, "claims", "jwt")))
+                    .map(|span| (span, "users", "basic-auth, api-key, jwt or oidc"))
+                    .chain(claims.map(|span| (span, "claims", "jwt or oidc")))
                     .filter(|(span, ..)| said.insert(*span))
                 {
                     let message =
@@ -34,7 +44,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Passwords and keys that everybody on the way can read. Behind a proxy that is trusted, TLS may have ended
+    /// Passwords, keys and sessions that everybody on the way can read. Behind a proxy that is trusted, TLS may have ended
     /// there.
     pub(super) fn check_plain(&mut self, site: &Site, global: &Global) {
         let mut plain = site.addresses.iter().filter(|address| is_open(&address.value));
@@ -46,6 +56,7 @@ impl Decoder<'_> {
             let words = [
                 ("passwords", guard.basic_auth.as_ref().map(|auth| auth.span)),
                 ("keys", guard.api_key.as_ref().map(|auth| auth.span)),
+                ("sessions", guard.oidc.as_ref().map(|auth| auth.span)),
             ];
             let words = words.into_iter().filter_map(|(what, span)| Some((what, span?)));
             for (what, span) in words.filter(|(_, span)| said.insert(*span)) {

@@ -9,8 +9,8 @@ use crate::item::{Form, Item, Text};
 use crate::table::ALGORITHMS_LATER;
 use crate::values::{self, Value};
 use crate::{
-    ClaimForward, ClaimRule, CredentialPlace, Diagnostic, Jwt, JwtAlgorithm, JwtKeys, Secret,
-    Setting, Spanned,
+    ClaimForward, ClaimRule, CredentialPlace, Diagnostic, HttpUrl, Jwt, JwtAlgorithm, JwtKeys,
+    Scheme, Secret, ServerHost, Setting, Spanned,
 };
 
 /// Bytes of a secret: those of the hash that HS256 makes (RFC 7518 section 3.2).
@@ -20,11 +20,12 @@ const SECRET_BYTES_MIN: usize = 32;
 const CLAIMS_MAX: usize = 64;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Decoder<'_> {
     #[expect(clippy::option_option, reason = "`jwt off` is such a line too")]
     pub(super) fn jwt(&mut self, block: &Item) -> Option<Option<Jwt>> {
-        if self.says_off(block, "jwt jwks FILE") {
+        if self.says_off(block, "jwt jwks URL") {
             return Some(None);
         }
         let before = self.diagnostics.errors();
@@ -42,6 +43,8 @@ impl Decoder<'_> {
             claims: Vec::new(),
             forward: Vec::new(),
             leeway: Setting::default_of(Duration::from_secs(30)),
+            refresh: Setting::default_of(Duration::from_secs(3600)),
+            ca: None,
             strip: Setting::default_of(false),
             span: block.span,
         };
@@ -71,6 +74,7 @@ impl Decoder<'_> {
             None => Setting::default_of(usual(&jwt.keys.value)),
         };
         if !block.is_off() {
+            self.check_fetched(&jwt)?;
             self.check_bound(block, &jwt);
         }
         Some(Some(jwt))
@@ -100,25 +104,35 @@ impl Decoder<'_> {
             "leeway" => self.set(item, &mut jwt.leeway, |text| {
                 time_within(text, Duration::ZERO, 5 * MINUTE, "0s to 5m")
             }),
+            "refresh" => self
+                .set(item, &mut jwt.refresh, |text| time_within(text, MINUTE, 7 * DAY, "1m to 7d")),
+            "ca" => {
+                let sources = self.sources;
+                self.fill(item, &mut jwt.ca, |text| values::file(text, sources));
+            }
             _ => self.set(item, &mut jwt.strip, super::switch),
         }
     }
 
     fn jwks(&mut self, item: &Item) -> Option<Spanned<JwtKeys>> {
         let text = item.value(0)?;
-        if text.text.contains("://") {
-            let error = Diagnostic::error("E0203", text.span, "keys are not fetched yet");
+        if !text.text.contains("://") {
+            return Some(self.ok(values::file(text, self.sources))?.map(JwtKeys::File));
+        }
+        let url = self.url(text)?;
+        if url.value.address.scheme == Scheme::Http && !is_local(&url.value) {
+            let error = Diagnostic::error("E0253", text.span, "keys are fetched over TLS");
             self.say(error.help(
-                "fetch them into a file and write `jwks FILE`; a file that changes is read again",
+                "write an https:// URL: who is on the way could send keys of his own and sign in as anybody",
             ));
             return None;
         }
-        Some(self.ok(values::file(text, self.sources))?.map(JwtKeys::File))
+        Some(url.map(JwtKeys::Url))
     }
 
     fn jwt_secret(&mut self, item: &Item) -> Option<Spanned<JwtKeys>> {
         let text = item.value(0)?;
-        self.check_literal(text);
+        self.check_literal(text, "jwt");
         if text.text.len() < SECRET_BYTES_MIN {
             let message = format!("a secret of fewer than {SECRET_BYTES_MIN} bytes can be guessed");
             let error = Diagnostic::error("E0253", text.span, message);
@@ -129,16 +143,16 @@ impl Decoder<'_> {
     }
 
     /// Says so if a secret stands in the file itself.
-    fn check_literal(&mut self, text: &Text) {
+    pub(super) fn check_literal(&mut self, text: &Text, name: &str) {
         if matches!(text.form, Form::Loaded(_)) {
             return;
         }
         let message =
             "a secret stands in the configuration, where everybody reads it who may read that";
         let warning = Diagnostic::warning("W0321", text.span, message);
-        self.say(
-            warning.help("load it: ${secret:jwt} for a secret of the service, or ${file:PATH}"),
-        );
+        self.say(warning.help(format!(
+            "load it: ${{secret:{name}}} for a secret of the service, or ${{file:PATH}}"
+        )));
     }
 
     fn algorithms(&mut self, item: &Item) -> Option<Vec<JwtAlgorithm>> {
@@ -189,7 +203,7 @@ impl Decoder<'_> {
                     .help("write `secret ${secret:NAME}` with it"),
                 None => {
                     Diagnostic::error("E0253", block.span, "`jwt` has no keys to check tokens with")
-                        .help("write `jwt jwks FILE`, or `jwt secret ${secret:NAME}`")
+                        .help("write `jwt jwks URL`, or `jwt secret ${secret:NAME}`")
                 }
             },
             (Some(jwks), None) => {
@@ -209,6 +223,23 @@ impl Decoder<'_> {
         None
     }
 
+    /// What says how keys are fetched stands with keys that are.
+    fn check_fetched(&mut self, jwt: &Jwt) -> Option<()> {
+        if matches!(jwt.keys.value, JwtKeys::Url(_)) {
+            return Some(());
+        }
+        let (refresh, ca) = (jwt.refresh.span, jwt.ca.as_ref().map(|ca| ca.span));
+        let Some((span, word)) =
+            refresh.map(|span| (span, "refresh")).or(ca.map(|span| (span, "ca")))
+        else {
+            return Some(());
+        };
+        let message = format!("`{word}` is for keys that are fetched");
+        let error = Diagnostic::error("E0253", span, message).also(jwt.keys.span, "these are not");
+        self.say(error.help("take it out; a file that changes is read again by itself"));
+        None
+    }
+
     /// A token that is for everybody, or by everybody, lets in who has one for something else.
     fn check_bound(&mut self, block: &Item, jwt: &Jwt) {
         let missing = match (&jwt.issuer, jwt.audiences.is_empty()) {
@@ -224,7 +255,7 @@ impl Decoder<'_> {
         ));
     }
 
-    fn check_claims(&mut self, block: &Item, count: usize) {
+    pub(super) fn check_claims(&mut self, block: &Item, count: usize) {
         if count > CLAIMS_MAX {
             let message = format!("more than {CLAIMS_MAX} claims in one block");
             self.say(Diagnostic::error("E0110", block.span, message));
@@ -237,7 +268,7 @@ impl Decoder<'_> {
         Some(Spanned::new(ClaimRule { claim, values }, item.span))
     }
 
-    fn claim_forward(&mut self, item: &Item) -> Option<Spanned<ClaimForward>> {
+    pub(super) fn claim_forward(&mut self, item: &Item) -> Option<Spanned<ClaimForward>> {
         let claim = self.ok(claim_name(item.value(0)?));
         let field = self.identity_field(item.value(1)?);
         Some(Spanned::new(ClaimForward { claim: claim?.value, field: field?.value }, item.span))
@@ -248,7 +279,7 @@ impl Decoder<'_> {
 fn usual(keys: &JwtKeys) -> Vec<JwtAlgorithm> {
     match keys {
         JwtKeys::Secret(_) => vec![JwtAlgorithm::Hs256],
-        JwtKeys::File(_) => {
+        JwtKeys::Url(_) | JwtKeys::File(_) => {
             JwtAlgorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect()
         }
     }
@@ -264,8 +295,17 @@ fn with_scheme(place: CredentialPlace) -> CredentialPlace {
     }
 }
 
+/// Whether a URL is of this machine.
+pub(super) fn is_local(url: &HttpUrl) -> bool {
+    match &url.address.host {
+        ServerHost::Ip { ip, .. } => ip.is_loopback(),
+        ServerHost::Name { name, .. } => name == "localhost" || name.ends_with(".localhost"),
+        ServerHost::Unix(_) => true,
+    }
+}
+
 /// Text of one line.
-fn one_line(text: &Text) -> Value<String> {
+pub(super) fn one_line(text: &Text) -> Value<String> {
     let is_good = (1..=2048).contains(&text.text.len()) && !text.text.chars().any(char::is_control);
     if is_good {
         return Ok(Spanned::new(text.text.clone(), text.span));

@@ -10,6 +10,8 @@ use crate::{Setting, Span, Spanned, StatusRange};
 pub enum ChallengeWhen {
     /// Everybody.
     Always,
+    /// Everybody, while there is more to do than can be done.
+    WhenBusy,
     /// Those whose requests look like no browser's.
     Suspicious,
 }

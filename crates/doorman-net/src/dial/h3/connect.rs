@@ -48,7 +48,7 @@ pub(in crate::dial) async fn open<S: Stream>(
     clock: Clock,
 ) -> Result<Rc<Session>, DialError> {
     let tls = server.tls.as_ref().ok_or(DialError::Protocol("HTTP/3 is spoken under TLS only"))?;
-    let refused = |error: io::Error| DialError::Connect(error.kind());
+    let refused = |error: io::Error| DialError::of_connect(&error);
     let source = server.manner.source;
     let config = config(tls)?;
     let mut last = DialError::Connect(io::ErrorKind::NotFound);

@@ -5,6 +5,7 @@
 //! bits are set and writes what they said.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -162,18 +163,22 @@ impl<T: Copy> Crew<T> {
     fn poll_one(&mut self, slot: usize, ended: &mut impl FnMut(T)) {
         let Some(Place { work, waker }) = self.places.get_mut(slot) else { return };
         let Some(running) = work else { return };
-        let polled = running.future.as_mut().poll(&mut Context::from_waker(waker));
-        if polled.is_ready() {
-            let stream = running.stream;
-            *work = None;
-            ended(stream);
+        // A fault of ours in one request is no reason to take all others of the connection down with it: the work is
+        // dropped, and letting go of the stream resets it. The hook has told of it.
+        let mut cx = Context::from_waker(waker);
+        let poll = AssertUnwindSafe(|| running.future.as_mut().poll(&mut cx));
+        if catch_unwind(poll).is_ok_and(|polled| polled.is_pending()) {
+            return;
         }
+        let stream = running.stream;
+        *work = None;
+        ended(stream);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::future::poll_fn;
     use std::rc::Rc;
     use std::sync::atomic::AtomicUsize;
@@ -234,5 +239,28 @@ mod tests {
         crew.call(0);
         crew.poll(|slot| ended.push(slot));
         assert_eq!(ended, [0]);
+    }
+
+    #[test]
+    fn a_panic_ends_its_own_stream_and_no_other() {
+        let mut crew = Crew::new(3);
+        let polled = Rc::new(Cell::new(0));
+        for slot in 0..3 {
+            let polled = Rc::clone(&polled);
+            let work = poll_fn(move |_| {
+                assert_ne!(slot, 1, "a fault of ours");
+                polled.set(polled.get() + 1);
+                Poll::Pending
+            });
+            crew.add(slot, slot, Box::pin(work));
+        }
+        let mut ended = Vec::new();
+        crew.poll(|slot| ended.push(slot));
+        assert_eq!((ended.as_slice(), polled.get()), (&[1][..], 2));
+        for slot in 0..3 {
+            crew.call(slot);
+        }
+        crew.poll(|_| panic!("none ends"));
+        assert_eq!(polled.get(), 4);
     }
 }

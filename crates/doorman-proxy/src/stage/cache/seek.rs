@@ -196,6 +196,9 @@ pub(crate) fn seek<'p>(
         note(exchange, "method");
         return Ok(Seek::Change(change));
     }
+    if exchange.is_optional {
+        return Ok(bypass(exchange, "user"));
+    }
     let Some(place) = cache.place(upstream) else { return Ok(bypass(exchange, "place")) };
     if head.upgrade.is_some() {
         return Ok(bypass(exchange, "upgrade"));

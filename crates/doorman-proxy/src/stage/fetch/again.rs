@@ -41,7 +41,7 @@ pub(super) const fn reason(error: &DialError) -> Option<Again> {
         DialError::Malformed(_) => Some(Again::Malformed),
         DialError::ResponseTimeout | DialError::WriteTimeout => Some(Again::Timeout),
         DialError::Unprocessed => Some(Again::Refused),
-        DialError::Client(_) | DialError::Unsendable(_) => None,
+        DialError::Client(_) | DialError::Unsendable(_) | DialError::Exhausted => None,
     }
 }
 

@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use doorman_balance::{Lease, PickRequest, Tried};
 use doorman_net::Net;
-use doorman_net::dial::Answer;
+use doorman_net::dial::{Answer, DialError};
 
 use crate::again::Again;
 use crate::exchange::Exchange;
@@ -114,6 +114,10 @@ pub(crate) async fn send<'a, N: Net>(
                 Again::Status(status)
             }
             Err(error) => {
+                if matches!(error, DialError::Exhausted) {
+                    proxy.make_room();
+                    proxy.books().counters().overload().unsent.add(1);
+                }
                 let why = outcome::failed(&asked, id, &error, exchange);
                 effort.unsent = why == Some(Again::Connect);
                 effort.fault = Fault::Upstream(error);

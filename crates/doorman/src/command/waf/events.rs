@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::{Called, shown, table};
-use crate::command::screen::Screen;
+use super::{shown, table};
+use crate::command::called::Called;
+use crate::command::screen::{self, Screen};
 use crate::command::upstreams::encoded;
 
 /// Events that are shown, if it is not said how many.
@@ -106,7 +107,7 @@ pub(super) struct Event {
 }
 
 impl Events {
-    pub(super) fn run(&self, called: &Called<'_>, screen: &Screen) -> ExitCode {
+    pub(super) fn run(&self, called: &Called, screen: &Screen) -> ExitCode {
         let mut path = format!("/waf/events?last={}", self.limit);
         if let Some(rule) = self.rule {
             path += &format!("&rule={rule}");
@@ -118,7 +119,7 @@ impl Events {
         if let Some(action) = action {
             path += &format!("&action={}", action.word());
         }
-        called.show(&path, |listed: &Listed| list(listed, screen))
+        called.get(&path, |listed: &Listed| screen::data(&list(listed, screen)))
     }
 }
 

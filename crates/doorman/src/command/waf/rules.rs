@@ -6,9 +6,10 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::events::limit;
-use super::{Called, shown, table};
+use super::{shown, table};
 use crate::command::cache::{percent, size};
-use crate::command::screen::Screen;
+use crate::command::called::Called;
+use crate::command::screen::{self, Screen};
 
 /// Show what each rule has cost, and how often it matched
 ///
@@ -62,13 +63,13 @@ struct Rule {
 }
 
 impl Rules {
-    pub(super) fn run(&self, called: &Called<'_>, screen: &Screen) -> ExitCode {
+    pub(super) fn run(&self, called: &Called, screen: &Screen) -> ExitCode {
         let by = match self.by {
             By::Cost => "cost",
             By::Hits => "hits",
         };
         let path = format!("/waf/rules?by={by}&last={}&all={}", self.limit, self.all);
-        called.show(&path, |costs: &Costs| list(costs, screen))
+        called.get(&path, |costs: &Costs| screen::data(&list(costs, screen)))
     }
 }
 

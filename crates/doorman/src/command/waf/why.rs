@@ -7,8 +7,9 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::events::{Event, score};
-use super::{Called, shown};
-use crate::command::screen::Screen;
+use super::shown;
+use crate::command::called::Called;
+use crate::command::screen::{self, Screen};
 use crate::command::upstreams::encoded;
 
 /// Characters of a text that a rule told, or of an excerpt.
@@ -66,9 +67,9 @@ struct Line {
 }
 
 impl Why {
-    pub(super) fn run(&self, called: &Called<'_>, screen: &Screen) -> ExitCode {
+    pub(super) fn run(&self, called: &Called, screen: &Screen) -> ExitCode {
         let path = format!("/waf/events/{}", encoded(&self.id));
-        called.show(&path, |known: &Known| why(known, screen))
+        called.get(&path, |known: &Known| screen::data(&why(known, screen)))
     }
 }
 
