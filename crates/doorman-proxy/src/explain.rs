@@ -402,7 +402,7 @@ impl Explanation {
             client: exchange.client(),
         };
         self.tried = plan.table.explain(&query);
-        let (site, index) = match plan.table.find(&query) {
+        let (site, index) = match plan.find(&query) {
             Found::Route(site, route, captures) => {
                 exchange.captures = captures;
                 (site.0, route.0)

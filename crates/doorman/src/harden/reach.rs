@@ -107,6 +107,7 @@ fn guards(config: &Config, read: &mut Vec<PathBuf>) {
         read.extend(users.chain(keys).filter_map(|one| list(&one.value)));
         read.extend(guard.jwt.iter().filter_map(|jwt| match &jwt.keys.value {
             JwtKeys::File(path) => Some(path.clone()),
+            JwtKeys::Url(_) => jwt.ca.as_ref().map(|file| file.value.clone()),
             JwtKeys::Secret(_) => None,
         }));
         if let Some(waf) = &route.options.waf

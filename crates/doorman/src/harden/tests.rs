@@ -9,7 +9,6 @@ use std::process::{Command, Stdio};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::{Pid, Signal};
-use rustix::thread::UnshareFlags;
 
 use super::*;
 
@@ -52,7 +51,7 @@ fn no_program_no_process_and_no_door_to_the_kernel() {
         let pid = Pid::from_child(&other);
         refused("a signal", rustix::process::kill_process(pid, Signal::KILL));
         refused("another root", rustix::process::chroot("/tmp"));
-        refused("a namespace", rustix::thread::unshare(UnshareFlags::NEWUSER));
+        refused("another session", rustix::process::setsid().map(drop));
         let root = rustix::process::getuid();
         refused("another user", rustix::thread::set_thread_uid(root));
         let memory = rustix::fs::memfd_create("code", rustix::fs::MemfdFlags::CLOEXEC).map(drop);

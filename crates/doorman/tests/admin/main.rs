@@ -250,7 +250,8 @@ fn status_has_its_shape() {
             "now",
             "access_log_dropped",
             "panics",
-            "problems"
+            "problems",
+            "hardening"
         ]
     );
     assert_eq!(report["pid"], story.child.as_ref().unwrap().id());

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
-use crate::rig::{AS_NOBODY, House, Stage, is_root};
+use crate::rig::{AS_NOBODY, BINARY, House, Stage, is_root};
 
 /// Whether a measure is in force; a kernel that cannot do it has to be told of.
 fn has(house: &House, measure: &str) -> bool {
@@ -142,5 +143,27 @@ fn metrics_say_what_is_in_force() {
             assert!(page.contains(&line), "{line} in {page}");
         }
         assert!(page.contains("doorman_hardened{measure=\"system-calls\"} "), "{page}");
+    }
+}
+
+#[test]
+fn a_key_that_others_can_read_is_warned_of() {
+    let stage = Stage::new("", "respond 200");
+    let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+    let (cert, key) = (stage.folder().join("cert.pem"), stage.folder().join("key.pem"));
+    fs::write(cert, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    stage.rewrite("", "respond 200\n}\nsite a.test { tls cert cert.pem key key.pem; respond 200");
+    for (mode, is_open) in
+        [(0o644, true), (0o660, true), (0o606, true), (0o640, false), (0o600, false)]
+    {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let mut command = Command::new(BINARY);
+        let output =
+            command.current_dir(stage.folder()).args(["check", "--format", "short"]).output();
+        let said = String::from_utf8(output.unwrap().stdout).unwrap();
+        let warning = format!("others can get at the key key.pem (mode {mode:03o}): chmod 600 it");
+        assert_eq!(said.contains(&warning), is_open, "{mode:o}: {said}");
+        assert!(!said.contains("error["), "{said}");
     }
 }

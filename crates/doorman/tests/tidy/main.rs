@@ -5,6 +5,7 @@
 //! is a function from text to complaints, and each is shown bad text too: a check that cannot fail
 //! guards nothing.
 
+mod cases;
 mod crates;
 mod dependencies;
 mod sources;

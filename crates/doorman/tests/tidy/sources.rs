@@ -245,7 +245,7 @@ fn unsafe_is_forbidden(path: &str, text: &str) -> Option<String> {
 }
 
 /// Every file below `folder` with one of these endings; paths from the workspace's folder.
-fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
+pub(super) fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     walk(&root().join(folder), &mut |path| {
         let is_wanted =
