@@ -1,5 +1,8 @@
 //! What is given up is given up for good and by the whole process, so each test runs in a process of its own.
 
+#![expect(clippy::disallowed_methods, reason = "what a proxy does has to go on, sockets too")]
+#![expect(clippy::zombie_processes, reason = "to wait for others is what is given up")]
+
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
