@@ -166,7 +166,7 @@ fn providers_that_lie_sign_nobody_in() {
     let lies: [(&str, Lie, u16, &str); 12] = [
         ("/nonce", |will| claim(will, "nonce", "\"other\""), 400, "bad-state"),
         ("/no-nonce", |will| claim(will, "nonce", ""), 400, "bad-state"),
-        ("/no-user", |will| claim(will, "sub", ""), 502, "bad-answer"),
+        ("/no-user", |will| claim(will, "sub", ""), 403, "not-allowed"),
         ("/access", |will| claim(will, "at_hash", "\"other\""), 502, "bad-answer"),
         ("/issuer", |will| claim(will, "iss", "\"https://evil.test\""), 401, "bad-issuer"),
         ("/audience", |will| claim(will, "aud", "\"other\""), 401, "bad-audience"),
