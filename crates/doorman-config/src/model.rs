@@ -46,8 +46,8 @@ pub use guard::{
     Access, ApiKey, Ban, BanSignal, BasicAuth, BuiltInList, Challenge, ChallengeBind,
     ChallengeWhen, ClaimForward, ClaimRule, ClientPrefixes, ConcurrencyLimit, ConnectionsLimit,
     Cors, CorsFields, Country, CredentialList, CredentialPlace, Csrf, ForwardAuth,
-    ForwardAuthMethod, Geo, Guard, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode, Oidc,
-    Origin, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated, WhoList,
+    ForwardAuthMethod, Geo, Guard, HttpUrl, Jwt, JwtAlgorithm, JwtKeys, Limit, LimitKey, LimitMode,
+    Oidc, Origin, RequestRate, Secret, SecurityHeaders, Throttle, Unauthenticated, WhoList,
 };
 pub use harden::{Harden, ProcessUser};
 pub use health::{FailureSign, HealthCheck, HealthKind, InitialHealth, Outlier, Passive};

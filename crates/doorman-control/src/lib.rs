@@ -6,6 +6,7 @@
 pub mod acme;
 mod debounce;
 pub mod discovery;
+pub mod errand;
 pub mod ocsp;
 pub mod overrides;
 pub mod probe;

@@ -12,6 +12,10 @@ use doorman_http::desync::Desync;
 
 use crate::Clock;
 
+/// Connections that are closed at once when descriptors are scarce: at least so many, and this part of all.
+const RECLAIMED_MIN: usize = 2;
+const RECLAIMED_PART: usize = 64;
+
 /// How connections to clients are served; fixed for a connection when it is accepted.
 #[derive(Clone, Debug)]
 pub struct ServeSettings {
@@ -141,9 +145,15 @@ impl Core {
         }
     }
 
+    /// Ends some of the connections that rest, and says whether there were any: a part of all, so that what it takes to
+    /// find them is paid seldom however many there are.
+    pub fn make_room(&self) -> bool {
+        self.reclaim(RECLAIMED_MIN.max(self.open_connections() / RECLAIMED_PART)) > 0
+    }
+
     /// Ends so many of the connections that have had no request for the longest, and says how many it found. They
     /// close in their next turn.
-    pub fn reclaim(&self, most: usize) -> usize {
+    fn reclaim(&self, most: usize) -> usize {
         let mut connections = self.connections.borrow_mut();
         let resting = |(at, place): (usize, &Place)| {
             place.resting.filter(|_| !place.leaves).map(|since| (since, at))
@@ -210,7 +220,7 @@ impl Core {
             connections.places.push(Place::default());
             connections.places.len() - 1
         });
-        Ticket { core: Rc::clone(self), slot }
+        Ticket { core: Rc::clone(self), slot, has_worked: Cell::new(false) }
     }
 }
 
@@ -219,6 +229,8 @@ impl Core {
 pub(crate) struct Ticket {
     core: Rc<Core>,
     slot: usize,
+    /// Whether it has ever had a request.
+    has_worked: Cell<bool>,
 }
 
 impl Ticket {
@@ -233,7 +245,8 @@ impl Ticket {
 
     /// Says that the connection waits for a request and has nothing else to do. Whether it is to end instead.
     pub(crate) fn rest(&self) -> bool {
-        if self.core.is_pressed() {
+        // What has just come gets to say what it came for.
+        if self.core.is_pressed() && self.has_worked.get() {
             return true;
         }
         let mut connections = self.core.connections.borrow_mut();
@@ -244,6 +257,7 @@ impl Ticket {
 
     /// Says that a request has come.
     pub(crate) fn work(&self) {
+        self.has_worked.set(true);
         let mut connections = self.core.connections.borrow_mut();
         let place = &mut connections.places[self.slot];
         (place.resting, place.leaves) = (None, false);
@@ -304,6 +318,8 @@ mod tests {
         core.press(true);
         core.press(true);
         assert_eq!(called(), [2, 2, 2, 1], "all hear of it, once");
+        assert!(!tickets[3].rest(), "it has had no request yet");
+        tickets[3].work();
         assert!(tickets[3].rest());
         core.press(false);
         assert!(!tickets[3].rest());

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorman_http::{Holding, Wire};
+use doorman_limit::Prefixes;
 
 use crate::metrics::{ListenerCounters, wire_place};
 
@@ -18,9 +19,13 @@ use crate::metrics::{ListenerCounters, wire_place};
 pub struct CrowdLimits {
     /// All of them.
     pub connections: u64,
-    /// Those of one client address; `None`: no bound of its own.
+    /// Those of one client, [`CLIENT`]; `None`: no bound of its own.
     pub per_client: Option<u32>,
 }
+
+/// What counts as one client: an IPv4 address, and of IPv6 a network of 64 bits, since whoever has one address of such a
+/// network has all of them (RXC-09).
+const CLIENT: Prefixes = Prefixes { v4: 32, v6: 64 };
 
 /// Connections that are open now. One for the process; kept over reloads.
 #[derive(Debug, Default)]
@@ -67,6 +72,7 @@ impl Entry {
         let (None, Some(client), Some(max)) = (self.client, client, limits.per_client) else {
             return true;
         };
+        let client = CLIENT.network(client);
         let entered = self.crowd.enter_client(client, max);
         self.client = entered.then_some(client);
         entered
@@ -171,6 +177,22 @@ mod tests {
         assert_eq!(crowd.open.load(Ordering::Relaxed), 0);
         assert!(crowd.clients.lock().unwrap().is_empty());
         assert!(crowd.enter(None, CrowdLimits { connections: 0, per_client: None }).is_none());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client_rxc_09() {
+        let crowd = Arc::new(Crowd::default());
+        let limits = CrowdLimits { connections: 9, per_client: Some(1) };
+        let enter = |address: &str| crowd.enter(Some(address.parse().unwrap()), limits);
+        let held = enter("2001:db8:0:1::1").unwrap();
+        assert!(enter("2001:db8:0:1:ffff::2").is_none(), "another address of the same network");
+        assert!(enter("2001:db8:0:2::1").is_some(), "another network");
+        drop(held);
+        let held = enter("192.0.2.1").unwrap();
+        assert!(enter("::ffff:192.0.2.1").is_none(), "the same by a socket of IPv6");
+        assert!(enter("192.0.2.2").is_some(), "its neighbour");
+        drop(held);
+        assert!(crowd.clients.lock().unwrap().is_empty());
     }
 
     #[test]

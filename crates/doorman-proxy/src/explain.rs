@@ -402,7 +402,7 @@ impl Explanation {
             client: exchange.client(),
         };
         self.tried = plan.table.explain(&query);
-        let (site, index) = match plan.table.find(&query) {
+        let (site, index) = match plan.find(&query) {
             Found::Route(site, route, captures) => {
                 exchange.captures = captures;
                 (site.0, route.0)
@@ -419,8 +419,9 @@ impl Explanation {
         };
         (self.site, self.route) = (Some(site), Some(index));
         let route = &plan.sites[site].routes[index];
+        self.guards.extend(guard::overload(plan, route));
         if let Some(guard) = &route.guard {
-            self.guards = guard::guards(guard, exchange);
+            self.guards.extend(guard::guards(guard, exchange));
         }
         // Told beside the outcome, not instead of it: people ask what would become of it otherwise.
         self.waf = route.waf.as_ref().map(|rules| waf::waf(rules, exchange, body, clock));

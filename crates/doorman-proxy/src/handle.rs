@@ -343,14 +343,7 @@ impl<N: Net> Proxy<N> {
             head: &exchange.head,
             client: exchange.client(),
         };
-        let found = plan.plan.table.find(&query);
-        if let Found::Route(site, ..) | Found::NoRoute(site) = &found
-            && let Some(route) = plan.plan.sites[site.0].sign_in(exchange.head.path())
-        {
-            exchange.record().place = Some(Rc::clone(&plan.places[site.0][route]));
-            return Ok((site.0, route));
-        }
-        match found {
+        match plan.plan.find(&query) {
             Found::Route(site, route, captures) => {
                 exchange.captures = captures;
                 exchange.record().place = Some(Rc::clone(&plan.places[site.0][route.0]));

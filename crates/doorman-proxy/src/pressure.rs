@@ -194,7 +194,7 @@ impl<N: Net> Proxy<N> {
     /// Makes room for descriptors that a request needs: of what is kept for others that may come.
     pub(crate) fn make_room(&self) {
         self.hang_up();
-        self.core.reclaim(RECLAIMED);
+        self.core.make_room();
     }
 
     fn roll(&self) -> u32 {
@@ -202,9 +202,6 @@ impl<N: Net> Proxy<N> {
         u32::try_from(self.net.dice() >> 32).unwrap_or_default()
     }
 }
-
-/// Connections of clients that are closed for one to a server.
-const RECLAIMED: usize = 2;
 
 fn tick(rules: ShedRules) -> Duration {
     (rules.interval / TICKS).clamp(TICK_MIN, TICK_MAX)

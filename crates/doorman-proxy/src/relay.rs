@@ -14,7 +14,7 @@ use std::time::Duration;
 use doorman_balance::{Lease, Outcome, PickRequest, ServerId, ServerState, Tried};
 use doorman_http::{Instant, Now, Peer};
 use doorman_net::Net;
-use doorman_net::dial::ProxyVersion;
+use doorman_net::dial::{DialError, ProxyVersion};
 use doorman_net::serve::{
     Caller, Carrier, Course, Datagrams, Hello, HelloError, Relayed, RelayedEnd,
 };
@@ -267,6 +267,12 @@ impl<N: Net> Proxy<N> {
                     record.connected = Some(now);
                     record.detail = None;
                     return Ok((stream, lease));
+                }
+                Err(error @ DialError::Exhausted) => {
+                    record.detail = Some(error.to_string());
+                    self.make_room();
+                    self.books.counters().overload().unsent.add(1);
+                    return Err(RelayEnd::UpstreamConnect);
                 }
                 Err(error) => {
                     record.detail = Some(error.to_string());

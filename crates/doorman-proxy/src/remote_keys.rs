@@ -167,6 +167,19 @@ impl KeyRing {
         (begun, next)
     }
 
+    /// How all keys are that somebody holds, in the order of their URLs.
+    #[must_use]
+    pub fn seen(&self, now: Instant) -> Vec<KeysSeen> {
+        let mut all: Vec<_> = lock(&self.known)
+            .iter()
+            .filter_map(|(name, keys)| Some((name.clone(), keys.upgrade()?)))
+            .collect();
+        all.sort_by_cached_key(|(name, _)| {
+            (name.url.clone(), name.refresh, format!("{:?}", name.algorithms))
+        });
+        all.iter().map(|(_, keys)| keys.seen(now)).collect()
+    }
+
     /// Comes when something may be due earlier than [`KeyRing::due`] said.
     pub async fn rings(&self) {
         self.bell.notified().await;
@@ -201,6 +214,8 @@ impl RemoteKeys {
         };
         let news = self.settle(come, clock.instant());
         self.ended.notify_waiters();
+        // When the next is due is another time now.
+        self.bell.notify_one();
         news
     }
 
@@ -221,7 +236,10 @@ impl RemoteKeys {
                 let before = self.generation.swap(keys.generation, Ordering::AcqRel);
                 match source.trouble.take() {
                     None if before > 0 => KeyNews::Same,
-                    _ => KeyNews::Come(format!("{count} keys of {url} are there")),
+                    _ => KeyNews::Come(format!(
+                        "{count} key{} of {url}: fetched",
+                        if count == 1 { "" } else { "s" }
+                    )),
                 }
             }
             Err((kind, why)) => {

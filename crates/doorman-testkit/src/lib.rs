@@ -11,6 +11,7 @@ pub mod h2;
 pub mod h3;
 pub mod load;
 pub mod models;
+pub mod node;
 pub mod ocsp;
 pub mod openid;
 pub mod origin;

@@ -79,6 +79,9 @@ pub fn materials(config: &Config) -> Vec<PathBuf> {
     files.extend(
         config.global.acme.iter().filter_map(|acme| acme.ca.as_ref()).map(|ca| ca.value.clone()),
     );
+    let routes = config.sites.iter().flat_map(|site| &site.routes);
+    let fetching = routes.filter_map(|route| route.options.guard.jwt.as_ref()?.ca.as_ref());
+    files.extend(fetching.map(|ca| ca.value.clone()));
     for tls in config.upstreams.iter().map(|upstream| &upstream.tls) {
         files.extend([&tls.ca, &tls.cert, &tls.key].into_iter().flatten().map(|f| f.value.clone()));
     }

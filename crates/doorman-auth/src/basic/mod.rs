@@ -18,7 +18,7 @@ use crate::password::{PASSWORD_MAX, PasswordHash};
 
 pub use accounts::{ACCOUNTS_MAX, AccountError, Accounts};
 use verified::Tag;
-pub use verified::{LIFETIME, Verified};
+pub use verified::{LIFETIME, Verified, WRONG_LIFETIME};
 
 /// Longest user's name, bytes.
 pub const USER_MAX: usize = 256;
@@ -62,9 +62,9 @@ impl Basic {
         let account = self.accounts.find(user);
         let hash = account.map_or(&self.decoy, |account| &account.hash);
         let tag = verified.tag(user, password, hash);
-        let is_known = verified.has(tag, now);
-        match account {
-            Some(account) if is_known => Outcome::Pass(Arc::clone(&account.identity)),
+        match (account, verified.known(tag, now)) {
+            (Some(account), Some(true)) => Outcome::Pass(Arc::clone(&account.identity)),
+            (_, Some(false)) => Outcome::Refuse(Refusal::BadCredentials),
             _ => Outcome::Work(Job {
                 hash: Arc::clone(hash),
                 password: password.into(),
@@ -78,10 +78,17 @@ impl Basic {
     pub fn finish(&self, done: &Done, verified: &Verified, now: Instant) -> Outcome {
         match &done.identity {
             Some(identity) => {
-                verified.add(done.tag, now);
+                verified.add(done.tag, true, now);
                 Outcome::Pass(Arc::clone(identity))
             }
-            None => Outcome::Refuse(Refusal::BadCredentials),
+            None => {
+                // The hash of somebody else may stand in for a name that nobody has here, and the password may fit it:
+                // that says nothing of the same name where somebody has it.
+                if !done.is_right {
+                    verified.add(done.tag, false, now);
+                }
+                Outcome::Refuse(Refusal::BadCredentials)
+            }
         }
     }
 }
@@ -100,7 +107,7 @@ impl Job {
     #[must_use]
     pub fn run(self) -> Done {
         let is_right = self.hash.verify(&self.password);
-        Done { identity: self.identity.filter(|_| is_right), tag: self.tag }
+        Done { identity: self.identity.filter(|_| is_right), is_right, tag: self.tag }
     }
 
     /// Jobs with the same key are the same question: one answer serves all of them.
@@ -127,6 +134,7 @@ impl fmt::Debug for Job {
 #[derive(Clone)]
 pub struct Done {
     identity: Option<Arc<Identity>>,
+    is_right: bool,
     tag: Tag,
 }
 

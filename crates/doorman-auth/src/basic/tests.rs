@@ -138,9 +138,11 @@ fn a_password_is_hashed_once_while_it_is_remembered() {
     let check = |gate: &Basic, fields: &Fields, now| ask(gate, fields, &verified, now);
     assert_eq!(check(&gate, &fields, now), (Ok("bob".to_owned()), true));
     assert_eq!(check(&gate, &fields, now), (Ok("bob".to_owned()), false));
-    // A wrong one is hashed every time, and does not push the right one out.
-    for _ in 0..2 {
-        assert_eq!(check(&gate, &shown(b"bob:wrong"), now), (Err(Refusal::BadCredentials), true));
+    // A wrong one, too, and for less time; it does not push the right one out.
+    let wrong = shown(b"bob:wrong");
+    for (seconds, is_hashed) in [(0, true), (0, false), (59, false), (60, true)] {
+        let now = now + std::time::Duration::from_secs(seconds);
+        assert_eq!(check(&gate, &wrong, now), (Err(Refusal::BadCredentials), is_hashed));
     }
     assert_eq!(check(&gate, &fields, now), (Ok("bob".to_owned()), false));
     // Another plan with the same hash goes on; one with another hash, or without the user, does not.
@@ -151,6 +153,25 @@ fn a_password_is_hashed_once_while_it_is_remembered() {
     assert_eq!(check(&without, &fields, now), (Err(Refusal::BadCredentials), true));
     let later = now + LIFETIME;
     assert_eq!(check(&gate, &fields, later), (Ok("bob".to_owned()), true));
+}
+
+/// A hash that stands in for a name that nobody has says nothing of that name where somebody has it.
+#[test]
+fn what_is_wrong_at_one_gate_may_be_right_at_another() {
+    let verified = Verified::new(&[1; 32], 16);
+    let (fields, now) = (shown(b"bob:secret"), Instant(1));
+    let other = gate(&format!("alice:{SECRET}"));
+    assert_eq!(ask(&other, &fields, &verified, now).0, Err(Refusal::BadCredentials));
+    assert_eq!(ask(&usual(), &fields, &verified, now), (Ok("bob".to_owned()), true));
+    // And the other way around.
+    assert_eq!(ask(&other, &fields, &verified, now).0, Err(Refusal::BadCredentials));
+    // A name that nobody has is refused as quickly as one that somebody has.
+    let usual = usual();
+    for is_hashed in [true, false] {
+        let fields = shown(b"nobody:x");
+        let expect = (Err(Refusal::BadCredentials), is_hashed);
+        assert_eq!(ask(&usual, &fields, &verified, now), expect);
+    }
 }
 
 fn gate_of_other_hash() -> Basic {

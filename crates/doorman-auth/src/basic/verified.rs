@@ -1,11 +1,13 @@
-//! Who has shown the right password not long ago, so that a second request costs no hash.
+//! Which passwords were found right or wrong not long ago, so that a second request with the same costs no hash.
 //!
-//! One decision shaped this table: it holds neither names nor passwords, but seals over a name, its
+//! One decision shaped these tables: they hold neither names nor passwords, but seals over a name, its
 //! password and its stored hash, made with a secret of the process. So an entry says nothing to who reads it,
-//! and falls by itself once the stored hash changes: its seal is sought no more. It outlives plans therefore,
+//! and falls by itself once the stored hash changes: its seal is sought no more. They outlive plans therefore,
 //! and a reload does not make everybody's password be hashed again.
 //!
-//! All cores share it without a lock. A place is three numbers that are written one by one; each of the
+//! Right and wrong ones have a table each: whoever guesses pushes out other guesses and nobody else.
+//!
+//! All cores share them without a lock. A place is three numbers that are written one by one; each of the
 //! seal's halves is kept mixed with the time, so that numbers of two writers do not make an entry.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +20,10 @@ use crate::seal::Secret;
 
 /// How long a password that was right is taken without being hashed again.
 pub const LIFETIME: Duration = Duration::from_secs(300);
+/// How long a password that was wrong is refused without being hashed again. Programs repeat the one that they have.
+pub const WRONG_LIFETIME: Duration = Duration::from_secs(60);
+/// Wrong ones that are remembered: more at once are guesses, none of which comes again.
+const WRONG: usize = 4_096;
 /// Places that an entry may lie in.
 const WAYS: usize = 4;
 /// Most entries: 24 bytes each.
@@ -52,22 +58,30 @@ impl Place {
     }
 }
 
-/// Passwords that were found right, of all gates.
+/// Passwords that were found right or wrong, of all gates.
 #[derive(Debug)]
 pub struct Verified {
     secret: Secret,
+    right: Table,
+    wrong: Table,
+}
+
+#[derive(Debug)]
+struct Table {
     places: Box<[Place]>,
     lifetime: Duration,
 }
 
 impl Verified {
-    /// An empty table for about `entries` users at once (at least 4, at most about a million), 24 bytes each.
-    /// `secret` is fresh chance of this process.
+    /// Empty tables for about `entries` users at once (at least 4, at most about a million), 24 bytes each, and for
+    /// 4,096 wrong passwords. `secret` is fresh chance of this process.
     #[must_use]
     pub fn new(secret: &[u8; 32], entries: usize) -> Self {
-        let places = entries.clamp(WAYS, ENTRIES_MAX).next_power_of_two();
-        let places = std::iter::repeat_with(Place::default).take(places).collect();
-        Self { secret: Secret::new(secret), places, lifetime: LIFETIME }
+        Self {
+            secret: Secret::new(secret),
+            right: Table::new(entries, LIFETIME),
+            wrong: Table::new(WRONG, WRONG_LIFETIME),
+        }
     }
 
     pub(super) fn tag(&self, user: &str, password: &[u8], hash: &PasswordHash) -> Tag {
@@ -76,11 +90,40 @@ impl Verified {
         Tag(half(0), half(8))
     }
 
-    pub(super) fn has(&self, tag: Tag, now: Instant) -> bool {
+    /// What is known of a password: whether it is right.
+    pub(super) fn known(&self, tag: Tag, now: Instant) -> Option<bool> {
+        if self.right.has(tag, now) {
+            return Some(true);
+        }
+        self.wrong.has(tag, now).then_some(false)
+    }
+
+    /// Remembers whether it is right.
+    pub(super) fn add(&self, tag: Tag, is_right: bool, now: Instant) {
+        let table = if is_right { &self.right } else { &self.wrong };
+        table.add(tag, now);
+    }
+
+    /// Forgets everybody.
+    pub fn clear(&self) {
+        for place in self.right.places.iter().chain(&self.wrong.places) {
+            place.write(Tag(0, 0), 0);
+        }
+    }
+}
+
+impl Table {
+    fn new(entries: usize, lifetime: Duration) -> Self {
+        let places = entries.clamp(WAYS, ENTRIES_MAX).next_power_of_two();
+        let places = std::iter::repeat_with(Place::default).take(places).collect();
+        Self { places, lifetime }
+    }
+
+    fn has(&self, tag: Tag, now: Instant) -> bool {
         self.ways(tag).iter().any(|place| place.read().0 == tag && place.read().1 > now.0)
     }
 
-    pub(super) fn add(&self, tag: Tag, now: Instant) {
+    fn add(&self, tag: Tag, now: Instant) {
         let until = (now + self.lifetime).0.max(1);
         let ways = self.ways(tag);
         let own = ways.iter().find(|place| place.read().0 == tag);
@@ -88,13 +131,6 @@ impl Verified {
         let place = own.or_else(|| ways.iter().min_by_key(|place| place.read().1));
         if let Some(place) = place {
             place.write(tag, until);
-        }
-    }
-
-    /// Forgets everybody.
-    pub fn clear(&self) {
-        for place in &self.places {
-            place.write(Tag(0, 0), 0);
         }
     }
 
@@ -113,7 +149,7 @@ mod tests {
 
     #[test]
     fn entries_expire_and_the_oldest_gives_way() {
-        let verified = Verified::new(&[1; 32], 4);
+        let verified = Table::new(4, LIFETIME);
         let now = Instant(10 * SECOND);
         for n in 1..=4 {
             verified.add(Tag(n, n), now + Duration::from_secs(n));
@@ -128,13 +164,28 @@ mod tests {
         // Renewed in its own place.
         verified.add(Tag(2, 2), now + Duration::from_secs(100));
         assert!((2..=5).all(|n| verified.has(Tag(n, n), now)));
+    }
+
+    #[test]
+    fn guesses_push_out_guesses() {
+        let verified = Verified::new(&[1; 32], 4);
+        let now = Instant(SECOND);
+        verified.add(Tag(0, 1), true, now);
+        for n in 1..100_000 {
+            verified.add(Tag(n, n), false, now + Duration::from_nanos(n));
+        }
+        assert_eq!(verified.known(Tag(0, 1), now), Some(true));
+        let known = (1..100_000).filter(|n| verified.known(Tag(*n, *n), now) == Some(false));
+        assert_eq!(known.count(), WRONG);
+        assert_eq!(verified.known(Tag(99_999, 99_999), now + WRONG_LIFETIME * 2), None);
         verified.clear();
-        assert!((0..=5).all(|n| !verified.has(Tag(n, n), now)));
+        assert_eq!(verified.known(Tag(0, 1), now), None);
+        assert_eq!(verified.known(Tag(99_999, 99_999), now), None);
     }
 
     #[test]
     fn an_empty_place_is_nobodys() {
-        let verified = Verified::new(&[1; 32], 0);
+        let verified = Table::new(0, LIFETIME);
         assert_eq!(verified.places.len(), WAYS);
         assert!(!verified.has(Tag(0, 0), Instant(0)));
         assert!(!verified.has(Tag(mix(0), mix(0)), Instant(0)));
@@ -142,7 +193,7 @@ mod tests {
 
     #[test]
     fn halves_of_two_writers_make_no_entry() {
-        let verified = Verified::new(&[1; 32], 4);
+        let verified = Table::new(4, LIFETIME);
         verified.add(Tag(4, 40), Instant(SECOND));
         verified.places[0].first.store(8 ^ mix(77), Ordering::Relaxed);
         let until = verified.places[0].until.load(Ordering::Relaxed);

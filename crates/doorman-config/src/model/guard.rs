@@ -14,8 +14,8 @@ pub use access::{Access, BuiltInList, Country, Geo, WhoList};
 pub use browsers::{Cors, CorsFields, Csrf, Origin, SecurityHeaders};
 pub use forward::{ForwardAuth, ForwardAuthMethod};
 pub use identity::{
-    ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, Jwt, JwtAlgorithm,
-    JwtKeys, Secret,
+    ApiKey, BasicAuth, ClaimForward, ClaimRule, CredentialList, CredentialPlace, HttpUrl, Jwt,
+    JwtAlgorithm, JwtKeys, Secret,
 };
 pub use limits::{
     ClientPrefixes, ConcurrencyLimit, ConnectionsLimit, Limit, LimitKey, LimitMode, RequestRate,

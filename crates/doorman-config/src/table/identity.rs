@@ -57,11 +57,11 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         OPTIONS_WITHIN,
         OFF,
         "Ask for a signed token (RFC 7519). A nearer block replaces one of the site or a policy as a whole; off ends it. basic-auth, api-key, jwt and oidc are alternatives: a request passes that satisfies one of those that hold.",
-        "jwt jwks /etc/doorman/keys.json issuer https://id.example.com audience shop",
+        "jwt jwks https://id.example.com/jwks.json issuer https://id.example.com audience shop",
     )
     .block(Jwt)
     .default("off"),
-    Directive::new("jwks", &[Jwt], &[one("FILE", File)], "The public keys that tokens are checked with: a JWKS (RFC 7517), or keys in PEM. A file that changes is read again; keys are not fetched from a URL yet.", "jwks /etc/doorman/keys.json"),
+    Directive::new("jwks", &[Jwt], &[one("URL|FILE", Any("an https:// URL, or a file"))], "The public keys that tokens are checked with, a JWKS (RFC 7517): fetched over TLS (or http:// from this machine), or a file, which is read again when it changes. Fetched keys are used until others come, for a day at most.", "jwks https://id.example.com/jwks.json"),
     Directive::new("secret", &[Jwt], &[one("SECRET", Any("at least 32 bytes, best loaded by ${secret:NAME} or ${file:PATH}"))], "The secret that tokens are checked with, for the algorithm HS256.", "secret ${secret:jwt}"),
     Directive::new("issuer", &[Jwt], &[one("TEXT", Any("what `iss` must be"))], "Who must have issued a token.", "issuer https://id.example.com")
         .default("anybody who has the key"),
@@ -81,6 +81,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .often(),
     Directive::new("leeway", &[Jwt], &[one("TIME", Duration)], "How far clocks may differ, up to 5m.", "leeway 30s")
         .default("30s"),
+    Directive::new("refresh", &[Jwt], &[one("TIME", Duration)], "How often keys of a URL are fetched, 1m to 7d. `Cache-Control` of the answer may make it oftener, and so may a token that names an unknown key, at most every 30s.", "refresh 1h")
+        .default("1h"),
+    Directive::new("ca", &[Jwt], &[one("FILE", File)], "Certificates of authorities in PEM, which alone are believed where keys are fetched.", "ca /etc/doorman/internal-ca.pem")
+        .default("the authorities of the web"),
     Directive::new("strip", &[Jwt], &[one("on|off", SWITCH)], "Whether the upstream does not see the token.", "strip on")
         .default("off"),
 ];

@@ -1,7 +1,7 @@
 //! Directives that are settled but come with a later version. Using one is an error that says so; the decoder does
 //! not know them.
 
-use super::Within::{self, Global, Jwt};
+use super::Within::{self, Global};
 
 /// A directive to come.
 #[derive(Clone, Copy, Debug)]
@@ -22,5 +22,4 @@ const fn later(name: &'static str, within: &'static [Within], what: &'static str
 pub const LATER: &[Later] = &[
     later("fleet", &[Global], "share state between several machines"),
     later("trace", &[Global], "send traces over OTLP"),
-    later("refresh", &[Jwt], "fetch keys from a URL again after a time"),
 ];

@@ -256,7 +256,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .default("100"),
     Directive::new("connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Client connections of the whole process.", "connections 100000")
         .default("100000"),
-    Directive::new("client-connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Connections from one client address.", "client-connections 200")
+    Directive::new("client-connections", &[Limits], &[one("N", Number(1, 100_000_000))], "Connections of one client: of an IPv4 address, or of a network of 64 bits of IPv6.", "client-connections 200")
         .default("no bound of its own"),
     Directive::new("requests-per-connection", &[Limits], &[one("N", Number(1, u32::MAX as u64))], "Requests on one connection before it is closed.", "requests-per-connection 10000")
         .default("no bound"),
@@ -265,7 +265,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     // timeouts
     Directive::new("head", &[Timeouts], &[one("TIME", Duration)], "From the first byte of a request to the end of its head.", "head 10s")
         .default("10s"),
-    Directive::new("body-idle", &[Timeouts], &[one("TIME", Duration)], "Between two reads of a request body.", "body-idle 30s")
+    Directive::new("body-idle", &[Timeouts], &[one("TIME", Duration)], "Between two reads of a request body; of one whose length is declared, the time in which each 16 KiB of it, or its rest, have to come while they are waited for.", "body-idle 30s")
         .default("30s"),
     Directive::new("write-idle", &[Timeouts], &[one("TIME", Duration)], "A write to a client that makes no progress.", "write-idle 30s")
         .default("30s"),

@@ -77,6 +77,7 @@ impl From<DialError> for Fault {
     /// A proxy that is out of files, ports or memory says so of itself, and takes no server for ill.
     fn from(error: DialError) -> Self {
         match error {
+            DialError::Exhausted => Self::Ours(error.to_string()),
             DialError::Connect(kind) if is_ours(kind) => Self::Ours(error.to_string()),
             error => Self::Ill(plain(&error.to_string())),
         }

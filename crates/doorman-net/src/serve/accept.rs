@@ -39,12 +39,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 const FAREWELL: Duration = Duration::from_secs(1);
 const FAREWELL_BYTES_MAX: usize = 64 * 1024;
 
-/// How many connections that rest are closed for one that came when descriptors are scarce: more than one, so that
-/// there is room again before long.
-const RECLAIMED: usize = 2;
-/// The same when none was left at all.
-const RECLAIMED_AT_ONCE: usize = 16;
-
 /// Opens and closes an accept loop from outside.
 pub type Gate = Rc<tokio::sync::Notify>;
 
@@ -71,7 +65,8 @@ pub async fn accept<S: Stream, L: Listener<S>, H: Handler + Carrier<S>>(
             None => return,
             Some(Ok((stream, peer, local))) => {
                 let doorway = doorway.borrow().clone();
-                if listener.is_scarce() && core.reclaim(RECLAIMED) == 0 {
+                let is_scarce = listener.is_scarce();
+                if is_scarce && !core.make_room() {
                     drop(stream);
                     handler.lost(&fresh(peer, local, &doorway), Lost::Exhausted);
                     alarm.set(core.clock.instant() + PAUSE);
@@ -81,10 +76,14 @@ pub async fn accept<S: Stream, L: Listener<S>, H: Handler + Carrier<S>>(
                 let task =
                     connection(Rc::clone(&core), stream, peer, local, doorway, Rc::clone(&handler));
                 tokio::task::spawn_local(task);
+                if is_scarce {
+                    // Those that are to go have their turn before the next is accepted.
+                    tokio::task::yield_now().await;
+                }
             }
             Some(Err(error)) if is_of_the_peer(&error) => {}
             Some(Err(_)) => {
-                core.reclaim(RECLAIMED_AT_ONCE);
+                let _ = core.make_room();
                 alarm.set(core.clock.instant() + PAUSE);
                 poll_fn(|cx| alarm.poll(cx)).await;
             }
@@ -252,11 +251,15 @@ async fn look<S: Stream>(
                     Poll::Ready(Glimpse::Bytes) => input = Some(Chunk::small()),
                     Poll::Ready(Glimpse::Finished | Glimpse::Reset) => return Poll::Ready(None),
                     Poll::Pending => {
+                        if ticket.rest() {
+                            return Poll::Ready(None);
+                        }
                         alarm.set_if_clear(settings.keep_alive);
                         return alarm.poll(cx).map(|()| None);
                     }
                 }
                 // From the first byte on the rest has an absolute deadline.
+                ticket.work();
                 alarm.clear();
                 continue;
             };

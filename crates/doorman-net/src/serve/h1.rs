@@ -23,6 +23,7 @@ use doorman_http::{
 use tokio::io::AsyncWrite;
 
 use super::early::{Content, may_be_early};
+use super::pace::Pace;
 use super::{Handler, Refused, weigh};
 use crate::alarm::Alarm;
 use crate::core::{Core, ServeSettings, Ticket};
@@ -57,6 +58,9 @@ struct Io<S> {
     outbox: Outbox,
     decoder: Option<Decoder>,
     alarm: Alarm,
+    /// For a body whose length is declared.
+    pace: Pace,
+    is_paced: bool,
     vigil: Alarm,
     settings: Rc<ServeSettings>,
     /// The client waits for `100 Continue`.
@@ -102,6 +106,8 @@ pub(super) async fn serve<S: Stream, H: Handler>(
             outbox: Outbox::default(),
             decoder: None,
             alarm: Alarm::new(core.clock),
+            pace: Pace::new(core.clock, settings.body_idle),
+            is_paced: false,
             vigil: Alarm::new(core.clock),
             announces: settings.alt_svc.is_some(),
             settings,
@@ -319,6 +325,11 @@ impl<S: Stream> Io<S> {
             if let Some(chunk) = self.input.take() {
                 if let Some(frame) = self.cut(chunk) {
                     self.alarm.clear();
+                    if self.is_paced
+                        && let Ok(Frame::Data(data)) = &frame
+                    {
+                        self.pace.moved(data.len());
+                    }
                     return Poll::Ready(Some(frame));
                 }
                 continue;
@@ -339,8 +350,12 @@ impl<S: Stream> Io<S> {
                     if self.tunnel {
                         return Poll::Pending;
                     }
-                    self.alarm.set_if_clear(self.settings.body_idle);
-                    ready!(self.alarm.poll(cx));
+                    if self.is_paced {
+                        ready!(self.pace.poll_late(cx));
+                    } else {
+                        self.alarm.set_if_clear(self.settings.body_idle);
+                        ready!(self.alarm.poll(cx));
+                    }
                     return self.fail(BodyError::ClientTimeout);
                 }
             }
@@ -403,6 +418,10 @@ impl<S: Stream> Wire<S> {
         io.tunnel = false;
         io.filled_last = false;
         io.awaited = false;
+        io.is_paced = matches!(framing, Framing::Known(n) if n > 0);
+        if io.is_paced {
+            io.pace.restart();
+        }
         let length = match framing {
             Framing::Known(0) => {
                 io.decoder = None;

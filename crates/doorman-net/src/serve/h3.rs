@@ -248,7 +248,7 @@ impl<H: Handler> Session<H> {
             Leaving::Named => Poll::Ready(()),
             Leaving::Announced => Poll::Pending,
             Leaving::No => {
-                if self.core.is_pressed() {
+                if self.core.is_pressed() && self.requests > 0 {
                     self.announce();
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

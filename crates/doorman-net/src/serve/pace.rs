@@ -1,8 +1,11 @@
-//! How slowly a client may take a response's content, on wires with windows.
+//! How slowly a client may take a response's content, on wires with windows, and give a request's content whose length
+//! it has declared.
 //!
-//! Waiting alone is no measure: a client that opens its window by one byte a second would hold a
-//! stream for ever. So time runs only while the client is waited for, and starts anew only when it
-//! has taken enough.
+//! Waiting alone is no measure: a client that opens its window, or sends, by one byte a second would hold a
+//! stream for ever. So time runs only while the client is waited for, and starts anew only when enough has moved.
+//!
+//! Content without a length may be a conversation (gRPC, an upload as things happen), of which silence is a part: of
+//! that only the gaps are measured.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,23 +15,29 @@ use doorman_http::Instant;
 use crate::Clock;
 use crate::alarm::Alarm;
 
-/// What a client has to take within the time that a write may stand still, bytes per stream.
-const TAKEN_MIN: usize = 16 * 1024;
+/// What a client has to take or to give within the time that it may keep us waiting, bytes per stream.
+const MOVED_MIN: usize = 16 * 1024;
 
-/// How slowly a client may take what it asked for.
+/// How slowly a client may take what it asked for, or give what it announced.
 pub(super) struct Pace {
     clock: Clock,
     alarm: Alarm,
     patience: Duration,
     left: Duration,
     since: Option<Instant>,
-    taken: usize,
+    moved: usize,
 }
 
 impl Pace {
-    /// Of a client that has `patience` for each piece that it has to take.
+    /// Of a client that has `patience` for each piece that it has to take or to give.
     pub(super) const fn new(clock: Clock, patience: Duration) -> Self {
-        Self { clock, alarm: Alarm::new(clock), patience, left: patience, since: None, taken: 0 }
+        Self { clock, alarm: Alarm::new(clock), patience, left: patience, since: None, moved: 0 }
+    }
+
+    /// Begins with another message.
+    pub(super) fn restart(&mut self) {
+        self.stop();
+        (self.left, self.moved) = (self.patience, 0);
     }
 
     /// Ready when the client has kept us waiting for too long.
@@ -49,12 +58,12 @@ impl Pace {
         }
     }
 
-    /// Hears of `n` bytes that the client made room for.
-    pub(super) fn took(&mut self, n: usize) {
+    /// Hears of `n` bytes that the client made room for, or sent.
+    pub(super) fn moved(&mut self, n: usize) {
         self.stop();
-        self.taken += n;
-        if self.taken >= TAKEN_MIN {
-            self.taken = 0;
+        self.moved += n;
+        if self.moved >= MOVED_MIN {
+            self.moved = 0;
             self.left = self.patience;
         }
     }

@@ -1,7 +1,12 @@
 //! What the gates of a route say of a request. Nothing is taken from a limit by asking, and no password is hashed.
 
+use doorman_auth::jwt::Standing;
+use doorman_limit::Priority;
+
 use crate::exchange::Exchange;
-use crate::gate::{ChallengeFor, PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::gate::{ChallengeFor, KeysFrom, PlanGuard, PlanIdentity, PlanLimit, key};
+use crate::plan::{Plan, PlanRoute};
+use crate::remote_keys::KeysSeen;
 
 /// What one gate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +93,21 @@ pub(super) fn guards(guard: &PlanGuard, exchange: &Exchange) -> Vec<Guarded> {
     said
 }
 
+/// What becomes of requests of a route while there is more to do than can be done, where that is written.
+pub(super) fn overload(plan: &Plan, route: &PlanRoute) -> Option<Guarded> {
+    let is_on = plan.overload.is_some_and(|overload| overload.sheds) || plan.memory.is_some();
+    if !is_on && route.priority == Priority::Normal {
+        return None;
+    }
+    let (rule, says) = match route.priority {
+        Priority::Low => ("low", "refused first while there is more to do than can be done"),
+        Priority::Normal => ("normal", "refused after all of low priority"),
+        Priority::High => ("high", "refused last while there is more to do than can be done"),
+    };
+    let says = if is_on { says } else { "nothing is refused for it: there is no `overload`" };
+    Some(Guarded::new("priority", rule, says))
+}
+
 fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
     let now = exchange.started().instant;
     let key = key(limit.secret, &limit.parts, exchange);
@@ -99,12 +119,18 @@ fn limit(limit: &PlanLimit, exchange: &Exchange) -> Guarded {
 }
 
 fn identity(identity: &PlanIdentity, exchange: &Exchange) -> Guarded {
+    const WAY: &str = "one way to be let in";
     let word = match identity {
         PlanIdentity::Basic(..) => "basic-auth",
         PlanIdentity::Key(_) => "api-key",
-        PlanIdentity::Token(_) => "jwt",
+        PlanIdentity::Token(token) => match &token.keys.from {
+            KeysFrom::Here(_) => "jwt",
+            KeysFrom::Remote(remote) => {
+                let seen = remote.seen(exchange.started().instant);
+                return Guarded::new("jwt", format!("{WAY}, by keys of {}", seen.url), keys(&seen));
+            }
+        },
         PlanIdentity::SignIn(sign_in) => {
-            let (says, _) = sign_in.says(exchange);
             let seen = sign_in.provider.seen();
             let how = match (seen.is_known, seen.trouble) {
                 (true, None) => String::new(),
@@ -112,8 +138,29 @@ fn identity(identity: &PlanIdentity, exchange: &Exchange) -> Guarded {
                 (false, Some(why)) => format!(" (nobody can sign in now: {why})"),
                 (false, None) => " (not asked yet)".to_owned(),
             };
-            return Guarded::new("oidc", format!("at {}{how}", seen.issuer), says);
+            return Guarded::new(
+                "oidc",
+                format!("at {}{how}", seen.issuer),
+                sign_in.says(exchange),
+            );
         }
     };
-    Guarded::new(word, "one way to be let in", "checked when it comes")
+    Guarded::new(word, WAY, "checked when it comes")
+}
+
+/// How keys stand that are fetched.
+fn keys(seen: &KeysSeen) -> String {
+    let age = seen.age.unwrap_or_default().as_secs();
+    let why = seen.trouble.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    match seen.standing {
+        Standing::None if seen.trouble.is_none() => "no keys have been fetched here yet".to_owned(),
+        Standing::None => format!("there are no keys{why}, so it answers 503"),
+        Standing::Fresh => format!("checked when it comes; {} keys, {age} s old", seen.keys),
+        Standing::Stale => {
+            format!("checked when it comes; {} keys, {age} s old; no others came{why}", seen.keys)
+        }
+        Standing::Over => {
+            format!("the keys are {age} s old, too old to be used{why}: it answers 503")
+        }
+    }
 }

@@ -14,6 +14,7 @@ use doorman_net::{Clock, within_deadline};
 use super::Marks;
 use super::sign_in::{Asked, PlanSignIn};
 use crate::exchange::Exchange;
+use crate::remote_keys::RemoteKeys;
 use crate::stop::{Fault, Stop};
 
 /// Who is asked who somebody is.
@@ -47,16 +48,24 @@ pub(crate) struct PlanToken {
     pub(crate) strip: bool,
 }
 
+/// Where keys of tokens come from.
+pub(crate) enum KeysFrom {
+    /// A file or a secret.
+    Here(Keys),
+    /// Their issuer.
+    Remote(Arc<RemoteKeys>),
+}
+
 /// Keys of tokens, which all cores share.
 pub(crate) struct TokenKeys {
-    pub(crate) keys: Keys,
+    pub(crate) from: KeysFrom,
     /// Chance that makes what is remembered of tokens unguessable.
     pub(crate) chance: [u64; 2],
 }
 
 /// Where passwords are hashed, and what is known of them.
 pub(crate) struct PasswordDesk {
-    pub(crate) verified: Verified,
+    pub(crate) verified: Arc<Verified>,
     /// So many at once, and so many more that wait.
     pub(crate) places: Arc<Places>,
 }
@@ -72,19 +81,35 @@ const TOKENS: usize = 4_096;
 
 /// What one core remembers of tokens, by what they are checked with.
 #[derive(Default)]
-pub(crate) struct Tokens(RefCell<Vec<(Arc<TokenKeys>, Cache)>>);
+pub(crate) struct Tokens(RefCell<Vec<Remembered>>);
+
+struct Remembered {
+    keys: Arc<TokenKeys>,
+    /// Keys of an issuer as this core saw them last.
+    snapshot: Option<Keys>,
+    cache: Cache,
+}
 
 impl Tokens {
     fn check(&self, gate: &PlanToken, token: &[u8], now: doorman_http::Now) -> Outcome {
         let mut all = self.0.borrow_mut();
-        let at = all.iter().position(|(keys, _)| Arc::ptr_eq(keys, &gate.keys));
+        let at = all.iter().position(|known| Arc::ptr_eq(&known.keys, &gate.keys));
         let at = at.unwrap_or_else(|| {
             // What no plan holds any more is forgotten.
-            all.retain(|(keys, _)| Arc::strong_count(keys) > 1);
-            all.push((Arc::clone(&gate.keys), Cache::new(TOKENS, gate.keys.chance)));
+            all.retain(|known| Arc::strong_count(&known.keys) > 1);
+            let (keys, cache) = (Arc::clone(&gate.keys), Cache::new(TOKENS, gate.keys.chance));
+            all.push(Remembered { keys, snapshot: None, cache });
             all.len() - 1
         });
-        gate.verifier.check(token, Some(&gate.keys.keys), &mut all[at].1, now)
+        let Remembered { snapshot, cache, .. } = &mut all[at];
+        let keys = match &gate.keys.from {
+            KeysFrom::Here(keys) => Some(keys),
+            KeysFrom::Remote(remote) => {
+                remote.refresh(snapshot, now.instant);
+                snapshot.as_ref()
+            }
+        };
+        gate.verifier.check(token, keys, cache, now)
     }
 }
 
@@ -188,7 +213,7 @@ impl PlanGate {
                 }
                 found
             }
-            PlanIdentity::Token(gate) => gate.ask(tokens, now, exchange),
+            PlanIdentity::Token(gate) => gate.ask(tokens, clock, exchange).await,
             // It is asked where it may answer, too.
             PlanIdentity::SignIn(_) => Outcome::Refuse(Refusal::NoCredentials),
         };
@@ -228,12 +253,19 @@ impl PlanGate {
 }
 
 impl PlanToken {
-    fn ask(&self, tokens: &Tokens, now: doorman_http::Now, exchange: &mut Exchange) -> Outcome {
+    async fn ask(&self, tokens: &Tokens, clock: Clock, exchange: &mut Exchange) -> Outcome {
         let mut refused = Refusal::NoCredentials;
         for place in &self.places {
             match place.token(&exchange.head) {
                 Ok(token) => {
-                    let outcome = tokens.check(self, token, now);
+                    let seen = self.keys.generation();
+                    let mut outcome = tokens.check(self, token, exchange.started());
+                    if let Some(remote) = self.keys.lacks(&outcome)
+                        // Seldom, so that it makes no other request larger.
+                        && Box::pin(remote.others(seen, clock)).await
+                    {
+                        outcome = tokens.check(self, token, clock.now());
+                    }
                     if self.strip
                         && let Place::Field { name, .. } = place
                     {
@@ -246,6 +278,25 @@ impl PlanToken {
             }
         }
         Outcome::Refuse(refused)
+    }
+}
+
+impl TokenKeys {
+    /// The number of keys that are fetched; 0: there are none.
+    fn generation(&self) -> u64 {
+        match &self.from {
+            KeysFrom::Here(_) => 0,
+            KeysFrom::Remote(remote) => remote.generation(),
+        }
+    }
+
+    /// Where others could be had, if what there is says nothing of a token.
+    fn lacks(&self, outcome: &Outcome) -> Option<&RemoteKeys> {
+        let is_lacking = matches!(outcome, Outcome::Ask(_) | Outcome::Refuse(Refusal::Unavailable));
+        match &self.from {
+            KeysFrom::Remote(remote) if is_lacking => Some(remote),
+            _ => None,
+        }
     }
 }
 

@@ -33,7 +33,9 @@ pub use ban::{BanRules, BanSign};
 pub(crate) use ban::{PlanBan, Signs};
 pub(crate) use challenge::{ChallengeFor, PlanChallenge};
 pub(crate) use forward::{Asker, PlanForward, Said};
-pub(crate) use identity::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens};
+pub(crate) use identity::{
+    KeysFrom, PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys, Tokens,
+};
 pub use limit::{LimitBooks, LimitSeen};
 pub(crate) use limit::{PlanLimit, PlanLimits};
 pub(crate) use places::{Crowded, PlanConcurrency, PlanConnections};

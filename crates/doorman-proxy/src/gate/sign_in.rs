@@ -20,7 +20,7 @@ use doorman_net::{Clock, within_deadline};
 
 use crate::errand::Errands;
 use crate::exchange::Exchange;
-use crate::provider::{self, Known, RemoteProvider, Said, SignIn, Turn};
+use crate::provider::{Known, RemoteProvider, Said, SignIn, Turn};
 use crate::record::End;
 use crate::stage::answer;
 use crate::stop::{Fault, Stop};
@@ -106,17 +106,17 @@ impl PlanSignIn {
     }
 
     /// What it would say, for people.
-    pub(crate) fn says(&self, exchange: &Exchange) -> (String, bool) {
+    pub(crate) fn says(&self, exchange: &Exchange) -> String {
         match self.client.visit(&exchange.head, exchange.started()) {
-            Visit::Pass(session) => (format!("signed in as {}", session.identity.user), false),
+            Visit::Pass(session) => format!("signed in as {}", session.identity.user),
             Visit::Renew(session) => {
-                (format!("signed in as {}, to be renewed", session.identity.user), false)
+                format!("signed in as {}, to be renewed", session.identity.user)
             }
-            Visit::Anonymous => ("passes as nobody's".to_owned(), false),
-            Visit::SignIn => ("sent to sign in".to_owned(), true),
-            Visit::Callback => ("a browser that comes back from the provider".to_owned(), false),
-            Visit::SignOut => ("signs out".to_owned(), false),
-            Visit::Refuse(refusal) => (refusal.word().to_owned(), true),
+            Visit::Anonymous => "passes as nobody's".to_owned(),
+            Visit::SignIn => "sent to sign in".to_owned(),
+            Visit::Callback => "answered here: a browser comes back from the provider".to_owned(),
+            Visit::SignOut => "answered here: signs out".to_owned(),
+            Visit::Refuse(refusal) => refusal.word().to_owned(),
         }
     }
 
@@ -176,7 +176,7 @@ impl PlanSignIn {
         let now = exchange.started();
         let begun = as_seen(exchange, |head| self.client.callback(&known.provider, head, now));
         let (request, mut pending) = begun.map_err(|failure| fault(failure, None))?;
-        let said = provider::ask(&self.errands, request).await;
+        let said = self.provider.tokens(&self.errands, request).await;
         let mut keys = keys_of(&known, None, clock).await;
         for _ in 0..KEYS_TRIED {
             let chance = self.chance::<SEAL_CHANCE_BYTES>(dice);
@@ -262,7 +262,7 @@ impl PlanSignIn {
                         (Arc::clone(&self.provider), Arc::clone(&self.errands));
                     // A task of its own: whoever asked may leave, and the refresh token is spent.
                     tokio::task::spawn_local(async move {
-                        let said = Arc::new(provider::ask(&errands, request).await);
+                        let said = Arc::new(provider.tokens(&errands, request).await);
                         provider.count(match said.answer().status {
                             200 => SignIn::Renewed,
                             400 => SignIn::Ended,

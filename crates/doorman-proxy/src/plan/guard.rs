@@ -9,6 +9,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use doorman_auth::basic::Verified;
 use doorman_auth::seal::Secret as Secret32;
 use doorman_auth::work::{Bind, Puzzle, Settings};
 use doorman_config::{
@@ -26,7 +27,7 @@ use super::{Ground, Plan, PlanSite, access, forward, identity};
 use crate::gate::{
     BanRules, BanSign, ChallengeFor, Crowded, KeyPart, LimitBooks, LimitSeen, PlanBan,
     PlanChallenge, PlanConcurrency, PlanConnections, PlanGuard, PlanLimit, PlanLimits,
-    PlanThrottle, Signs,
+    PlanThrottle, Signs, TokenKeys,
 };
 
 /// How long those wait who have no scripts: much longer than the work takes, and short enough for people.
@@ -35,6 +36,8 @@ const NO_SCRIPT_WAIT: Duration = Duration::from_secs(15);
 const BANS: usize = 65_536;
 /// Clients whose signs are counted at once by one line.
 const SIGNS: usize = 262_144;
+/// Users whose passwords are remembered as verified.
+const VERIFIED: usize = 65_536;
 
 /// What outlives plans. Weak: what no plan and no request holds any more is forgotten.
 #[derive(Default)]
@@ -46,6 +49,10 @@ pub(crate) struct GuardGround {
     keyed: Known<KeyedPlaces>,
     /// Passwords that are hashed, of all gates together.
     hashing: Arc<Places>,
+    /// Passwords that are known, of all gates together.
+    verified: OnceLock<Option<Arc<Verified>>>,
+    /// What tokens are checked with.
+    tokens: Known<TokenKeys>,
 }
 
 impl GuardGround {
@@ -53,6 +60,32 @@ impl GuardGround {
     pub(super) fn hashing(&self) -> Arc<Places> {
         Arc::clone(&self.hashing)
     }
+
+    /// Passwords that are known; `None`: the system gives no chance for them.
+    pub(super) fn verified(&self) -> Option<Arc<Verified>> {
+        let made = self.verified.get_or_init(|| {
+            let chance = chance_words()?;
+            Some(Arc::new(Verified::new(&chance, VERIFIED)))
+        });
+        made.clone()
+    }
+
+    /// What tokens are checked with by a line that says this: the same as before, with all that is remembered of
+    /// tokens, if that said it too.
+    pub(super) fn tokens(&self, label: String, make: impl FnOnce() -> TokenKeys) -> Arc<TokenKeys> {
+        self.tokens.get(label, make)
+    }
+}
+
+/// 32 bytes that nobody outside knows; `None`: the system gives none.
+fn chance_words() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for half in bytes.chunks_exact_mut(16) {
+        let [first, second] = secret_words().ok()?;
+        half[..8].copy_from_slice(&first.to_le_bytes());
+        half[8..].copy_from_slice(&second.to_le_bytes());
+    }
+    Some(bytes)
 }
 
 /// Things that lines of configurations stand for, by what the lines say.

@@ -1,9 +1,10 @@
 //! Who is asked who somebody is, and what browsers are told.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use doorman_auth::basic::{Accounts, Basic, Verified};
+use doorman_auth::basic::{Accounts, Basic};
 use doorman_auth::cors::{Listed, Policy, Settings};
 use doorman_auth::csrf::Csrf;
 use doorman_auth::identity::Names;
@@ -12,22 +13,26 @@ use doorman_auth::jwt::{
 };
 use doorman_auth::key::{ApiKey, Keys as ApiKeys, Places};
 use doorman_auth::preset::Preset;
+use doorman_auth::seal::Secret as Secret32;
 use doorman_auth::{Challenge, Scheme};
 use doorman_config::{
     BasicAuth, Cors, CorsFields, CredentialList, CredentialPlace, Guard, Jwt, JwtKeys, Origin,
-    SecurityHeaders, Span, Spanned,
+    SecurityHeaders, Spanned,
 };
 use doorman_net::seal::secret_words;
+use doorman_net::tls::{ClientTls, ClientTlsOptions, Roots};
 
+use super::Ground;
 use super::access::material;
 use super::compile::{Faults, code};
-use super::{Ground, PlanRoute};
-use crate::gate::{PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys};
+use crate::gate::{KeysFrom, PasswordDesk, PlanGate, PlanIdentity, PlanToken, TokenKeys};
 
 /// Most bytes of a list of users or keys.
 const LIST_BYTES: usize = 32 << 20;
-/// Users whose passwords are remembered as verified, by one gate.
-const VERIFIED: usize = 16_384;
+/// Most bytes of a file of authorities: all of the web's have a quarter of a MiB.
+const CA_BYTES: usize = 4 << 20;
+
+const NO_CHANCE: &str = "the system gives no random numbers";
 
 /// Keys of files and secrets get numbers of their own, so that what was remembered of tokens goes with them.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
@@ -48,34 +53,6 @@ pub(super) fn gates(guard: &Guard, ground: &Ground, faults: &mut Faults) -> (Vec
         }
     }
     (gates, names)
-}
-
-/// Paths of the house's own that gates of routes take, and by which of them: the first, where several have the same.
-pub(super) fn own_paths(routes: &[PlanRoute]) -> Vec<(Box<str>, usize)> {
-    let mut paths: Vec<(Box<str>, usize)> = Vec::new();
-    for (index, route) in routes.iter().enumerate() {
-        let gates = route.guard.iter().flat_map(|guard| &guard.identity);
-        for path in gates.filter_map(PlanGate::sign_in).flat_map(|gate| gate.client.own_paths()) {
-            if !paths.iter().any(|(known, _)| **known == *path) {
-                paths.push((path.into(), index));
-            }
-        }
-    }
-    paths
-}
-
-/// 32 bytes that nobody outside knows.
-pub(super) fn chance(span: Span, faults: &mut Faults) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    for half in bytes.chunks_exact_mut(16) {
-        let Ok([first, second]) = secret_words() else {
-            faults.error(code::SEAL_KEY, span, "the system gives no random numbers");
-            return None;
-        };
-        half[..8].copy_from_slice(&first.to_le_bytes());
-        half[8..].copy_from_slice(&second.to_le_bytes());
-    }
-    Some(bytes)
 }
 
 /// The text of a list.
@@ -107,7 +84,10 @@ fn basic(written: &BasicAuth, ground: &Ground, faults: &mut Faults) -> Option<Pl
             faults.error(code::GUARD, user.span, error.to_string());
         }
     }
-    let verified = Verified::new(&chance(written.span, faults)?, VERIFIED);
+    let Some(verified) = ground.guards.verified() else {
+        faults.error(code::SEAL_KEY, written.span, NO_CHANCE);
+        return None;
+    };
     let desk = PasswordDesk { verified, places: ground.guards.hashing() };
     match Basic::new(accounts, &written.realm.value) {
         Ok(basic) => Some(PlanGate {
@@ -178,28 +158,6 @@ fn token(written: &Jwt, ground: &Ground, faults: &mut Faults) -> Option<PlanGate
             }
         }
     }
-    let set: Arc<KeySet> = match &written.keys.value {
-        JwtKeys::File(path) => {
-            let file = Spanned { value: path.clone(), span: written.keys.span };
-            let kind = format!("keys {algorithms:?}");
-            material(ground, &kind, &file, JWKS_BYTES_MAX, faults, |bytes| {
-                KeySet::read(&bytes, algorithms).map_err(|error| error.to_string())
-            })?
-        }
-        JwtKeys::Secret(secret) => match KeySet::secret(secret.0.as_bytes()) {
-            Ok(set) => Arc::new(set),
-            Err(error) => {
-                faults.error(code::GUARD, written.keys.span, error.to_string());
-                return None;
-            }
-        },
-    };
-    let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-    let Ok(chance) = secret_words() else {
-        faults.error(code::SEAL_KEY, written.span, "the system gives no random numbers");
-        return None;
-    };
-    let keys = Arc::new(TokenKeys { keys: Keys::fixed(set, generation), chance });
     let required = |rule: &Spanned<doorman_config::ClaimRule>| Required {
         claim: rule.value.claim.as_str().into(),
         values: rule.value.values.iter().map(|value| value.as_str().into()).collect(),
@@ -212,6 +170,7 @@ fn token(written: &Jwt, ground: &Ground, faults: &mut Faults) -> Option<PlanGate
         keep: limited.collect(),
         leeway: written.leeway.value,
     };
+    let keys = token_keys(written, algorithms, &rules, ground, faults)?;
     let challenge = Challenge::new(Scheme::Bearer, "token").ok()?;
     let claim_fields = written
         .forward
@@ -228,6 +187,73 @@ fn token(written: &Jwt, ground: &Ground, faults: &mut Faults) -> Option<PlanGate
         name_field: None,
         claim_fields: claim_fields.collect(),
     })
+}
+
+/// What tokens are checked with. A line that says the same as before goes on with the same, and so with what is
+/// remembered of tokens.
+fn token_keys(
+    written: &Jwt,
+    algorithms: Algorithms,
+    rules: &Rules,
+    ground: &Ground,
+    faults: &mut Faults,
+) -> Option<Arc<TokenKeys>> {
+    let Ok(chance) = secret_words() else {
+        faults.error(code::SEAL_KEY, written.span, NO_CHANCE);
+        return None;
+    };
+    let span = written.keys.span;
+    let fixed = |set| {
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        KeysFrom::Here(Keys::fixed(set, generation))
+    };
+    // The name holds the address of what it names: that stays there as long as somebody holds what has this name.
+    let (name, from) = match &written.keys.value {
+        JwtKeys::Url(url) => {
+            let tls = authorities(written.ca.as_ref(), ground, faults)?;
+            let (refresh, now) = (written.refresh.value, ground.clock.instant());
+            let remote = ground.keys.get(&url.written, algorithms, refresh, tls.as_ref(), now);
+            (format!("url {:p}", Arc::as_ptr(&remote)), KeysFrom::Remote(remote))
+        }
+        JwtKeys::File(path) => {
+            let file = Spanned { value: path.clone(), span };
+            let kind = format!("keys {algorithms:?}");
+            let set = material(ground, &kind, &file, JWKS_BYTES_MAX, faults, |bytes| {
+                KeySet::read(&bytes, algorithms).map_err(|error| error.to_string())
+            })?;
+            (format!("file {:p}", Arc::as_ptr(&set)), fixed(set))
+        }
+        JwtKeys::Secret(secret) => match KeySet::secret(secret.0.as_bytes()) {
+            Ok(set) => {
+                // A name is kept; the secret itself is in no more places than it has to be.
+                let seal = Secret32::new(&[0; 32]).seal("jwt", &[secret.0.as_bytes()]);
+                (format!("secret {seal:?}"), fixed(Arc::new(set)))
+            }
+            Err(error) => {
+                faults.error(code::GUARD, span, error.to_string());
+                return None;
+            }
+        },
+    };
+    let label = format!("{name} {algorithms:?} {rules:?}");
+    Some(ground.guards.tokens(label, || TokenKeys { from, chance }))
+}
+
+/// Whose certificates are believed where keys are fetched; `Some(None)`: those of the web.
+#[expect(clippy::option_option, reason = "a fault that is told is the other nothing")]
+pub(super) fn authorities(
+    ca: Option<&Spanned<PathBuf>>,
+    ground: &Ground,
+    faults: &mut Faults,
+) -> Option<Option<Arc<ClientTls>>> {
+    let Some(ca) = ca else { return Some(None) };
+    let clock = Arc::new(ground.clock);
+    let made = material(ground, "authorities", ca, CA_BYTES, faults, |bytes| {
+        let roots = Roots::Pem { path: ca.value.clone(), bytes };
+        let options = ClientTlsOptions { roots, alpn: Vec::new(), ..ClientTlsOptions::new(clock) };
+        ClientTls::new(options).map_err(|error| error.to_string())
+    });
+    made.map(Some)
 }
 
 fn place(place: &CredentialPlace) -> Option<Place> {
@@ -281,5 +307,72 @@ pub(super) const fn preset(written: SecurityHeaders) -> Preset {
     match written {
         SecurityHeaders::Basic => Preset::Basic,
         SecurityHeaders::Strict => Preset::Strict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorman_config::{MemorySource, load};
+    use doorman_net::Clock;
+    use doorman_net::tls::TicketKeys;
+
+    use super::*;
+    use crate::plan::Plan;
+
+    const SITE: &str = "
+upstream o { server 10.0.0.1:80 }
+site http://*:80 {
+    route /a { basic-auth user alice $2y$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy; proxy o }
+    route /b { jwt secret 0123456789abcdef0123456789abcdef issuer a audience b; proxy o }
+    route /c { jwt jwks https://id.test/keys issuer a audience b; proxy o }
+}
+";
+
+    fn compile(ground: &Ground, text: &str) -> Plan {
+        let loaded = load(&MemorySource::new().file("a.conf", text), "a.conf");
+        let config = Arc::new(loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)));
+        let compiled = Plan::compile(&config, ground);
+        compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
+    }
+
+    /// Where what is remembered of each gate lies.
+    fn remembered(plan: &Plan) -> Vec<usize> {
+        let routes = plan.sites.iter().flat_map(|site| &site.routes);
+        let gates = routes.filter_map(|route| route.guard.as_ref()?.identity.first());
+        let place = |gate: &PlanGate| match &gate.identity {
+            PlanIdentity::Basic(_, desk) => Arc::as_ptr(&desk.verified).addr(),
+            PlanIdentity::Token(token) => Arc::as_ptr(&token.keys).addr(),
+            _ => 0,
+        };
+        gates.map(place).collect()
+    }
+
+    #[test]
+    fn a_reload_forgets_what_was_made_of_something_else_and_nothing_more() {
+        let clock = Clock::system();
+        let tickets = TicketKeys::new(Arc::new(clock)).expect("chance");
+        let ground = Ground::new("/nonexistent".into(), clock, tickets);
+        let first = compile(&ground, SITE);
+        let known = remembered(&first);
+        assert!(known.len() == 3 && !known.contains(&0), "{known:?}");
+        let same =
+            compile(&ground, &SITE.replace("route /a", "route /other { respond 204 }\nroute /a"));
+        assert_eq!(remembered(&same), known);
+        // Which of the three are still the same.
+        for (words, others, expect) in [
+            (
+                "0123456789abcdef0123456789abcdef",
+                "0123456789abcdef0123456789abcdeF",
+                [true, false, true],
+            ),
+            ("issuer a audience b", "issuer a audience c", [true, false, false]),
+            ("id.test/keys", "id.test/others", [true, true, false]),
+            ("id.test/keys", "id.test/keys algorithms ES256", [true, true, false]),
+            ("user alice", "user bob", [true, true, true]),
+        ] {
+            let other = remembered(&compile(&ground, &SITE.replace(words, others)));
+            let found: Vec<_> = other.iter().zip(&known).map(|(a, b)| a == b).collect();
+            assert_eq!(found, expect, "{others}");
+        }
     }
 }

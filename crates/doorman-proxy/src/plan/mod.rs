@@ -191,13 +191,6 @@ pub struct PlanSite {
     pub(crate) sign_ins: Vec<(Box<str>, usize)>,
 }
 
-impl PlanSite {
-    /// The route whose gate takes a path of the house's own.
-    pub(crate) fn sign_in(&self, path: &[u8]) -> Option<usize> {
-        self.sign_ins.iter().find(|(own, _)| own.as_bytes() == path).map(|(_, route)| *route)
-    }
-}
-
 /// A route.
 pub struct PlanRoute {
     /// Its name in logs and metrics.

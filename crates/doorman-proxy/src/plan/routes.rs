@@ -13,7 +13,7 @@ use super::compile::{self, Faults, code};
 use super::waf::Maker;
 use super::{
     ErrorPages, Ground, HostEdit, PlanCache, PlanCode, PlanDelivery, PlanEnding, PlanMirror,
-    PlanRoute, PlanShare, PlanSite, RouteEdits, guard, identity, optimize, overload, sites,
+    PlanRoute, PlanShare, PlanSite, RouteEdits, guard, optimize, overload, sign_in, sites,
     upstreams,
 };
 
@@ -44,7 +44,7 @@ pub(super) fn compile(
             })
             .collect();
         let early_data = sites::takes_early_data(site);
-        let sign_ins = identity::own_paths(&routes);
+        let sign_ins = sign_in::own_paths(&routes);
         let name = site.name.as_str().into();
         plans.push(PlanSite { name, routes, clients: None, early_data, sign_ins });
     }

@@ -7,11 +7,13 @@ use doorman_auth::jwt::Algorithms;
 use doorman_auth::oidc::{Client, SealKeys, Settings, Unauthenticated};
 use doorman_auth::seal::Secret;
 use doorman_auth::{Challenge, Scheme};
-use doorman_config::{Oidc, Unauthenticated as Written};
+use doorman_config::{Oidc, Span, Unauthenticated as Written};
+use doorman_net::seal::secret_words;
+use doorman_route::{Captures, Found, Query, RouteIndex};
 
 use super::compile::{Faults, code};
-use super::identity::chance;
-use super::{Ground, Plan};
+use super::identity::authorities;
+use super::{Ground, Plan, PlanRoute};
 use crate::gate::{PlanGate, PlanIdentity, PlanSignIn};
 use crate::provider::{ProviderSeen, RemoteProvider};
 
@@ -23,7 +25,8 @@ pub(super) fn gate(written: &Oidc, ground: &Ground, faults: &mut Faults) -> Opti
     // Kept in the data folder: a restart signs nobody out.
     let seal = ground.seal_key(written.span, faults)?.seal(&[b"oidc"]);
     let secret = Secret::new(&chance(written.span, faults)?);
-    let provider = ground.providers.get(&written.issuer.value);
+    let tls = authorities(written.ca.as_ref(), ground, faults)?;
+    let provider = ground.providers.get(&written.issuer.value, tls.as_ref());
     let client = SealKeys::new(&[seal])
         .map_err(|error| error.to_string())
         .and_then(|seals| Client::new(settings(written), seals).map_err(|error| error.to_string()));
@@ -43,6 +46,34 @@ pub(super) fn gate(written: &Oidc, ground: &Ground, faults: &mut Faults) -> Opti
         name_field: None,
         claim_fields: claim_fields.collect(),
     })
+}
+
+/// Paths of the house's own that gates of routes take, and by which of them: the first, where several have the same.
+pub(super) fn own_paths(routes: &[PlanRoute]) -> Vec<(Box<str>, usize)> {
+    let mut paths: Vec<(Box<str>, usize)> = Vec::new();
+    for (index, route) in routes.iter().enumerate() {
+        let gates = route.guard.iter().flat_map(|guard| &guard.identity);
+        for path in gates.filter_map(PlanGate::sign_in).flat_map(|gate| gate.client.own_paths()) {
+            if !paths.iter().any(|(known, _)| **known == *path) {
+                paths.push((path.into(), index));
+            }
+        }
+    }
+    paths
+}
+
+/// 32 bytes that nobody outside knows.
+fn chance(span: Span, faults: &mut Faults) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for half in bytes.chunks_exact_mut(16) {
+        let Ok([first, second]) = secret_words() else {
+            faults.error(code::SEAL_KEY, span, "the system gives no random numbers");
+            return None;
+        };
+        half[..8].copy_from_slice(&first.to_le_bytes());
+        half[8..].copy_from_slice(&second.to_le_bytes());
+    }
+    Some(bytes)
 }
 
 fn settings(written: &Oidc) -> Settings {
@@ -69,6 +100,19 @@ fn settings(written: &Oidc) -> Settings {
 }
 
 impl Plan {
+    /// Where a request goes: by the table, but for paths of its site that are the house's own.
+    pub(crate) fn find(&self, query: &Query<'_>) -> Found {
+        let found = self.table.find(query);
+        if let Found::Route(site, ..) | Found::NoRoute(site) = &found {
+            let path = query.head.path();
+            let own = self.sites[site.0].sign_ins.iter().find(|(own, _)| own.as_bytes() == path);
+            if let Some((_, route)) = own {
+                return Found::Route(*site, RouteIndex(*route), Captures::default());
+            }
+        }
+        found
+    }
+
     /// The OpenID providers at which its users sign in, each once, in the order of the file.
     #[must_use]
     pub fn providers(&self) -> Vec<ProviderSeen> {

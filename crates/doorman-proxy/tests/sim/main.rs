@@ -8,6 +8,7 @@
 
 mod cache;
 mod client;
+mod keys;
 mod message;
 mod origin;
 mod origin_h2;
@@ -197,12 +198,20 @@ fn judge(ledger: &Ledger) {
 
 /// Starts the proxy at 192.0.2.1:80.
 fn proxy(sim: &Sim, text: &str) -> (Rc<Core>, Arc<Plan>) {
+    proxy_on(sim, text, &ground(sim))
+}
+
+fn ground(sim: &Sim) -> Ground {
+    let clock = sim.clock();
+    let tickets = TicketKeys::new(Arc::new(clock)).expect("the system has randomness");
+    Ground::new("/nonexistent".into(), clock, tickets)
+}
+
+fn proxy_on(sim: &Sim, text: &str, ground: &Ground) -> (Rc<Core>, Arc<Plan>) {
     let clock = sim.clock();
     let loaded = load(&MemorySource::new().file("sim.conf", text), "sim.conf");
     let config = Arc::new(loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)));
-    let tickets = TicketKeys::new(Arc::new(clock)).expect("the system has randomness");
-    let ground = Ground::new("/nonexistent".into(), clock, tickets);
-    let compiled = Plan::compile(&config, &ground);
+    let compiled = Plan::compile(&config, ground);
     let plan = Arc::new(compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics)));
     let core = Core::new(clock);
     let books = Books::new(clock, Arc::new(CoreCounters::default()), Rc::new(Tell));

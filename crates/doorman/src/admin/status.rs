@@ -235,7 +235,7 @@ pub(crate) fn of(engine: &Engine) -> Status {
     }
 }
 
-/// Files that cannot be used, and certificates that clients refuse.
+/// Files that cannot be used, certificates that clients refuse, and others who are asked and do not answer.
 fn problems(engine: &Engine, state: &EngineState) -> Vec<String> {
     let mut problems = state.plan.stale.clone();
     problems.extend(super::cache::problems(&state.plan));
@@ -256,6 +256,11 @@ fn problems(engine: &Engine, state: &EngineState) -> Vec<String> {
             Some(count) => format!("the last good list of {count} counts on"),
         };
         Some(format!("discover {}: {}; {list}", source.key, source.trouble?))
+    }));
+    problems.extend(state.plan.providers().into_iter().filter_map(|provider| {
+        let meanwhile =
+            if provider.is_known { "what it said before counts on" } else { "nobody can sign in" };
+        Some(format!("OpenID provider {}: {}; {meanwhile}", provider.issuer, provider.trouble?))
     }));
     problems
 }

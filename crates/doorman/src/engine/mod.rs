@@ -8,6 +8,7 @@
 mod bind;
 mod certificates;
 mod discovery;
+mod errands;
 mod history;
 mod holds;
 mod memory;
@@ -68,6 +69,7 @@ pub(crate) struct Engine {
     stapler: Mutex<Option<Stapler>>,
     prober: Mutex<Option<Prober>>,
     stores: stores::Threads,
+    errands: errands::Runner,
     memory: memory::Seen,
     started: Now,
     current: Mutex<Current>,
@@ -303,6 +305,8 @@ impl Engine {
         staples::fill(&plan, &ground);
         let mut prober = None;
         probes::follow(&mut prober, clock, None, &plan);
+        let errands = errands::Runner::start(&ground)
+            .map_err(|error| Refused::System(format!("no thread for errands: {error}")))?;
         let stores = stores::Threads::default();
         stores.follow(&plan, &ground, clock);
         let mut started = Vec::new();
@@ -346,6 +350,7 @@ impl Engine {
             stapler: Mutex::new(stapler),
             prober: Mutex::new(prober),
             stores,
+            errands,
             memory: memory::Seen::default(),
             started: now,
             current: Mutex::new(current),
@@ -681,6 +686,7 @@ impl Engine {
                 let _ = thread.join();
             }
         }
+        self.errands.end();
         self.stores.end(&self.plan());
         self.access_log.finish();
         self.rule_log.finish();

@@ -105,11 +105,11 @@ fn guards(config: &Config, read: &mut Vec<PathBuf>) {
         let users = guard.basic_auth.iter().flat_map(|auth| &auth.lists);
         let keys = guard.api_key.iter().flat_map(|key| &key.lists);
         read.extend(users.chain(keys).filter_map(|one| list(&one.value)));
-        if let Some(jwt) = &guard.jwt
-            && let JwtKeys::File(path) = &jwt.keys.value
-        {
-            read.push(path.clone());
-        }
+        read.extend(guard.jwt.iter().filter_map(|jwt| match &jwt.keys.value {
+            JwtKeys::File(path) => Some(path.clone()),
+            JwtKeys::Url(_) => jwt.ca.as_ref().map(|file| file.value.clone()),
+            JwtKeys::Secret(_) => None,
+        }));
         if let Some(waf) = &route.options.waf
             && let WafBase::Folder(folder) = &waf.base.value
         {

@@ -12,6 +12,7 @@ mod optimize;
 mod overload;
 mod process;
 mod resilience;
+mod sign_in;
 mod text;
 mod waf;
 
@@ -101,6 +102,7 @@ impl Exporter {
         optimize::write(&mut page, engine);
         waf::write(&mut page, engine);
         guard::write(&mut page, engine);
+        sign_in::write(&mut page, engine);
         overload::write(&mut page, engine);
         managed::overrides(&mut page, engine);
         managed::discovery(&mut page, engine);

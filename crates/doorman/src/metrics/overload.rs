@@ -3,7 +3,7 @@
 use doorman_proxy::Squeeze;
 use doorman_proxy::metrics::{Counter, OverloadCounters};
 
-use super::text::{Kind, Page};
+use super::text::{Kind, Page, seconds};
 use crate::engine::Engine;
 
 /// Priorities in the order of [`OverloadCounters::refused`].
@@ -20,10 +20,10 @@ pub(super) fn write(page: &mut Page, engine: &Engine) {
         for (index, core) in cores.iter().enumerate() {
             page.sample("", &[("core", &index.to_string())], core.level.read());
         }
-        let help = "How late a core was when it looked last, in microseconds.";
-        page.family("doorman_overload_late_microseconds", help, Kind::Gauge);
+        let help = "How late a core was when it looked last.";
+        page.family("doorman_overload_late_seconds", help, Kind::Gauge);
         for (index, core) in cores.iter().enumerate() {
-            page.sample("", &[("core", &index.to_string())], core.late_micros.read());
+            page.text("", &[("core", &index.to_string())], &seconds(core.late_micros.read()));
         }
         let help = "Requests that were refused because there was more to do than could be done.";
         page.family("doorman_overload_refused_total", help, Kind::Counter);

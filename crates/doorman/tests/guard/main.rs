@@ -16,8 +16,11 @@ mod desync;
 mod forward;
 mod geo;
 mod identity;
+mod keys;
 mod limits;
 mod overload;
+mod real_provider;
 #[path = "../waf/rig.rs"]
 #[expect(dead_code, reason = "the house of the firewall's stories, of which others need less")]
 mod rig;
+mod sign_in;

@@ -13,7 +13,13 @@ all_pairs!(
     a_body_that_drips_has_an_end_where_the_route_says_so,
     a_whole_head_deadline_covers_all
 );
-h1_pairs!(a_slow_head_is_408, h1p_09_a_body_that_stops_is_408, an_idle_connection_is_closed,);
+h1_pairs!(
+    a_slow_head_is_408,
+    h1p_09_a_body_that_stops_is_408,
+    a_declared_body_that_drips_is_408_rxc_02,
+    a_body_in_pieces_with_pauses_is_taken,
+    an_idle_connection_is_closed,
+);
 
 /// The most that a machine under load may add.
 const SLACK: Duration = Duration::from_secs(8);
@@ -156,6 +162,41 @@ fn h1p_09_a_body_that_stops_is_408(pair: Pair) {
         assert!(begun.elapsed() < SLACK);
     }
     origin.wait("end of the connections", |book| book.open == 0);
+}
+
+/// A byte now and then is no progress: a client that has said how much it sends has to send.
+fn a_declared_body_that_drips_is_408_rxc_02(pair: Pair) {
+    let (origin, house) = timed(pair, "body-idle 400ms");
+    let mut client = Wire::connect(&house);
+    client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n").unwrap();
+    client.wait_at_most(Duration::from_millis(50));
+    let begun = Instant::now();
+    while client.send("x").is_ok() && begun.elapsed() < SLACK {
+        match client.more() {
+            Err(error) if !crate::rig::origin::is_end(&error) => {}
+            _ => break,
+        }
+    }
+    assert!(begun.elapsed() < SLACK, "still open");
+    house.logged(&["\"status\":408", "client-timeout"]);
+    origin.wait("end of the connections", |book| book.open == 0);
+}
+
+/// What counts is how much comes while it is waited for, not how long it takes.
+fn a_body_in_pieces_with_pauses_is_taken(pair: Pair) {
+    const PIECE: usize = 16 * 1024;
+    let (_origin, house) = timed(pair, "body-idle 1s");
+    let mut client = Wire::connect(&house);
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\n";
+    client.send(format!("{head}Content-Length: {}\r\n\r\n", 6 * PIECE)).unwrap();
+    client.wait_at_most(Duration::from_millis(300));
+    for _ in 0..6 {
+        // A while without a byte, again and again, and longer than the bound in all.
+        assert!(client.more().is_err(), "no answer yet");
+        client.send(vec![b'x'; PIECE]).unwrap();
+    }
+    client.wait_at_most(SLACK);
+    assert_eq!(client.reply("POST").expect("an answer").status, 200);
 }
 
 fn an_idle_connection_is_closed(pair: Pair) {

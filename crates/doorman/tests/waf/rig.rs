@@ -249,7 +249,9 @@ fn text_of(
     metrics: SocketAddr,
     origin: &Origin,
 ) -> String {
-    // What stands above the sites is written first, up to a line of dashes.
+    // What stands in `global` is written first, up to a line of equals signs, and then what stands above the sites, up
+    // to one of dashes.
+    let (own, site) = site.split_once("===\n").unwrap_or(("", site));
     let (top, site) = site.split_once("---\n").unwrap_or(("", site));
     // What the story says about the whole process comes first of it.
     let (global, top) = match top.strip_prefix("global { ") {
@@ -260,7 +262,7 @@ fn text_of(
     let site = if site.contains("proxy") { site.to_owned() } else { format!("{site}\nproxy web") };
     format!(
         "doorman 1\n\
-         global {{ data data; bind 127.0.0.1; admin unix:admin.sock; {workers} drain 3s; {global}\n\
+         global {{ data data; bind 127.0.0.1; admin unix:admin.sock; {workers} drain 3s; {global}\n{own}\n\
          metrics {metrics}; log access json stdout; log waf json waf.log }}\n\
          upstream web {{ server {} }}\n{top}\
          site http://*:{} {{\n{site}\n}}\n\

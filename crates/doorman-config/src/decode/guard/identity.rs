@@ -8,7 +8,8 @@ use crate::decode::sticky::{cookie_name, parameter};
 use crate::item::{Form, Item, Text};
 use crate::values::{self, Value};
 use crate::{
-    ApiKey, BasicAuth, CredentialList, CredentialPlace, Diagnostic, Secret, Setting, Spanned,
+    ApiKey, BasicAuth, CredentialList, CredentialPlace, Diagnostic, HttpUrl, Secret, Setting,
+    Spanned, address,
 };
 
 /// Users and keys that stand in the configuration itself. More of them belong into a file.
@@ -16,6 +17,9 @@ const LISTED_MAX: usize = 1_000;
 
 /// Places in which one key is looked for.
 const PLACES_MAX: usize = 8;
+
+/// Bytes of a URL that is asked.
+const URL_BYTES_MAX: usize = 2048;
 
 impl Decoder<'_> {
     #[expect(clippy::option_option, reason = "`basic-auth off` is such a line too")]
@@ -214,6 +218,32 @@ impl Decoder<'_> {
             self.say(error.help(format!("it is written `{written}`")));
         }
     }
+
+    pub(super) fn url(&mut self, text: &Text) -> Option<Spanned<HttpUrl>> {
+        self.ok(url(text, self.sources))
+    }
+}
+
+/// `http://HOST[:PORT][/PATH]`.
+fn url(text: &Text, sources: &crate::SourceMap) -> Value<HttpUrl> {
+    let written = text.text.as_str();
+    let wrong = || {
+        let message = format!("`{}` is not a URL that can be asked", text.shown());
+        let error = Diagnostic::error("E0317", text.span, message);
+        error.help("such as https://id.example.com/path; it begins with http:// or https://")
+    };
+    let sign = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'@' | b'"' | b'\\');
+    let rest = written.strip_prefix("http://").or_else(|| written.strip_prefix("https://"));
+    let rest = rest.ok_or_else(wrong)?;
+    if written.len() > URL_BYTES_MAX || !written.bytes().all(sign) {
+        return Err(wrong());
+    }
+    let authority = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (front, target) = written.split_at(written.len() - rest.len() + authority);
+    let front = Text { text: front.to_owned(), span: text.span, form: text.form.clone() };
+    let address = address::server(&front, sources).map_err(|_| wrong())?.value;
+    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    Ok(Spanned::new(HttpUrl { written: written.to_owned(), address, target }, text.span))
 }
 
 /// The name of a user: what fits in front of a colon, and into a field.

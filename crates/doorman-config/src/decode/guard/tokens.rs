@@ -9,8 +9,8 @@ use crate::item::{Form, Item, Text};
 use crate::table::ALGORITHMS_LATER;
 use crate::values::{self, Value};
 use crate::{
-    ClaimForward, ClaimRule, CredentialPlace, Diagnostic, Jwt, JwtAlgorithm, JwtKeys, Secret,
-    Setting, Spanned,
+    ClaimForward, ClaimRule, CredentialPlace, Diagnostic, HttpUrl, Jwt, JwtAlgorithm, JwtKeys,
+    Scheme, Secret, ServerHost, Setting, Spanned,
 };
 
 /// Bytes of a secret: those of the hash that HS256 makes (RFC 7518 section 3.2).
@@ -20,11 +20,12 @@ const SECRET_BYTES_MIN: usize = 32;
 const CLAIMS_MAX: usize = 64;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Decoder<'_> {
     #[expect(clippy::option_option, reason = "`jwt off` is such a line too")]
     pub(super) fn jwt(&mut self, block: &Item) -> Option<Option<Jwt>> {
-        if self.says_off(block, "jwt jwks FILE") {
+        if self.says_off(block, "jwt jwks URL") {
             return Some(None);
         }
         let before = self.diagnostics.errors();
@@ -42,6 +43,8 @@ impl Decoder<'_> {
             claims: Vec::new(),
             forward: Vec::new(),
             leeway: Setting::default_of(Duration::from_secs(30)),
+            refresh: Setting::default_of(Duration::from_secs(3600)),
+            ca: None,
             strip: Setting::default_of(false),
             span: block.span,
         };
@@ -71,6 +74,7 @@ impl Decoder<'_> {
             None => Setting::default_of(usual(&jwt.keys.value)),
         };
         if !block.is_off() {
+            self.check_fetched(&jwt)?;
             self.check_bound(block, &jwt);
         }
         Some(Some(jwt))
@@ -100,20 +104,30 @@ impl Decoder<'_> {
             "leeway" => self.set(item, &mut jwt.leeway, |text| {
                 time_within(text, Duration::ZERO, 5 * MINUTE, "0s to 5m")
             }),
+            "refresh" => self
+                .set(item, &mut jwt.refresh, |text| time_within(text, MINUTE, 7 * DAY, "1m to 7d")),
+            "ca" => {
+                let sources = self.sources;
+                self.fill(item, &mut jwt.ca, |text| values::file(text, sources));
+            }
             _ => self.set(item, &mut jwt.strip, super::switch),
         }
     }
 
     fn jwks(&mut self, item: &Item) -> Option<Spanned<JwtKeys>> {
         let text = item.value(0)?;
-        if text.text.contains("://") {
-            let error = Diagnostic::error("E0203", text.span, "keys are not fetched yet");
+        if !text.text.contains("://") {
+            return Some(self.ok(values::file(text, self.sources))?.map(JwtKeys::File));
+        }
+        let url = self.url(text)?;
+        if url.value.address.scheme == Scheme::Http && !is_local(&url.value) {
+            let error = Diagnostic::error("E0253", text.span, "keys are fetched over TLS");
             self.say(error.help(
-                "fetch them into a file and write `jwks FILE`; a file that changes is read again",
+                "write an https:// URL: who is on the way could send keys of his own and sign in as anybody",
             ));
             return None;
         }
-        Some(self.ok(values::file(text, self.sources))?.map(JwtKeys::File))
+        Some(url.map(JwtKeys::Url))
     }
 
     fn jwt_secret(&mut self, item: &Item) -> Option<Spanned<JwtKeys>> {
@@ -189,7 +203,7 @@ impl Decoder<'_> {
                     .help("write `secret ${secret:NAME}` with it"),
                 None => {
                     Diagnostic::error("E0253", block.span, "`jwt` has no keys to check tokens with")
-                        .help("write `jwt jwks FILE`, or `jwt secret ${secret:NAME}`")
+                        .help("write `jwt jwks URL`, or `jwt secret ${secret:NAME}`")
                 }
             },
             (Some(jwks), None) => {
@@ -206,6 +220,23 @@ impl Decoder<'_> {
             }
         };
         self.say(fault);
+        None
+    }
+
+    /// What says how keys are fetched stands with keys that are.
+    fn check_fetched(&mut self, jwt: &Jwt) -> Option<()> {
+        if matches!(jwt.keys.value, JwtKeys::Url(_)) {
+            return Some(());
+        }
+        let (refresh, ca) = (jwt.refresh.span, jwt.ca.as_ref().map(|ca| ca.span));
+        let Some((span, word)) =
+            refresh.map(|span| (span, "refresh")).or(ca.map(|span| (span, "ca")))
+        else {
+            return Some(());
+        };
+        let message = format!("`{word}` is for keys that are fetched");
+        let error = Diagnostic::error("E0253", span, message).also(jwt.keys.span, "these are not");
+        self.say(error.help("take it out; a file that changes is read again by itself"));
         None
     }
 
@@ -248,7 +279,7 @@ impl Decoder<'_> {
 fn usual(keys: &JwtKeys) -> Vec<JwtAlgorithm> {
     match keys {
         JwtKeys::Secret(_) => vec![JwtAlgorithm::Hs256],
-        JwtKeys::File(_) => {
+        JwtKeys::Url(_) | JwtKeys::File(_) => {
             JwtAlgorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect()
         }
     }
@@ -261,6 +292,15 @@ fn with_scheme(place: CredentialPlace) -> CredentialPlace {
             CredentialPlace::Header { name, scheme: Some("Bearer".to_owned()) }
         }
         place => place,
+    }
+}
+
+/// Whether a URL is of this machine.
+pub(super) fn is_local(url: &HttpUrl) -> bool {
+    match &url.address.host {
+        ServerHost::Ip { ip, .. } => ip.is_loopback(),
+        ServerHost::Name { name, .. } => name == "localhost" || name.ends_with(".localhost"),
+        ServerHost::Unix(_) => true,
     }
 }
 

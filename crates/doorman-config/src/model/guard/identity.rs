@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Setting, Span, Spanned};
+use crate::{ServerAddress, Setting, Span, Spanned};
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,6 +14,17 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
     }
+}
+
+/// `http://` or `https://`, a host, and perhaps a port, a path and a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl {
+    /// As written.
+    pub written: String,
+    /// Whom to ask; the port of the scheme where none was written.
+    pub address: ServerAddress,
+    /// Path and query; `/` where none was written.
+    pub target: String,
 }
 
 /// A list of users or keys.
@@ -74,6 +85,8 @@ pub struct ApiKey {
 /// What tokens are checked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JwtKeys {
+    /// Public keys (RFC 7517) that are fetched, over TLS or from this machine.
+    Url(HttpUrl),
     /// Public keys of a file, JWKS (RFC 7517) or PEM.
     File(PathBuf),
     /// A secret that both sides have, of at least 32 bytes.
@@ -172,6 +185,10 @@ pub struct Jwt {
     pub forward: Vec<Spanned<ClaimForward>>,
     /// How far clocks may differ; 30 s.
     pub leeway: Setting<Duration>,
+    /// How often keys of a URL are fetched; 1 h.
+    pub refresh: Setting<Duration>,
+    /// Whose certificates are believed where keys are fetched; `None`: the authorities of the web.
+    pub ca: Option<Spanned<PathBuf>>,
     /// Whether the upstream does not see the token.
     pub strip: Setting<bool>,
     /// The line.

@@ -10,10 +10,13 @@ use doorman_http::{Body, BodyError, Frame, Interim, Length, ResponseHead, Source
 
 use super::house::Talk;
 use crate::alarm::Alarm;
+use crate::serve::pace::Pace;
 
 pub(super) struct Incoming {
     talk: Rc<Talk>,
     alarm: Alarm,
+    /// Of content whose length is declared.
+    pace: Option<Pace>,
     wants_continue: bool,
     /// What a client sends through a tunnel: whoever asked the origin keeps the time.
     is_tunnel: bool,
@@ -22,7 +25,7 @@ pub(super) struct Incoming {
 impl Incoming {
     fn new(talk: &Rc<Talk>, wants_continue: bool, is_tunnel: bool) -> Self {
         let alarm = Alarm::new(talk.house.clock);
-        Self { talk: Rc::clone(talk), alarm, wants_continue, is_tunnel }
+        Self { talk: Rc::clone(talk), alarm, pace: None, wants_continue, is_tunnel }
     }
 
     /// The body of a request that declares that length.
@@ -33,7 +36,10 @@ impl Incoming {
                 None => Body::empty(),
             };
         }
-        let source = Self::new(talk, expects_continue, false);
+        let house = &talk.house;
+        let pace = length.map(|_| Pace::new(house.clock, house.settings.body_idle));
+        let mut source = Self::new(talk, expects_continue, false);
+        source.pace = pace;
         Body::pulled(Box::new(source), length.map_or(Length::Unknown, Length::Known))
     }
 
@@ -59,12 +65,21 @@ impl Source for Incoming {
             self.talk.send(&ResponseHead::new(100));
         }
         let frame = match self.talk.house.content(self.talk.stream, cx.waker()) {
-            Content::Data(bytes) => Some(Ok(Frame::Data(bytes.into()))),
+            Content::Data(bytes) => {
+                if let Some(pace) = &mut self.pace {
+                    pace.moved(bytes.len());
+                }
+                Some(Ok(Frame::Data(bytes.into())))
+            }
             Content::Trailers(fields) => Some(Ok(Frame::Trailers(fields))),
             Content::End => None,
             Content::Cut(Some(reason)) => Some(Err(BodyError::ClientMalformed(reason))),
             Content::Cut(None) => Some(Err(BodyError::ClientClosed)),
             Content::Nothing => {
+                if let Some(pace) = &mut self.pace {
+                    ready!(pace.poll_late(cx));
+                    return Poll::Ready(Some(Err(BodyError::ClientTimeout)));
+                }
                 if !self.is_tunnel {
                     self.alarm.set_if_clear(self.talk.house.settings.body_idle);
                     ready!(self.alarm.poll(cx));

@@ -81,13 +81,13 @@ impl<'a> Pump<'a> {
         let n = self.talk.with(|connection, stream| connection.data(stream, data.as_slice()));
         data.advance(n);
         if data.is_empty() {
-            self.pace.took(n);
+            self.pace.moved(n);
             holding.hand_over();
             return Poll::Ready(Ok(()));
         }
         self.piece = Some((data, holding));
         if n > 0 {
-            self.pace.took(n);
+            self.pace.moved(n);
             // What is left waits: this names the reason.
             self.talk.with(|connection, stream| connection.capacity(stream));
         }

@@ -14,6 +14,7 @@ use super::halves::{Cut, Reading};
 use super::house::House;
 use super::stream::{Talk, trailer_limits};
 use crate::alarm::Alarm;
+use crate::serve::pace::Pace;
 
 /// What a pull gives.
 type Pulled = Option<Result<Frame, BodyError>>;
@@ -23,6 +24,8 @@ pub(super) struct Incoming {
     talk: Rc<Talk>,
     reading: Reading,
     alarm: Alarm,
+    /// Of content whose length is declared.
+    pace: Option<Pace>,
     declared: Option<u64>,
     /// What is missing of the declared length.
     remaining: Option<u64>,
@@ -54,6 +57,7 @@ impl Incoming {
             talk: Rc::clone(talk),
             reading,
             alarm: Alarm::new(house.clock),
+            pace: declared.map(|_| Pace::new(house.clock, house.settings.body_idle)),
             declared,
             remaining: declared,
             last: None,
@@ -227,7 +231,14 @@ impl Source for Incoming {
             Some(pulled) => Poll::Ready(pulled),
             None => self.poll_stream(cx),
         };
-        if polled.is_pending() && !self.is_tunnel {
+        if let Some(pace) = self.pace.as_mut().filter(|_| !self.is_tunnel) {
+            if polled.is_pending() {
+                return pace.poll_late(cx).map(|()| Some(Err(BodyError::ClientTimeout)));
+            }
+            if let Poll::Ready(Some(Ok(Frame::Data(data)))) = &polled {
+                pace.moved(data.len());
+            }
+        } else if polled.is_pending() && !self.is_tunnel {
             self.alarm.set_if_clear(self.house.settings.body_idle);
             ready!(self.alarm.poll(cx));
             return Poll::Ready(Some(Err(BodyError::ClientTimeout)));

@@ -119,7 +119,7 @@ impl<'a, G: Future<Output = ()>> Pump<'a, G> {
             self.flush().await?;
             drop(holding);
         }
-        self.pace.took(n);
+        self.pace.moved(n);
         Ok(())
     }
 
