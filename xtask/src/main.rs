@@ -9,8 +9,12 @@
 
 use std::process::ExitCode;
 
-use crate::failure::Failure;
+use crate::{
+    abuse::attacks::{Attack, Doors, Manner},
+    failure::Failure,
+};
 
+mod abuse;
 mod bench;
 mod crs;
 mod failure;
@@ -33,6 +37,7 @@ usage: cargo xtask COMMAND
   bench [OPTIONS]           measure doorman against nginx, HAProxy and a byte relay; `bench --help` lists the options
   profile SCENARIO [PROXY] [OPTIONS]     system calls per request and hottest symbols of a proxy (doorman)
                             under one load; the benchmark's options say which binaries run
+  abuse [OPTIONS]           attack doorman and measure what others feel of it; `abuse --help` lists the options
   crs DIR [OPTIONS]         run the Core Rule Set's own tests; `crs --help` lists the options
 
 Parts of the benchmark, started by it:
@@ -44,6 +49,9 @@ Parts of the benchmark, started by it:
   handshakes PORT SECONDS CONNECTIONS 1.2|1.3 full|resumed    a new TLS connection for each request
   h3load PORT SECONDS CONNECTIONS STREAMS BYTES    HTTP/3: GET /b/BYTES, so many at a time
   idle PORT CONNECTIONS plain|tls        one request on each connection, then hold them until stdin ends
+  backend NICENESS          origin that is behind doorman while it is attacked; prints its port
+  good-client PLAIN-PORT TLS-PORT SECONDS PER-SECOND    asks at a steady rate, and tells how long answers took
+  attacker NAME PLAIN-PORT TLS-PORT SECONDS held|per-second COUNT    makes one of the attacks
   guard DIRECTORY           ends processes and removes files when the benchmark is gone
 ";
 
@@ -64,6 +72,21 @@ fn run(words: &[&str]) -> Result<ExitCode, Failure> {
         ["bench", options @ ..] => bench::run(options),
         ["profile", scenario, words @ ..] => profile::run(scenario, words),
         ["crs", options @ ..] => crs::run(options),
+        ["abuse", options @ ..] => abuse::run(options),
+        ["backend", niceness] => match abuse::backend::serve(number(niceness)?)? {},
+        ["good-client", plain, tls, seconds, per_second] => {
+            let doors = Doors::new(number(plain)?, number(tls)?);
+            abuse::client::run(doors, number(seconds)?, number(per_second)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["attacker", name, plain, tls, seconds, manner, count] => {
+            let unknown = || Failure::new(format!("no attack {name:?} by {manner:?}"));
+            let attack = Attack::named(name).ok_or_else(unknown)?;
+            let manner = Manner::from_words(manner, number(count)?).ok_or_else(unknown)?;
+            let doors = Doors::new(number(plain)?, number(tls)?);
+            abuse::attacks::run(doors, attack.kind, manner, number(seconds)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         ["origin", port] => match origin::serve(number(port)?)? {},
         ["relay", port, target] => match relay::serve(number(port)?, number(target)?)? {},
         ["responder", port, bytes] => match responder::serve(number(port)?, number(bytes)?)? {},

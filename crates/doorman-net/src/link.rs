@@ -165,7 +165,8 @@ impl<S: Stream> AsyncWrite for Link<S> {
 pub(crate) const COPY_MAX: usize = 8 * 1024;
 
 /// The chunk, or a larger one with its bytes, so that there is room to read into. A chunk that is
-/// large and full stays full: the caller's bounds are below its size.
+/// large and full stays full: the caller's bounds are below its size. One that was fitted becomes a
+/// small one again.
 pub(crate) fn with_room(mut chunk: Chunk) -> Chunk {
     if !chunk.room().is_empty() {
         return chunk;
@@ -174,9 +175,9 @@ pub(crate) fn with_room(mut chunk: Chunk) -> Chunk {
     if !chunk.room().is_empty() {
         return chunk;
     }
-    let mut large = Chunk::large();
-    large.append(chunk.filled());
-    large
+    let mut larger = if chunk.len() < SMALL { Chunk::small() } else { Chunk::large() };
+    larger.append(chunk.filled());
+    larger
 }
 
 /// Cuts a chunk in two: the content at `content`, and what lies behind `consumed`, each if there is

@@ -12,26 +12,8 @@ use crate::{
 
 /// One line for each fact; `words` are the options of this run.
 pub(crate) fn facts(words: &[&str], lineup: &Lineup) -> Result<Vec<String>, Failure> {
-    let memory = field("/proc/meminfo", "MemTotal:").unwrap_or_default();
-    let gib = memory.trim_end_matches(" kB").parse::<u64>().unwrap_or_default() / (1024 * 1024);
-    let model = field("/proc/cpuinfo", "model name").unwrap_or_default();
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    // This process is pinned already, so what it may use is not what there is.
-    let cores = fs::read_to_string("/proc/cpuinfo")?
-        .lines()
-        .filter(|line| line.starts_with("processor"))
-        .count();
-    let command = ["cargo xtask bench"].iter().chain(words).copied().collect::<Vec<_>>().join(" ");
-    let changed = !said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
-    Ok(vec![
-        format!("command: {command}"),
-        format!("date: {}", said("date", &["--utc", "+%Y-%m-%d %H:%M UTC"])),
-        format!(
-            "commit: {}{}",
-            said("git", &["rev-parse", "--short=12", "HEAD"]),
-            if changed { ", with uncommitted changes" } else { "" }
-        ),
-        format!("machine: {model}, {cores} cores, {gib} GiB, Linux {}", kernel.trim()),
+    let mut facts = basics("bench", words)?;
+    facts.extend([
         format!(
             "peers: {}, {}, {}{}{}{}",
             said("nginx", &["-v"]).trim_start_matches("nginx version: "),
@@ -42,6 +24,32 @@ pub(crate) fn facts(words: &[&str], lineup: &Lineup) -> Result<Vec<String>, Fail
             firewall(),
         ) + &http3_peer(lineup),
         format!("generators: {}, {}", short(&said("wrk", &["-v"])), said("h2load", &["--version"])),
+    ]);
+    Ok(facts)
+}
+
+/// What is so whoever is measured: the chore and its options, when, of what, and where.
+pub(crate) fn basics(chore: &str, words: &[&str]) -> Result<Vec<String>, Failure> {
+    let memory = field("/proc/meminfo", "MemTotal:").unwrap_or_default();
+    let gib = memory.trim_end_matches(" kB").parse::<u64>().unwrap_or_default() / (1024 * 1024);
+    let model = field("/proc/cpuinfo", "model name").unwrap_or_default();
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    // This process is pinned already, so what it may use is not what there is.
+    let cores = fs::read_to_string("/proc/cpuinfo")?
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    let command = ["cargo xtask", chore].iter().chain(words).copied().collect::<Vec<_>>().join(" ");
+    let changed = !said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
+    Ok(vec![
+        format!("command: {command}"),
+        format!("date: {}", said("date", &["--utc", "+%Y-%m-%d %H:%M UTC"])),
+        format!(
+            "commit: {}{}",
+            said("git", &["rev-parse", "--short=12", "HEAD"]),
+            if changed { ", with uncommitted changes" } else { "" }
+        ),
+        format!("machine: {model}, {cores} cores, {gib} GiB, Linux {}", kernel.trim()),
     ])
 }
 

@@ -29,11 +29,11 @@ mod configuration;
 pub(crate) mod contender;
 pub(crate) mod gates;
 mod load;
-mod machine;
+pub(crate) mod machine;
 mod measure;
 pub(crate) mod options;
-mod page;
-mod report;
+pub(crate) mod page;
+pub(crate) mod report;
 pub(crate) mod scenario;
 pub(crate) mod waf;
 
@@ -196,7 +196,7 @@ fn wait_for_others() -> Result<File, Failure> {
     Ok(file)
 }
 
-fn build_doorman() -> Result<PathBuf, Failure> {
+pub(crate) fn build_doorman() -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["build", "--release", "--package", "doorman"])
@@ -222,7 +222,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Starts one of this program's servers, which says the port that it chose.
-fn start_backend(words: &[&str], guard: &Guard) -> Result<(Running, u16), Failure> {
+pub(crate) fn start_backend(words: &[&str], guard: &Guard) -> Result<(Running, u16), Failure> {
     let mut running = Running::start(&mut own_part(words)?, Core::LOAD, guard)?;
     let port = first_line(&mut running)?
         .parse()

@@ -29,10 +29,19 @@ pub(crate) fn write_markdown(
     outcomes: &[Outcome],
     bars: &Table,
 ) -> Result<(), Failure> {
+    let [begin, end] = markers(group);
+    write_between(file, [&begin, &end], &markdown(facts, outcomes, bars))
+}
+
+/// Puts a text in the place of what a page has between two markers.
+pub(crate) fn write_between(
+    file: &Path,
+    [begin, end]: [&str; 2],
+    text: &str,
+) -> Result<(), Failure> {
     let name = file.display();
     let page = fs::read_to_string(file).during(format!("reading {name}"))?;
-    let [begin, end] = markers(group);
-    let page = replace_between(&page, [&begin, &end], &markdown(facts, outcomes, bars))
+    let page = replace_between(&page, [begin, end], text)
         .ok_or_else(|| Failure::new(format!("{name} has no lines {begin} and {end}")))?;
     fs::write(file, page).during(format!("writing {name}"))
 }

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 const DATA: u64 = 0x0;
 const HEADERS: u64 = 0x1;
 /// The control stream: its type and empty SETTINGS, which means no dynamic table for QPACK.
-pub(super) const SETTINGS: &[u8] = &[0x00, 0x04, 0x00];
+pub(crate) const SETTINGS: &[u8] = &[0x00, 0x04, 0x00];
 /// `H3_NO_ERROR`.
 pub(super) const NO_ERROR: u32 = 0x100;
 /// A field section that begins with the response's status 200: no dynamic table, then entry 25 of the static
@@ -15,7 +15,7 @@ pub(super) const NO_ERROR: u32 = 0x100;
 const STATUS_200: [u8; 3] = [0x00, 0x00, 0xC0 | 25];
 
 /// A HEADERS frame that asks for so many bytes.
-pub(super) fn get(port: u16, bytes: u64) -> Vec<u8> {
+pub(crate) fn get(port: u16, bytes: u64) -> Vec<u8> {
     let mut section = vec![0x00, 0x00];
     // `:method` GET and `:scheme` https stand in the static table whole.
     section.extend([0xC0 | 17, 0xC0 | 23]);

@@ -25,7 +25,7 @@ use crate::{
     wire,
 };
 
-mod answer;
+pub(crate) mod answer;
 
 /// Windows that never stop a server: what is measured is how it fills them.
 const STREAM_WINDOW: u32 = 8 * 1024 * 1024;

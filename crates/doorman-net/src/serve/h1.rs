@@ -262,6 +262,8 @@ impl<S: Stream> Io<S> {
                     let wait =
                         if begun { self.settings.head_timeout } else { self.settings.keep_alive };
                     self.alarm.set_if_clear(wait);
+                    // Who sends a head byte by byte shall hold its bytes and not a whole buffer.
+                    self.input = self.input.take().map(Chunk::fitted);
                     ready!(self.alarm.poll(cx));
                     return Poll::Ready(if begun {
                         Arrival::Refused(Refused::plain(408, "request head took too long"))

@@ -61,12 +61,12 @@ impl<'h> Browser<'h> {
 
     /// Opens a page and signs in where it is sent to; what comes of the return.
     fn sign_in(&mut self, provider: &OpenId, target: &str, user: &str) -> Got {
-        let back = self.to_return(provider, target, user);
+        let back = self.way_back(provider, target, user);
         self.open(&back)
     }
 
     /// The target by which it returns from the provider.
-    fn to_return(&mut self, provider: &OpenId, target: &str, user: &str) -> String {
+    fn way_back(&mut self, provider: &OpenId, target: &str, user: &str) -> String {
         let got = self.open(target);
         assert_eq!(got.status, 303, "{got:?}");
         assert_eq!(got.field("cache-control"), Some("no-store"));
@@ -191,7 +191,7 @@ fn providers_that_lie_sign_nobody_in() {
     let house = House::before(&site(&provider, ""), told);
     for (path, lie, status, words) in lies {
         let mut browser = Browser::new(&house, Front::H1);
-        let back = browser.to_return(&provider, path, "ann");
+        let back = browser.way_back(&provider, path, "ann");
         provider.will(lie);
         let got = browser.open(&back);
         assert_eq!(got.status, status, "{path}: {got:?}");
@@ -210,7 +210,7 @@ fn answers_that_were_asked_for_by_others_sign_nobody_in() {
     let house = House::before(&site(&provider, ""), told);
     let mut ann = Browser::new(&house, Front::H2);
     let mut eve = Browser::new(&house, Front::H2);
-    let back = eve.to_return(&provider, "/", "eve");
+    let back = eve.way_back(&provider, "/", "eve");
     // Somebody is lured to sign in as another.
     assert_eq!(ann.open(&back).status, 400);
     assert!(!ann.has_session());
@@ -275,7 +275,7 @@ fn whoever_waits_for_a_slow_provider_waits_alone() {
     assert_eq!(ann.sign_in(&provider, "/", "ann").status, 303);
     provider.will(|will| will.is_slow = true);
     let mut bob = Browser::new(&house, Front::H2);
-    let back = bob.to_return(&provider, "/", "bob");
+    let back = bob.way_back(&provider, "/", "bob");
     thread::scope(|scope| {
         let waits = scope.spawn(move || {
             let got = bob.open(&back);

@@ -30,6 +30,7 @@ mod faults;
 mod lives;
 mod matrix;
 mod messages;
+mod phases;
 mod real;
 mod relays;
 mod reuse;
