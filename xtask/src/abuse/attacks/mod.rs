@@ -168,8 +168,10 @@ pub(crate) const ALL: &[Attack] = &[
     Attack::held("slow-bodies", Kind::SlowBodies, 2000, 24)
         .cases("RXC-02", "a byte of a body every 5 s")
         .small(),
-    Attack::held("slow-readers", Kind::SlowReaders, 300, 288)
-        .cases("RXC-03", "2 MB asked for, a byte read every 5 s"),
+    // Not so many that what their sockets hold is more than the system lets all sockets have (`net.ipv4.tcp_mem`),
+    // which slows those of everybody.
+    Attack::held("slow-readers", Kind::SlowReaders, 100, 288)
+        .cases("RXC-03", "10 MB asked for, a byte read every 5 s"),
     Attack::held("bulk", Kind::Bulk, 8, 1024)
         .cases("RXC-03", "10 MB asked for again and again, and taken as it comes"),
     Attack::held("silence", Kind::Silence, 8000, 4).cases("RXC-06", "connections that say nothing"),
@@ -202,7 +204,7 @@ pub(crate) const ALL: &[Attack] = &[
         .cases("SEA-03", "wrong passwords, 10 a second each"),
     Attack::held("json", Kind::Json, 4, 4096)
         .cases("RXC-14", "100 KB of nested JSON for rules, 10 a second each"),
-    Attack::held("tiny-windows", Kind::TinyWindows, 50, 9 * 1024)
+    Attack::held("tiny-windows", Kind::TinyWindows, 20, 9 * 1024)
         .cases("H2D-25", "100 streams in windows that open by a byte a second"),
     Attack::held("rapid-resets", Kind::RapidResets, 20, 256)
         .cases("H2D-01", "HTTP/2 streams that are reset at once")

@@ -9,10 +9,7 @@ use crate::abuse::talk;
 
 /// Longer than any attack.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
-/// Bytes of a response that nobody reads: more than sockets hold whose peer does not read, and not so many that what
-/// all of them hold is more than the system lets sockets have, which slows those of everybody.
-const UNREAD: u64 = 2_000_000;
-/// Bytes of a response that is read.
+/// Bytes of a response that is larger than what sockets hold whose peer does not read.
 const LARGE: u64 = 10_000_000;
 
 pub(super) async fn head(field: &Field, number: u32) -> io::Result<()> {
@@ -38,7 +35,7 @@ pub(super) async fn body(field: &Field, number: u32) -> io::Result<()> {
 
 pub(super) async fn reader(field: &Field, number: u32) -> io::Result<()> {
     let mut stream = field.narrow(number).await?;
-    let request = format!("GET /b/{UNREAD} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let request = format!("GET /b/{LARGE} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut byte = [0];
     loop {
