@@ -116,11 +116,18 @@ impl Client {
         match way {
             Way::Kept => {
                 let idle = self.idle.borrow_mut().pop();
-                let mut stream = match idle {
-                    Some(stream) => stream,
-                    None => connect(self.doors.plain).await?,
+                let (mut stream, was_idle) = match idle {
+                    Some(stream) => (stream, true),
+                    None => (connect(self.doors.plain).await?, false),
                 };
-                let answer = talk::ask(&mut stream, REQUEST.as_bytes()).await?;
+                let mut answer = talk::ask(&mut stream, REQUEST.as_bytes()).await;
+                if answer.is_err() && was_idle {
+                    // A server may close one that rests at any time; every client asks again then (RFC 9112
+                    // section 9.3.1).
+                    stream = connect(self.doors.plain).await?;
+                    answer = talk::ask(&mut stream, REQUEST.as_bytes()).await;
+                }
+                let answer = answer?;
                 if answer.is_kept {
                     self.idle.borrow_mut().push(stream);
                 }
