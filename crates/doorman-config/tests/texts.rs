@@ -237,10 +237,7 @@ fn around(within: Within, example: &str) -> String {
         Within::Jwt if example.starts_with("jwks") || example.starts_with("secret") => {
             options(&format!("jwt {{ {example} }}"))
         }
-        Within::Jwt if example.starts_with("refresh") || example.starts_with("ca ") => {
-            options(&format!("jwt jwks https://id.test/keys {{ {example} }}"))
-        }
-        Within::Jwt => options(&format!("jwt jwks keys.json {{ {example} }}")),
+        Within::Jwt => options(&format!("jwt jwks https://id.test/keys {{ {example} }}")),
         Within::ForwardAuth => {
             options(&format!("forward-auth http://127.0.0.1:9091/verify {{ {example} }}"))
         }

@@ -169,7 +169,8 @@ fn client(tls: &ClientTls) -> Inner {
 fn request(question: Question) -> Result<Request<Full<Bytes>>, String> {
     let url: Uri = question.url.parse().map_err(|error| format!("it is no URL: {error}"))?;
     let is_secure = url.scheme_str() == Some("https");
-    if !is_secure && !(url.scheme_str() == Some("http") && url.host().is_some_and(is_local)) {
+    let is_own = url.scheme_str() == Some("http") && url.host().is_some_and(is_local);
+    if !is_secure && !is_own {
         return Err("it is not asked without TLS: write an https:// URL".to_owned());
     }
     let method = if question.form.is_some() { Method::POST } else { Method::GET };

@@ -121,8 +121,8 @@ impl Shed {
         admits(self.level(now), priority, dice)
     }
 
-    /// Ends intervals that are over, of which nothing is known but that work waited since `came`. A clock that went back
-    /// begins one anew.
+    /// Ends intervals that are over, of which nothing is known but that work waited since `came`. A clock that went
+    /// back begins one anew.
     fn turn(&mut self, now: Instant, came: Instant) {
         if now < self.begun {
             self.begun = now;

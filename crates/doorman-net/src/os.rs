@@ -85,7 +85,6 @@ async fn connect_to(from: Option<IpAddr>, to: &Address) -> io::Result<OsStream> 
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the seam's other side")]
 async fn connect(from: Option<IpAddr>, address: SocketAddr) -> io::Result<OsStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,

@@ -23,8 +23,8 @@ pub struct CrowdLimits {
     pub per_client: Option<u32>,
 }
 
-/// What counts as one client: an IPv4 address, and of IPv6 a network of 64 bits, since whoever has one address of such a
-/// network has all of them (RXC-09).
+/// What counts as one client: an IPv4 address, and of IPv6 a network of 64 bits, since whoever has one address of it
+/// has all of them (RXC-09).
 const CLIENT: Prefixes = Prefixes { v4: 32, v6: 64 };
 
 /// Connections that are open now. One for the process; kept over reloads.

@@ -20,6 +20,7 @@ use doorman_auth::oidc::{
     ANSWER_BYTES_MAX, DISCOVERY_BYTES_MAX, Provider, TokenAnswer, TokenRequest, discovery_url,
 };
 use doorman_http::Instant;
+use doorman_net::tls::ClientTls;
 use doorman_net::{Clock, within_deadline};
 use tokio::sync::Notify;
 
@@ -48,14 +49,18 @@ const WAITING_MAX: usize = 256;
 /// All providers, by what they call themselves.
 #[derive(Default)]
 pub struct ProviderRing {
-    known: Mutex<HashMap<Box<str>, Weak<RemoteProvider>>>,
+    known: Mutex<HashMap<ProviderName, Weak<RemoteProvider>>>,
     /// Rung when something may be due earlier than it was.
     bell: Arc<Notify>,
 }
 
+/// What makes two providers one: how they call themselves, and where the TLS lies by which they are believed.
+type ProviderName = (Box<str>, Option<usize>);
+
 /// A provider.
 pub struct RemoteProvider {
     issuer: Box<str>,
+    tls: Option<Arc<ClientTls>>,
     state: Mutex<State>,
     /// Told when a fetch has come to an end.
     ended: Notify,
@@ -161,15 +166,19 @@ pub struct ProviderSeen {
 }
 
 impl ProviderRing {
-    /// The provider that calls itself so, the same for everybody who names it, as long as one holds it.
-    pub fn get(&self, issuer: &str) -> Arc<RemoteProvider> {
+    /// The provider that calls itself so, the same for everybody who names it, as long as one holds it. `tls` is whose
+    /// certificates are believed; `None`: the authorities of the web.
+    pub fn get(&self, issuer: &str, tls: Option<&Arc<ClientTls>>) -> Arc<RemoteProvider> {
+        // Held by whom the name stands for, so nothing else can come to lie there meanwhile.
+        let name = (issuer.into(), tls.map(|tls| Arc::as_ptr(tls).addr()));
         let mut known = lock(&self.known);
-        if let Some(provider) = known.get(issuer).and_then(Weak::upgrade) {
+        if let Some(provider) = known.get(&name).and_then(Weak::upgrade) {
             return provider;
         }
         known.retain(|_, provider| provider.strong_count() > 0);
         let provider = Arc::new(RemoteProvider {
             issuer: issuer.into(),
+            tls: tls.cloned(),
             state: Mutex::default(),
             ended: Notify::new(),
             bell: Arc::clone(&self.bell),
@@ -179,7 +188,7 @@ impl ProviderRing {
             renewals: Arc::default(),
             counts: [const { AtomicU64::new(0) }; SignIn::ALL.len()],
         });
-        known.insert(issuer.into(), Arc::downgrade(&provider));
+        known.insert(name, Arc::downgrade(&provider));
         drop(known);
         self.bell.notify_one();
         provider
@@ -240,7 +249,7 @@ impl RemoteProvider {
             body: String::new(),
             most: DISCOVERY_BYTES_MAX,
             within: ASK,
-            tls: None,
+            tls: self.tls.clone(),
         };
         match errands.ask(errand).await {
             Ok(answer) if answer.status == 200 => Provider::read(&answer.body, &self.issuer)
@@ -262,14 +271,13 @@ impl RemoteProvider {
         keys: &KeyRing,
         now: Instant,
     ) -> ProviderNews {
-        let issuer = &self.issuer;
+        let (issuer, tls) = (&self.issuer, self.tls.as_ref());
         let mut state = lock(&self.state);
         state.fetching = None;
         match come {
             Ok(provider) => {
                 self.fetched.fetch_add(1, Ordering::Relaxed);
-                let keys =
-                    keys.get(&provider.jwks_uri, Algorithms::PUBLIC, KEYS_REFRESH, None, now);
+                let keys = keys.get(&provider.jwks_uri, Algorithms::PUBLIC, KEYS_REFRESH, tls, now);
                 let is_first = state.known.is_none();
                 state.known = Some(Known { provider: Arc::new(provider), keys });
                 (state.failures, state.due) = (0, now + REFRESH);
@@ -325,6 +333,26 @@ impl RemoteProvider {
         self.known()
     }
 
+    /// Puts a question to its token endpoint.
+    pub(crate) async fn tokens(&self, errands: &Errands, request: TokenRequest) -> Said {
+        let TokenRequest { url, authorization, body } = request;
+        let mut fields = vec![("accept", "application/json".to_owned())];
+        fields.extend(authorization.map(|value| ("authorization", value)));
+        let errand = Errand {
+            method: ErrandMethod::PostForm,
+            url,
+            fields,
+            body,
+            most: ANSWER_BYTES_MAX,
+            within: ASK,
+            tls: self.tls.clone(),
+        };
+        match errands.ask(errand).await {
+            Ok(answer) => Said { status: answer.status, body: answer.body, trouble: None },
+            Err(error) => Said { status: 0, body: Vec::new(), trouble: Some(error) },
+        }
+    }
+
     /// Counts what happened.
     pub(crate) fn count(&self, what: SignIn) {
         self.counts[what as usize].fetch_add(1, Ordering::Relaxed);
@@ -378,26 +406,6 @@ impl Said {
     /// Bytes that it holds.
     const fn bytes(&self) -> usize {
         self.body.len()
-    }
-}
-
-/// Puts a question to a token endpoint.
-pub(crate) async fn ask(errands: &Errands, request: TokenRequest) -> Said {
-    let TokenRequest { url, authorization, body } = request;
-    let mut fields = vec![("accept", "application/json".to_owned())];
-    fields.extend(authorization.map(|value| ("authorization", value)));
-    let errand = Errand {
-        method: ErrandMethod::PostForm,
-        url,
-        fields,
-        body,
-        most: ANSWER_BYTES_MAX,
-        within: ASK,
-        tls: None,
-    };
-    match errands.ask(errand).await {
-        Ok(answer) => Said { status: answer.status, body: answer.body, trouble: None },
-        Err(error) => Said { status: 0, body: Vec::new(), trouble: Some(error) },
     }
 }
 

@@ -1,6 +1,6 @@
 //! Directives of sign-in at an OpenID provider.
 
-use super::Kind::{Any, Choice, Duration, Field};
+use super::Kind::{Any, Choice, Duration, Field, File};
 use super::Within::Oidc;
 use super::options::OPTIONS_WITHIN;
 use super::{Directive, one, some};
@@ -18,6 +18,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new("client-id", &[Oidc], &[one("TEXT", Any("the id that the provider gave out"))], "The name under which the provider knows this client.", "client-id shop"),
     Directive::new("client-secret", &[Oidc], &[one("SECRET", Any("the secret that the provider gave out, best loaded by ${secret:NAME} or ${file:PATH}"))], "The secret for that.", "client-secret ${secret:oidc}")
         .default("none: a public client"),
+    Directive::new("ca", &[Oidc], &[one("FILE", File)], "Certificates of authorities in PEM, which alone are believed where the provider is asked.", "ca /etc/doorman/internal-ca.pem")
+        .default("the authorities of the web"),
     Directive::new("scope", &[Oidc], &[some("SCOPE", Any("a word"))], "What is asked for; openid is always among it. Many providers give what renews a session only if offline_access is, too.", "scope openid email")
         .default("openid profile email"),
     Directive::new("session", &[Oidc], &[one("TIME", Duration)], "How long a user stays signed in, 1m to 30d.", "session 8h")

@@ -20,7 +20,7 @@ use doorman_net::{Clock, within_deadline};
 
 use crate::errand::Errands;
 use crate::exchange::Exchange;
-use crate::provider::{self, Known, RemoteProvider, Said, SignIn, Turn};
+use crate::provider::{Known, RemoteProvider, Said, SignIn, Turn};
 use crate::record::End;
 use crate::stage::answer;
 use crate::stop::{Fault, Stop};
@@ -176,7 +176,7 @@ impl PlanSignIn {
         let now = exchange.started();
         let begun = as_seen(exchange, |head| self.client.callback(&known.provider, head, now));
         let (request, mut pending) = begun.map_err(|failure| fault(failure, None))?;
-        let said = provider::ask(&self.errands, request).await;
+        let said = self.provider.tokens(&self.errands, request).await;
         let mut keys = keys_of(&known, None, clock).await;
         for _ in 0..KEYS_TRIED {
             let chance = self.chance::<SEAL_CHANCE_BYTES>(dice);
@@ -262,7 +262,7 @@ impl PlanSignIn {
                         (Arc::clone(&self.provider), Arc::clone(&self.errands));
                     // A task of its own: whoever asked may leave, and the refresh token is spent.
                     tokio::task::spawn_local(async move {
-                        let said = Arc::new(provider::ask(&errands, request).await);
+                        let said = Arc::new(provider.tokens(&errands, request).await);
                         provider.count(match said.answer().status {
                             200 => SignIn::Renewed,
                             400 => SignIn::Ended,

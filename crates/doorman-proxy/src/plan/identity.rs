@@ -1,5 +1,6 @@
 //! Who is asked who somebody is, and what browsers are told.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -209,7 +210,7 @@ fn token_keys(
     // The name holds the address of what it names: that stays there as long as somebody holds what has this name.
     let (name, from) = match &written.keys.value {
         JwtKeys::Url(url) => {
-            let tls = authorities(written, ground, faults)?;
+            let tls = authorities(written.ca.as_ref(), ground, faults)?;
             let (refresh, now) = (written.refresh.value, ground.clock.instant());
             let remote = ground.keys.get(&url.written, algorithms, refresh, tls.as_ref(), now);
             (format!("url {:p}", Arc::as_ptr(&remote)), KeysFrom::Remote(remote))
@@ -240,12 +241,12 @@ fn token_keys(
 
 /// Whose certificates are believed where keys are fetched; `Some(None)`: those of the web.
 #[expect(clippy::option_option, reason = "a fault that is told is the other nothing")]
-fn authorities(
-    written: &Jwt,
+pub(super) fn authorities(
+    ca: Option<&Spanned<PathBuf>>,
     ground: &Ground,
     faults: &mut Faults,
 ) -> Option<Option<Arc<ClientTls>>> {
-    let Some(ca) = &written.ca else { return Some(None) };
+    let Some(ca) = ca else { return Some(None) };
     let clock = Arc::new(ground.clock);
     let made = material(ground, "authorities", ca, CA_BYTES, faults, |bytes| {
         let roots = Roots::Pem { path: ca.value.clone(), bytes };

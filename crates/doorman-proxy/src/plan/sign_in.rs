@@ -12,6 +12,7 @@ use doorman_net::seal::secret_words;
 use doorman_route::{Captures, Found, Query, RouteIndex};
 
 use super::compile::{Faults, code};
+use super::identity::authorities;
 use super::{Ground, Plan, PlanRoute};
 use crate::gate::{PlanGate, PlanIdentity, PlanSignIn};
 use crate::provider::{ProviderSeen, RemoteProvider};
@@ -24,7 +25,8 @@ pub(super) fn gate(written: &Oidc, ground: &Ground, faults: &mut Faults) -> Opti
     // Kept in the data folder: a restart signs nobody out.
     let seal = ground.seal_key(written.span, faults)?.seal(&[b"oidc"]);
     let secret = Secret::new(&chance(written.span, faults)?);
-    let provider = ground.providers.get(&written.issuer.value);
+    let tls = authorities(written.ca.as_ref(), ground, faults)?;
+    let provider = ground.providers.get(&written.issuer.value, tls.as_ref());
     let client = SealKeys::new(&[seal])
         .map_err(|error| error.to_string())
         .and_then(|seals| Client::new(settings(written), seals).map_err(|error| error.to_string()));

@@ -10,8 +10,8 @@ use doorman_proxy::plan::MemoryBound;
 
 use super::{Command, Engine};
 
-/// How often memory is looked at while there is a bound on it. A client that sends with a gigabit a second, and makes us
-/// keep all of it, fills 30 MB in that time.
+/// How often memory is looked at while there is a bound on it. A client that sends with a gigabit a second, and makes
+/// us keep all of it, fills 30 MB in that time.
 const LOOK: Duration = Duration::from_millis(250);
 /// How often somebody looks whether there is a bound.
 const LOOK_FOR_BOUND: Duration = Duration::from_secs(2);

@@ -110,6 +110,8 @@ fn guards(config: &Config, read: &mut Vec<PathBuf>) {
             JwtKeys::Url(_) => jwt.ca.as_ref().map(|file| file.value.clone()),
             JwtKeys::Secret(_) => None,
         }));
+        let authorities = guard.oidc.iter().filter_map(|oidc| oidc.ca.as_ref());
+        read.extend(authorities.map(|file| file.value.clone()));
         if let Some(waf) = &route.options.waf
             && let WafBase::Folder(folder) = &waf.base.value
         {

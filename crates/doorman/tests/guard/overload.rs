@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use doorman_testkit::raw::Raw;
 use doorman_testkit::reply::Asked;
-use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 use crate::rig::{FRONTS, Front, Got, House};
 
@@ -208,7 +208,9 @@ fn descriptors(house: &House) -> Vec<u64> {
 /// Lets the process have no more descriptors than these.
 fn bound(house: &House, most: u64) {
     let pid = Pid::from_raw(i32::try_from(house.process.id()).expect("an id")).expect("an id");
-    let limit = Rlimit { current: Some(most), maximum: Some(most) };
+    // What it may raise itself stays: not everybody may give that back.
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let limit = Rlimit { current: Some(most), maximum };
     prlimit(Some(pid), Resource::Nofile, limit).expect("our own child");
 }
 

@@ -86,7 +86,7 @@ impl TextOf for Reply {
 fn users_sign_in_and_out_at_a_certified_provider() {
     let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers");
     let Some(node) = Node::find(env!("CARGO_TARGET_TMPDIR"), scripts) else { return };
-    let house = House::before("respond 503", told);
+    let house = House::before("", told);
     let port = port::free().to_string();
     let callback = |scheme: &str, port: u16| format!("{scheme}://localhost:{port}/oauth2/callback");
     let callbacks = [callback("http", house.plain.port()), callback("https", house.secure.port())];

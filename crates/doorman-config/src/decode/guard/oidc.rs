@@ -30,6 +30,7 @@ impl Decoder<'_> {
             issuer: issuer?,
             client_id: Spanned::new(String::new(), block.span),
             client_secret: None,
+            ca: None,
             scopes: Setting::default_of(["openid", "profile", "email"].map(str::to_owned).to_vec()),
             session: Setting::default_of(Duration::from_secs(8 * 3600)),
             cookie: Setting::default_of("dm_session".to_owned()),
@@ -73,6 +74,10 @@ impl Decoder<'_> {
     fn oidc_word(&mut self, item: &Item, oidc: &mut Oidc) {
         match item.directive.name {
             "scope" => self.scopes(item, oidc),
+            "ca" => {
+                let sources = self.sources;
+                self.fill(item, &mut oidc.ca, |text| values::file(text, sources));
+            }
             "session" => self.set(item, &mut oidc.session, |text| {
                 time_within(text, MINUTE, 30 * DAY, "1m to 30d")
             }),
@@ -153,7 +158,8 @@ fn is_same(one: &Oidc, other: &Oidc) -> bool {
     let text = |oidc: &Oidc| {
         let secret = oidc.client_secret.as_ref().map(|secret| secret.value.clone());
         let forward: Vec<_> = oidc.forward.iter().map(|told| told.value.clone()).collect();
-        (oidc.issuer.value.clone(), oidc.client_id.value.clone(), secret, forward)
+        let ca = oidc.ca.as_ref().map(|ca| ca.value.clone());
+        (oidc.issuer.value.clone(), oidc.client_id.value.clone(), secret, ca, forward)
     };
     text(one) == text(other)
         && one.scopes.value == other.scopes.value

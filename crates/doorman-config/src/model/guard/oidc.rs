@@ -1,5 +1,6 @@
 //! Sign-in at an OpenID provider.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ClaimForward, Secret};
@@ -26,6 +27,8 @@ pub struct Oidc {
     pub client_id: Spanned<String>,
     /// The secret for that; `None`: a public client, which has PKCE alone.
     pub client_secret: Option<Spanned<Secret>>,
+    /// Certificates of the authorities that alone are believed where it is asked; `None`: those of the web.
+    pub ca: Option<Spanned<PathBuf>>,
     /// What is asked for; `openid` among it.
     pub scopes: Setting<Vec<String>>,
     /// How long a user stays signed in; 8 h.
