@@ -1,8 +1,8 @@
 //! What of a request two readers could understand in different ways, and what becomes of it.
 //!
-//! A request that a proxy and an origin read differently is how one client's bytes become another's request. Classes and
-//! modes are those that AWS uses for its balancers. Codecs here refuse more than the mode asks for: what is severe, and most
-//! of what is ambiguous, is no request in any mode. Modes decide about the rest.
+//! A request that a proxy and an origin read differently is how one client's bytes become another's request. Classes
+//! and modes are those that AWS uses for its balancers. Codecs here refuse more than the mode asks for: what is severe,
+//! and most of what is ambiguous, is no request in any mode. Modes decide about the rest.
 
 /// How dangerous something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use doorman_config::{Config, ErrorAction, FILE_BYTES_MAX, Source, TlsSource};
+use doorman_config::{
+    Config, CredentialList, ErrorAction, FILE_BYTES_MAX, JwtKeys, Source, TlsSource,
+};
 
 /// Files, variables and secrets of this machine.
 ///
@@ -61,9 +63,10 @@ fn pages(route: &doorman_config::Route) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// What TLS is made of: certificates, keys, authorities and revocation lists.
+/// What is watched and taken over without a reload. What TLS is made of: certificates, keys, authorities and revocation
+/// lists. And what guards are: lists, databases, users and keys.
 pub fn materials(config: &Config) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+    let mut files = guards(config);
     for tls in config.sites.iter().filter_map(|site| site.tls.as_ref()) {
         if let Some(asked) = &tls.options.client_auth {
             files.push(asked.value.ca.value.clone());
@@ -79,12 +82,42 @@ pub fn materials(config: &Config) -> Vec<PathBuf> {
     files.extend(
         config.global.acme.iter().filter_map(|acme| acme.ca.as_ref()).map(|ca| ca.value.clone()),
     );
-    let routes = config.sites.iter().flat_map(|site| &site.routes);
-    let fetching = routes.filter_map(|route| route.options.guard.jwt.as_ref()?.ca.as_ref());
-    files.extend(fetching.map(|ca| ca.value.clone()));
     for tls in config.upstreams.iter().map(|upstream| &upstream.tls) {
         files.extend([&tls.ca, &tls.cert, &tls.key].into_iter().flatten().map(|f| f.value.clone()));
     }
+    files
+}
+
+fn guards(config: &Config) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    if let Some(geo) = &config.global.geo {
+        files.extend([&geo.country, &geo.asn].into_iter().flatten().map(|file| file.value.clone()));
+    }
+    let list = |list: &CredentialList| match list {
+        CredentialList::File(path) => Some(path.clone()),
+        CredentialList::Lines(_) => None,
+    };
+    for route in config.sites.iter().flat_map(|site| &site.routes) {
+        let guard = &route.options.guard;
+        for access in &guard.access {
+            let lists = [&access.allow, &access.deny].into_iter().flatten();
+            files.extend(lists.flat_map(|who| &who.files).map(|file| file.value.clone()));
+        }
+        let users = guard.basic_auth.iter().flat_map(|auth| &auth.lists);
+        let keys = guard.api_key.iter().flat_map(|key| &key.lists);
+        files.extend(users.chain(keys).filter_map(|one| list(&one.value)));
+        if let Some(jwt) = &guard.jwt {
+            files.extend(jwt.ca.as_ref().map(|file| file.value.clone()));
+            if let JwtKeys::File(path) = &jwt.keys.value {
+                files.push(path.clone());
+            }
+        }
+        let authorities = guard.oidc.iter().filter_map(|oidc| oidc.ca.as_ref());
+        files.extend(authorities.map(|file| file.value.clone()));
+    }
+    // Most routes have the lines of their site or of a policy.
+    files.sort_unstable();
+    files.dedup();
     files
 }
 

@@ -39,11 +39,12 @@ pub(super) fn material<T: Send + Sync + 'static>(
     make: impl FnOnce(Vec<u8>) -> Result<T, String>,
 ) -> Option<Arc<T>> {
     let path: &Path = &file.value;
-    let read = || compile::read(path, bytes_max as u64).and_then(make);
+    let named = |error| format!("{}: {error}", path.display());
+    let read = || compile::read(path, bytes_max as u64).and_then(make).map_err(named);
     match ground.material(kind, &[path], faults, read) {
         Ok(made) => Some(made),
         Err(error) => {
-            faults.error(code::GUARD, file.span, format!("{}: {error}", path.display()));
+            faults.error(code::GUARD, file.span, error);
             None
         }
     }

@@ -14,7 +14,7 @@ use doorman_auth::jwt::{
 use doorman_auth::key::{ApiKey, Keys as ApiKeys, Places};
 use doorman_auth::preset::Preset;
 use doorman_auth::seal::Secret as Secret32;
-use doorman_auth::{Challenge, Scheme};
+use doorman_auth::{BadLines, Challenge, Scheme};
 use doorman_config::{
     BasicAuth, Cors, CorsFields, CredentialList, CredentialPlace, Guard, Jwt, JwtKeys, Origin,
     SecurityHeaders, Spanned,
@@ -55,16 +55,22 @@ pub(super) fn gates(guard: &Guard, ground: &Ground, faults: &mut Faults) -> (Vec
     (gates, names)
 }
 
-/// The text of a list.
+/// The text of a list. What is no list of that kind is told of here, so that a file that is broken while the proxy runs
+/// leaves its predecessor in force, and everything else as it is.
 fn text(
     list: &Spanned<CredentialList>,
+    kind: &str,
+    check: fn(&[u8]) -> Result<(), BadLines>,
     ground: &Ground,
     faults: &mut Faults,
 ) -> Option<Arc<Vec<u8>>> {
     match &list.value {
         CredentialList::File(path) => {
             let file = Spanned { value: path.clone(), span: list.span };
-            material(ground, "credentials", &file, LIST_BYTES, faults, Ok)
+            material(ground, kind, &file, LIST_BYTES, faults, |bytes| {
+                check(&bytes).map_err(|lines| lines.to_string())?;
+                Ok(bytes)
+            })
         }
         CredentialList::Lines(lines) => Some(Arc::new(lines.0.clone().into_bytes())),
     }
@@ -73,7 +79,8 @@ fn text(
 fn basic(written: &BasicAuth, ground: &Ground, faults: &mut Faults) -> Option<PlanGate> {
     let mut accounts = Accounts::new();
     for list in &written.lists {
-        let text = text(list, ground, faults)?;
+        let check = |text: &[u8]| Accounts::new().add_file(text);
+        let text = text(list, "users", check, ground, faults)?;
         if let Err(lines) = accounts.add_file(&text) {
             faults.error(code::GUARD, list.span, lines.to_string());
         }
@@ -105,7 +112,8 @@ fn basic(written: &BasicAuth, ground: &Ground, faults: &mut Faults) -> Option<Pl
 fn key(written: &doorman_config::ApiKey, ground: &Ground, faults: &mut Faults) -> Option<PlanGate> {
     let mut keys = ApiKeys::new();
     for list in &written.lists {
-        let text = text(list, ground, faults)?;
+        let check = |text: &[u8]| ApiKeys::new().add_file(text);
+        let text = text(list, "keys", check, ground, faults)?;
         if let Err(lines) = keys.add_file(&text) {
             faults.error(code::GUARD, list.span, lines.to_string());
         }

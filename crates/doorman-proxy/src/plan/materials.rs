@@ -1,4 +1,4 @@
-//! What plans are made of that stands in files of TLS: certificates with their keys, authorities, lists.
+//! What plans are made of that stands in files: certificates with their keys, authorities, lists, databases, users.
 //!
 //! A file that has not changed is not read again, and what it became is shared by all plans, so that a renewal among
 //! ten thousand certificates reads one. And where files are taken over while the proxy runs, one that is broken leaves

@@ -173,7 +173,7 @@ pub fn serve(serving: Serving, screen: &Screen) -> ExitCode {
     let mut materials = match Watch::materials(clock, &engine.plan()) {
         Ok(watch) => watch,
         Err(error) => {
-            tracing::warn!("files of TLS are not watched: {error}");
+            tracing::warn!("files of TLS and of guards are not watched: {error}");
             Watch::nothing(clock)
         }
     };
@@ -370,7 +370,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches the files of TLS that a plan has. A link that leads elsewhere now is followed there.
+    /// Watches the files of TLS and of guards that a plan has. A link that leads elsewhere now is followed there.
     /// What has changed since the plan was made is found by one more look at all of them.
     fn follow_materials(&mut self, plan: &Plan) {
         let materials = crate::files::materials(&plan.config);

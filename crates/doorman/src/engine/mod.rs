@@ -380,7 +380,7 @@ impl Engine {
         result
     }
 
-    /// Takes over files of TLS that have changed, without reading the configuration again. One that is
+    /// Takes over files of TLS and of guards that have changed, without reading the configuration again. One that is
     /// broken leaves what was made of its predecessor in force. Says whether there was anything new.
     pub(crate) fn renew(&self) -> bool {
         let _turn = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -389,7 +389,7 @@ impl Engine {
         let Some(plan) = compiled.plan else {
             let mut errors = compiled.diagnostics.iter().filter(|found| found.is_error());
             let first = errors.next().map_or_else(String::new, |error| error.message.clone());
-            tracing::error!("changed files of TLS are not taken over: {first}");
+            tracing::error!("changed files are not taken over: {first}");
             return false;
         };
         let mut current = self.current();
@@ -403,7 +403,7 @@ impl Engine {
             tracing::info!("mended: {healed}");
         }
         self.put_in_force(&mut current, plan);
-        tracing::info!("changed files of TLS were taken over");
+        tracing::info!("changed files were taken over");
         true
     }
 

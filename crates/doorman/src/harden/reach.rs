@@ -10,9 +10,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use doorman_config::{
-    AcmeDnsWay, Config, CredentialList, DiscoverSource, JwtKeys, SourceMap, WafBase,
-};
+use doorman_config::{AcmeDnsWay, Config, DiscoverSource, SourceMap, WafBase};
 use landlock::{
     ABI, Access, AccessFs, BitFlags, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
     Scope, path_beneath_rules,
@@ -78,7 +76,7 @@ impl Needed {
                 DiscoverSource::Dns { .. } | DiscoverSource::Srv { .. } => None,
             },
         ));
-        guards(config, &mut read);
+        read.extend(rules(config));
         let mut write = vec![written.data];
         write.extend(written.stores);
         write.extend(written.logs);
@@ -87,37 +85,13 @@ impl Needed {
     }
 }
 
-/// Files of lists, databases, users, keys and rules.
-fn guards(config: &Config, read: &mut Vec<PathBuf>) {
-    if let Some(geo) = &config.global.geo {
-        read.extend([&geo.country, &geo.asn].into_iter().flatten().map(|file| file.value.clone()));
-    }
-    let list = |list: &CredentialList| match list {
-        CredentialList::File(path) => Some(path.clone()),
-        CredentialList::Lines(_) => None,
-    };
-    for route in config.sites.iter().flat_map(|site| &site.routes) {
-        let guard = &route.options.guard;
-        for access in &guard.access {
-            let lists = [&access.allow, &access.deny].into_iter().flatten();
-            read.extend(lists.flat_map(|who| &who.files).map(|file| file.value.clone()));
-        }
-        let users = guard.basic_auth.iter().flat_map(|auth| &auth.lists);
-        let keys = guard.api_key.iter().flat_map(|key| &key.lists);
-        read.extend(users.chain(keys).filter_map(|one| list(&one.value)));
-        read.extend(guard.jwt.iter().filter_map(|jwt| match &jwt.keys.value {
-            JwtKeys::File(path) => Some(path.clone()),
-            JwtKeys::Url(_) => jwt.ca.as_ref().map(|file| file.value.clone()),
-            JwtKeys::Secret(_) => None,
-        }));
-        let authorities = guard.oidc.iter().filter_map(|oidc| oidc.ca.as_ref());
-        read.extend(authorities.map(|file| file.value.clone()));
-        if let Some(waf) = &route.options.waf
-            && let WafBase::Folder(folder) = &waf.base.value
-        {
-            read.push(folder.clone());
-        }
-    }
+/// Folders of rules, in which files are looked for.
+fn rules(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let wafs = config.sites.iter().flat_map(|site| &site.routes);
+    wafs.filter_map(|route| match &route.options.waf.as_ref()?.base.value {
+        WafBase::Folder(folder) => Some(folder.clone()),
+        _ => None,
+    })
 }
 
 /// Whether a configuration has programs run, which need what they need.

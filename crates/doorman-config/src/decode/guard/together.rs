@@ -44,7 +44,8 @@ impl Decoder<'_> {
         }
     }
 
-    /// Passwords, keys and sessions that everybody on the way can read. Behind a proxy that is trusted, TLS may have ended
+    /// Passwords, keys and sessions that everybody on the way can read. Behind a proxy that is trusted, TLS may have
+    /// ended
     /// there.
     pub(super) fn check_plain(&mut self, site: &Site, global: &Global) {
         let mut plain = site.addresses.iter().filter(|address| is_open(&address.value));
