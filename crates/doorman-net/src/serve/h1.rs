@@ -44,6 +44,9 @@ const LINGER_BYTES_MAX: usize = 256 << 20;
 /// How often a client whose bytes we leave unread is looked at: an origin is to learn within a
 /// second that nobody waits for its answer any more.
 const VIGIL: Duration = Duration::from_millis(500);
+/// How often a response is sent on in one turn, up to 256 KiB each time, before others of the core have theirs. A client
+/// that takes all that it gets would else keep them waiting for as many sends as tokio lets one task make.
+const SENDS: u32 = 2;
 /// A body with at least this many bytes to come is read in large buffers.
 const LARGE_FROM: u64 = 64 * 1024;
 
@@ -518,6 +521,7 @@ impl<S: Stream> Wire<S> {
         body: &mut Body,
         outgoing: &mut Outgoing,
     ) -> Poll<Result<(), BodyError>> {
+        let mut sends = 0;
         loop {
             while !outgoing.ended && self.io.borrow().outbox.has_room() {
                 match body.poll_frame(cx) {
@@ -535,7 +539,13 @@ impl<S: Stream> Wire<S> {
             let sent = self.io.borrow_mut().poll_send(cx);
             match sent {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Ready(Ok(Sent::Something)) => {}
+                Poll::Ready(Ok(Sent::Something)) if outgoing.ended || sends + 1 < SENDS => {
+                    sends += 1;
+                }
+                Poll::Ready(Ok(Sent::Something)) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Poll::Ready(Ok(Sent::Nothing)) if outgoing.ended => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(Sent::Nothing)) => {
                     ready!(self.io.borrow_mut().poll_gone(cx, core));

