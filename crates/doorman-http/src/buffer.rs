@@ -55,7 +55,7 @@ impl Chunk {
         Self { bytes: bytes.unwrap_or_else(|| vec![0; LARGE]), start: 0, end: 0 }
     }
 
-    /// The same bytes in a buffer that is no longer than they are, if they are at most [`FEW`]; it has no
+    /// The same bytes in a buffer that is no longer than they are, if they are at most 4 KiB; it has no
     /// room. For bytes that may have to wait long for those behind them.
     #[must_use]
     pub fn fitted(self) -> Self {

@@ -19,7 +19,7 @@ use crate::metrics::{ListenerCounters, wire_place};
 pub struct CrowdLimits {
     /// All of them.
     pub connections: u64,
-    /// Those of one client, [`CLIENT`]; `None`: no bound of its own.
+    /// Those of one client, an IPv4 address or a /64 of IPv6; `None`: no bound of its own.
     pub per_client: Option<u32>,
 }
 

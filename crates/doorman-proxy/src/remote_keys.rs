@@ -260,7 +260,7 @@ impl RemoteKeys {
         }
     }
 
-    /// The keys, if there are any that are not too old. For whoever looks seldom; see [`RemoteKeys::refresh`].
+    /// The keys, if there are any that are not too old. For whoever looks seldom.
     #[must_use]
     pub fn keys(&self, now: Instant) -> Option<Keys> {
         lock(&self.source).times.keys(now).cloned()
