@@ -44,8 +44,8 @@ const LINGER_BYTES_MAX: usize = 256 << 20;
 /// How often a client whose bytes we leave unread is looked at: an origin is to learn within a
 /// second that nobody waits for its answer any more.
 const VIGIL: Duration = Duration::from_millis(500);
-/// How often a response is sent on in one turn, up to 256 KiB each time, before others of the core have theirs. A client
-/// that takes all that it gets would else keep them waiting for as many sends as tokio lets one task make.
+/// How often a response is sent on in one turn, up to 256 KiB each time, before others of the core have theirs. A
+/// client that takes all that it gets would else keep them waiting for as many sends as tokio lets one task make.
 const SENDS: u32 = 2;
 /// A body with at least this many bytes to come is read in large buffers.
 const LARGE_FROM: u64 = 64 * 1024;
