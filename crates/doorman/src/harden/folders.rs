@@ -127,6 +127,19 @@ impl Written {
                 ));
             }
         }
+        for socket in &self.own_sockets {
+            let folder = match socket.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                _ => Path::new("."),
+            };
+            if !may(folder, Access::WRITE_OK | Access::EXEC_OK) {
+                let (socket, folder) = (socket.display(), folder.display());
+                return Err(format!(
+                    "user {name} may not make the socket {socket}\n  help: chown {name} {folder}, or name a folder \
+                     of its own for it"
+                ));
+            }
+        }
         for file in sources.paths().map(Path::new).filter(|file| file.is_file()) {
             if !may(file, Access::READ_OK) {
                 let file = file.display();
