@@ -72,7 +72,7 @@ pub(super) const WARNINGS: &[Explanation] = &[
     Explanation::new(
         "W0324",
         "a bound by users where nobody signs in",
-        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key, jwt and oidc, and by certificates of clients, claims by jwt and oidc.",
+        "A request of nobody has no name to count by, so all of them share one count, and the first client to use it up stops all others. Users are known by basic-auth, api-key, jwt, oidc, `user` of forward-auth and certificates of clients, claims by jwt and oidc.",
         "site http://a.test { limit 10/s per user; proxy 3000 }",
         "site http://a.test { limit 10/s per client-ip; proxy 3000 }",
     ),
